@@ -1,0 +1,290 @@
+//! The shared log: encoded frames, one after the other, in a ring of bytes, with their sequence numbers.
+//!
+//! It knows nothing of sockets, time or members: who still needs what is told to it as a *floor*, the lowest position
+//! that somebody has yet to send. What must stay true: a byte at or above the floor is never overwritten, and bytes and
+//! index together stay within the capacity, except for one frame that is larger than all of it and is let in alone.
+//!
+//! Positions count every byte ever appended and never wrap (2^64 bytes are some 500 years at 1 GB/s), so a cursor is a
+//! plain number, and everything between two positions is at most two slices, however many frames lie there.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use crate::wire::Frame;
+
+/// What one frame costs on top of its bytes: its entry in the index, in bytes.
+pub const INDEX_ENTRY_BYTES: usize = size_of::<Entry>();
+
+/// The smallest frame: a header of two bytes with no payload.
+const FRAME_BYTES_MIN: usize = 2;
+
+/// Which frame lies where. Its start is the end of the one before it.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    end: u64,
+    sender: u32,
+}
+
+/// The log. See the head of this file.
+#[derive(Debug)]
+pub struct Backlog {
+    capacity_bytes: usize,
+    /// As long as `capacity_bytes`, but for the time that an oversized frame is held. Zeroed memory comes from the
+    /// kernel page by page on first use, so a large ring that nobody fills costs nothing.
+    ring: Box<[u8]>,
+    entries: VecDeque<Entry>,
+    first_seq: u64,
+    start: u64,
+    end: u64,
+}
+
+impl Backlog {
+    /// An empty log that holds up to `capacity_bytes` of frames and index.
+    pub fn new(capacity_bytes: usize) -> Self {
+        Self {
+            capacity_bytes,
+            ring: zeroed(capacity_bytes),
+            // Room for as many entries as the smallest frames allow, so that it never grows: memory that is reserved but
+            // not touched costs nothing, and growing would hold old and new index at the same time.
+            entries: VecDeque::with_capacity(capacity_bytes / (FRAME_BYTES_MIN + INDEX_ENTRY_BYTES) + 1),
+            first_seq: 1,
+            start: 0,
+            end: 0,
+        }
+    }
+
+    /// The bytes that are held now, index included.
+    pub fn held_bytes(&self) -> usize {
+        self.frame_bytes() + self.entries.len() * INDEX_ENTRY_BYTES
+    }
+
+    /// The bytes that are held when the log is full.
+    pub fn capacity_bytes(&self) -> usize {
+        self.capacity_bytes
+    }
+
+    /// The position behind the last byte: where the next frame will start.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// The number of the oldest frame that is still held; `next_seq` where none is.
+    pub fn first_seq(&self) -> u64 {
+        self.first_seq
+    }
+
+    /// The number that the next frame will get. The first is 1.
+    pub fn next_seq(&self) -> u64 {
+        self.first_seq + self.entries.len() as u64
+    }
+
+    /// The floor that lets a frame of `frame_bytes` in: everybody has to have sent everything below this position.
+    pub fn floor_needed(&self, frame_bytes: usize) -> u64 {
+        let mut excess = (self.held_bytes() + frame_bytes + INDEX_ENTRY_BYTES).saturating_sub(self.capacity_bytes);
+        let mut position = self.start;
+        for entry in &self.entries {
+            if excess == 0 {
+                break;
+            }
+            excess = excess.saturating_sub(span_bytes(&(position..entry.end)) + INDEX_ENTRY_BYTES);
+            position = entry.end;
+        }
+        position
+    }
+
+    /// Appends a frame and forgets as many of the oldest as it takes. The caller has made sure that everybody has sent
+    /// everything below [`floor_needed`](Self::floor_needed).
+    pub fn append(&mut self, frame: &Frame, sender: u32) {
+        let cost_bytes = frame.len() + INDEX_ENTRY_BYTES;
+        while self.held_bytes() + cost_bytes > self.capacity_bytes {
+            let Some(oldest) = self.entries.pop_front() else { break };
+            self.start = oldest.end;
+            self.first_seq += 1;
+        }
+        let ring_bytes = self.capacity_bytes.max(frame.len());
+        if self.entries.is_empty() && self.ring.len() != ring_bytes {
+            self.ring = zeroed(ring_bytes);
+        }
+        for part in frame.parts() {
+            self.put(part);
+        }
+        self.entries.push_back(Entry { end: self.end, sender });
+    }
+
+    /// The bytes of a range of positions, in order; the second slice is empty unless the range wraps around the ring.
+    ///
+    /// # Panics
+    /// If part of the range is not held: a cursor outside of the log is a fault of the caller.
+    pub fn slices(&self, range: Range<u64>) -> [&[u8]; 2] {
+        assert!(self.start <= range.start && range.start <= range.end && range.end <= self.end);
+        let len = span_bytes(&range);
+        let from = self.index_of(range.start);
+        let until_wrap = len.min(self.ring.len() - from);
+        [&self.ring[from..from + until_wrap], &self.ring[..len - until_wrap]]
+    }
+
+    /// The number of the frame that the byte at `position` belongs to; `next_seq` for the end of the log.
+    pub fn seq_at(&self, position: u64) -> u64 {
+        self.first_seq + self.entries.partition_point(|entry| entry.end <= position) as u64
+    }
+
+    /// Where the frame `seq` starts, or `None` where it is not held. The next frame to come starts at the end.
+    pub fn position_of(&self, seq: u64) -> Option<u64> {
+        let nth = usize::try_from(seq.checked_sub(self.first_seq)?).ok()?;
+        match nth.checked_sub(1) {
+            None => Some(self.start),
+            Some(before) => self.entries.get(before).map(|entry| entry.end),
+        }
+    }
+
+    /// Where the frame that the byte at `position` belongs to ends; `position` itself if it lies between two frames,
+    /// so that nothing of the next one has been sent.
+    pub fn boundary_from(&self, position: u64) -> u64 {
+        let nth = self.entries.partition_point(|entry| entry.end < position);
+        if position == self.start { position } else { self.entries.get(nth).map_or(position, |entry| entry.end) }
+    }
+
+    /// The ranges from `from` on that were not sent by `sender`, each of them one or more whole frames (the first may
+    /// start within a frame).
+    pub fn ranges_without(&self, sender: u32, from: u64) -> impl Iterator<Item = Range<u64>> + '_ {
+        let mut next = self.entries.partition_point(|entry| entry.end <= from);
+        let mut position = from;
+        std::iter::from_fn(move || {
+            while let Some(own) = self.entries.get(next).filter(|entry| entry.sender == sender) {
+                position = own.end;
+                next += 1;
+            }
+            let start = position;
+            while let Some(other) = self.entries.get(next).filter(|entry| entry.sender != sender) {
+                position = other.end;
+                next += 1;
+            }
+            (start < position).then_some(start..position)
+        })
+    }
+
+    /// How many frames of `sender` start within a range of positions.
+    pub fn count_of(&self, sender: u32, range: Range<u64>) -> u64 {
+        let first = self.entries.partition_point(|entry| entry.end <= range.start);
+        let until = self.entries.partition_point(|entry| entry.end <= range.end);
+        self.entries.range(first..until).filter(|entry| entry.sender == sender).count() as u64
+    }
+
+    fn frame_bytes(&self) -> usize {
+        span_bytes(&(self.start..self.end))
+    }
+
+    fn index_of(&self, position: u64) -> usize {
+        usize::try_from(position % self.ring.len() as u64).expect("the remainder is below a usize")
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        let at = self.index_of(self.end);
+        let (before_wrap, after_wrap) = bytes.split_at(bytes.len().min(self.ring.len() - at));
+        self.ring[at..at + before_wrap.len()].copy_from_slice(before_wrap);
+        self.ring[..after_wrap.len()].copy_from_slice(after_wrap);
+        self.end += bytes.len() as u64;
+    }
+}
+
+fn zeroed(bytes: usize) -> Box<[u8]> {
+    vec![0; bytes].into_boxed_slice()
+}
+
+/// The length of a range that is held, and so fits into memory.
+fn span_bytes(range: &Range<u64>) -> usize {
+    usize::try_from(range.end - range.start).expect("a range that is held fits into memory")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bytes(log: &Backlog, from: u64) -> Vec<u8> {
+        log.slices(from..log.end()).concat()
+    }
+
+    #[test]
+    fn frames_are_numbered_from_one_and_found_again() {
+        let mut log = Backlog::new(1024);
+        assert_eq!((log.first_seq(), log.next_seq()), (1, 1));
+        log.append(&Frame::text("a"), 0);
+        log.append(&Frame::text("bc"), 0);
+        assert_eq!((log.first_seq(), log.next_seq()), (1, 3));
+        assert_eq!([1, 2, 3, 4].map(|seq| log.position_of(seq)), [Some(0), Some(3), Some(7), None]);
+        assert_eq!([0, 2, 3, 6, 7].map(|position| log.seq_at(position)), [1, 1, 2, 2, 3]);
+        assert_eq!([0, 1, 3, 4, 7].map(|position| log.boundary_from(position)), [0, 3, 3, 7, 7]);
+        assert_eq!(bytes(&log, 3), b"\x81\x02bc");
+    }
+
+    #[test]
+    fn the_oldest_frames_give_way_and_the_floor_says_so_beforehand() {
+        let frame = Frame::binary(vec![7; 10]);
+        let mut log = Backlog::new(2 * (frame.len() + INDEX_ENTRY_BYTES));
+        log.append(&frame, 0);
+        log.append(&frame, 0);
+        assert_eq!(log.floor_needed(frame.len()), frame.len() as u64);
+        log.append(&frame, 0);
+        assert_eq!((log.first_seq(), log.next_seq()), (2, 4));
+        assert_eq!(log.position_of(1), None);
+        assert_eq!(log.held_bytes(), log.capacity_bytes());
+    }
+
+    #[test]
+    fn a_frame_larger_than_all_of_the_log_is_let_in_alone() {
+        let mut log = Backlog::new(100);
+        log.append(&Frame::text("small"), 0);
+        let big = Frame::binary(vec![9; 1000]);
+        assert_eq!(log.floor_needed(big.len()), log.end());
+        log.append(&big, 0);
+        assert_eq!(log.first_seq(), 2);
+        assert_eq!(bytes(&log, log.position_of(2).unwrap()), big.to_vec());
+
+        assert_eq!(log.floor_needed(1), log.end());
+        log.append(&Frame::text("after"), 0);
+        assert_eq!(log.first_seq(), 3);
+        assert_eq!(bytes(&log, log.position_of(3).unwrap()), b"\x81\x05after");
+        assert_eq!(log.ring.len(), 100, "the memory of the big frame is given back");
+    }
+
+    #[test]
+    fn ranges_leave_out_the_frames_of_one_sender() {
+        let mut log = Backlog::new(1024);
+        for (sender, text) in [(1, "a"), (2, "b"), (1, "c"), (1, "d"), (2, "e"), (1, "f")] {
+            log.append(&Frame::text(text), sender);
+        }
+        assert_eq!(log.ranges_without(1, 0).collect::<Vec<_>>(), [3..6, 12..15]);
+        assert_eq!(log.ranges_without(2, 0).collect::<Vec<_>>(), [0..3, 6..12, 15..18]);
+        assert_eq!(log.ranges_without(1, 4).collect::<Vec<_>>(), [4..6, 12..15]);
+        assert_eq!(log.ranges_without(1, 15).count(), 0);
+    }
+
+    proptest! {
+        /// Against the simplest model there is: all frames ever appended, kept for ever.
+        #[test]
+        fn whatever_is_appended_the_log_holds_the_newest_of_it_unchanged(
+            capacity in 40_usize..400,
+            lens in prop::collection::vec(0_usize..300, 1..60),
+        ) {
+            let mut log = Backlog::new(capacity);
+            let mut everything = Vec::new();
+            for (n, len) in lens.into_iter().enumerate() {
+                let frame = Frame::binary(vec![u8::try_from(n).unwrap(); len]);
+                let floor = log.floor_needed(frame.len());
+                log.append(&frame, 0);
+                everything.extend(frame.to_vec());
+                prop_assert_eq!(log.start, floor, "append forgets just what floor_needed announced");
+                prop_assert!(log.held_bytes() <= capacity || log.entries.len() == 1);
+                prop_assert_eq!(log.end(), everything.len() as u64);
+                prop_assert_eq!(bytes(&log, log.start), &everything[usize::try_from(log.start).unwrap()..]);
+                for seq in log.first_seq()..log.next_seq() {
+                    let position = log.position_of(seq).unwrap();
+                    prop_assert_eq!(log.seq_at(position), seq);
+                    prop_assert_eq!(log.boundary_from(position), position);
+                    prop_assert_eq!(Some(log.boundary_from(position + 1)), log.position_of(seq + 1));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! One WebSocket connection, from its handshake to its close.
+//!
+//! Leaves writing of messages to the hall. What must stay true: whatever happens to one client, it ends with one
+//! reason, which is in the log, in the figures and, where the client can still hear it, in the Close frame.
+
+use std::net::{SocketAddr, TcpStream};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use async_tungstenite::WebSocketStream;
+use async_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
+use async_tungstenite::tungstenite::handshake::derive_accept_key;
+use async_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
+use log::info;
+use serde_json::json;
+use smol::future::{self, FutureExt, poll_fn};
+use smol::io::AsyncReadExt;
+use smol::stream::Stream;
+use smol::{Async, Timer};
+
+use crate::config::{CLOSING_TIMEOUT, Config, READ_BUFFER_BYTES, TURN_BYTES_MAX, TURN_MESSAGES_MAX};
+use crate::hall::Hall;
+use crate::link::{Link, ReadEnd};
+use crate::request::{After, Upgrade};
+use crate::room::{Joined, Start};
+use crate::wire::{CloseReason, Frame};
+
+/// A connection that has asked to join.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The connection.
+    pub socket: Async<TcpStream>,
+    /// Where it comes from.
+    pub peer: SocketAddr,
+    /// What it has asked for.
+    pub upgrade: Upgrade,
+    /// Bytes that came behind the request's head.
+    pub read_ahead: Vec<u8>,
+}
+
+/// Serves one client until its connection has ended.
+pub async fn serve(hall: &Rc<Hall>, arrival: Arrival) {
+    let Arrival { socket, peer, upgrade, read_ahead } = arrival;
+    let began = Instant::now();
+    let link = Rc::new(Link::new(socket, peer, answer(&upgrade)));
+    enter(hall, &link, &upgrade);
+    info!("{peer} joined{}", if upgrade.resumes { " (resumes)" } else { "" });
+    drop(upgrade);
+
+    let stream = ReadEnd { link: Rc::clone(&link), stats: Arc::clone(hall.stats()) };
+    let settings = settings(hall.config().limits.message_bytes_max);
+    let websocket = WebSocketStream::from_partially_read(stream, read_ahead, Role::Server, Some(settings)).await;
+    let (reason, its_code) = read_all(hall, &link, websocket).await;
+    hall.leave(&link);
+
+    hall.stats().closed(reason).add(1);
+    info!("{peer} left after {} s: {}", began.elapsed().as_secs(), reason.words());
+    close(&link, reason, its_code).await;
+}
+
+/// The answer to the handshake (RFC 6455 section 4.2.2). The offered extensions are declined by not naming them.
+fn answer(upgrade: &Upgrade) -> Vec<u8> {
+    let accept = derive_accept_key(upgrade.key.as_bytes());
+    let subprotocol =
+        upgrade.subprotocol.as_ref().map_or_else(String::new, |name| format!("Sec-WebSocket-Protocol: {name}\r\n"));
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n{subprotocol}\r\n"
+    )
+    .into_bytes()
+}
+
+/// Joins the room where the client wants to go on, or with the history that newcomers get.
+fn enter(hall: &Hall, link: &Rc<Link>, upgrade: &Upgrade) {
+    let (config, stats) = (hall.config(), hall.stats());
+    let after = upgrade.after.as_ref().filter(|_| upgrade.resumes);
+    let known = after.filter(|after| after.epoch == stats.epoch && after.seq <= hall.head());
+    let start = known.map_or(Start::History(config.history), |After { seq, .. }| Start::After(*seq));
+    let is_stranded = after.is_some() && known.is_none();
+    let echo = upgrade.resumes || upgrade.echo.unwrap_or(config.echo);
+    hall.join(link, echo, start, |joined, clients| match (upgrade.resumes, config.greeting.as_str()) {
+        (true, _) => Frame::text(hello(config, &stats.epoch, joined, clients, is_stranded)).to_vec(),
+        (false, "") => Vec::new(),
+        (false, greeting) => Frame::text(greeting.to_owned()).to_vec(),
+    });
+}
+
+/// The first frame to a client that resumes.
+fn hello(config: &Config, epoch: &str, joined: Joined, clients: usize, is_stranded: bool) -> String {
+    json!({
+        "foghorn": 1,
+        "greeting": config.greeting,
+        "epoch": epoch,
+        "seq": joined.seq,
+        "lost": (!is_stranded).then_some(joined.lost),
+        "head": joined.head,
+        "clients": clients,
+        "maxMessage": config.limits.message_bytes_max,
+    })
+    .to_string()
+}
+
+/// Every setting of tungstenite, on purpose.
+fn settings(message_bytes_max: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        // Control frames go to the link's control bytes at once, which are bounded there.
+        .write_buffer_size(0)
+        .max_write_buffer_size(usize::MAX)
+        .max_message_size(Some(message_bytes_max))
+        .max_frame_size(Some(message_bytes_max))
+        .accept_unmasked_frames(false)
+}
+
+/// Reads and publishes until the connection has to end. Returns why, and the code of a client's own Close.
+async fn read_all(hall: &Rc<Hall>, link: &Link, mut websocket: WebSocketStream<ReadEnd>) -> (CloseReason, Option<u16>) {
+    let (mut messages, mut bytes) = (0, 0);
+    loop {
+        let next = poll_fn(|cx| {
+            if let Poll::Ready(reason) = link.poll_ending(cx) {
+                return Poll::Ready(Err(reason));
+            }
+            let next = Pin::new(&mut websocket).poll_next(cx);
+            if next.is_pending() && link.has_control() {
+                hall.hurry(link);
+            }
+            next.map(Ok)
+        });
+        let frame = match next.await {
+            Ok(Some(Ok(Message::Text(text)))) => Frame::text(text),
+            Ok(Some(Ok(Message::Binary(payload)))) => Frame::binary(payload),
+            Ok(Some(Ok(Message::Close(close)))) => {
+                return (CloseReason::ClosedByClient, close.map(|close| close.code.into()));
+            }
+            Ok(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)))) => {
+                if !keep_control_short(hall, link) {
+                    return (CloseReason::TooSlow, None);
+                }
+                messages += 1;
+                if messages >= TURN_MESSAGES_MAX {
+                    (messages, bytes) = (0, 0);
+                    future::yield_now().await;
+                }
+                continue;
+            }
+            Ok(Some(Err(error))) => return (reason_of(&error), None),
+            Ok(None) => return (CloseReason::Vanished, None),
+            Err(reason) => {
+                if reason == CloseReason::ServerStops {
+                    wait_until_up_to_date(hall, link).await;
+                }
+                return (reason, None);
+            }
+        };
+        messages += 1;
+        bytes += frame.len();
+        hall.publish(link, frame).await;
+        if messages >= TURN_MESSAGES_MAX || bytes >= TURN_BYTES_MAX {
+            (messages, bytes) = (0, 0);
+            future::yield_now().await;
+        }
+    }
+}
+
+/// Has pongs written before too many of them wait. False: the client provokes more of them than it reads.
+fn keep_control_short(hall: &Rc<Hall>, link: &Link) -> bool {
+    if link.has_too_much_control() {
+        hall.write_control_now(link);
+    }
+    !link.has_too_much_control()
+}
+
+async fn wait_until_up_to_date(hall: &Hall, link: &Link) {
+    let up_to_date = poll_fn(|cx| {
+        if hall.is_up_to_date(link) {
+            return Poll::Ready(());
+        }
+        link.wake_with(cx);
+        Poll::Pending
+    });
+    up_to_date
+        .or(async {
+            Timer::after(CLOSING_TIMEOUT).await;
+        })
+        .await;
+}
+
+fn reason_of(error: &Error) -> CloseReason {
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => CloseReason::MessageTooBig,
+        Error::Utf8(_) => CloseReason::InvalidUtf8,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) | Error::Io(_) => CloseReason::Vanished,
+        _ => CloseReason::ProtocolError,
+    }
+}
+
+/// Says goodbye: the Close frame, then the end of what we send, then whatever the client still sends, unread, so that
+/// the kernel does not answer it with a reset that would take the Close frame away from the client.
+async fn close(link: &Link, reason: CloseReason, its_code: Option<u16>) {
+    let frame = match (reason, reason.code()) {
+        (CloseReason::ClosedByClient, _) => Frame::close(its_code, ""),
+        (_, Some(code)) => Frame::close(Some(code), reason.words()),
+        (_, None) => return,
+    };
+    link.push_control(&frame.to_vec());
+    let goodbye = async {
+        link.finish_control().await?;
+        link.socket().get_ref().shutdown(std::net::Shutdown::Write)?;
+        // On the heap, or every client's task would be larger by it for all its life.
+        let mut unread = vec![0; 1024];
+        let mut socket = link.socket();
+        while socket.read(&mut unread).await? > 0 {}
+        Ok(())
+    };
+    let timeout = async {
+        Timer::after(CLOSING_TIMEOUT).await;
+        Err(std::io::ErrorKind::TimedOut.into())
+    };
+    // However it ends, the socket goes now.
+    let _: std::io::Result<()> = goodbye.or(timeout).await;
+}

@@ -1,0 +1,258 @@
+//! The door: every connection until it is known what it wants, and the places that there are.
+//!
+//! Leaves the WebSocket to `client` and the page to `relay`. What must stay true: a connection that asks for nothing, or
+//! slowly, can only take the place of another such one, never that of a client or of a page that is being served.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use log::{debug, info};
+use smol::future::FutureExt;
+use smol::io::AsyncReadExt;
+use smol::{Async, LocalExecutor, Task, Timer};
+
+use crate::access::Access;
+use crate::client::{self, Arrival};
+use crate::config::{CLOSING_TIMEOUT, HEAD_TIMEOUT, Places};
+use crate::hall::Hall;
+use crate::relay::{self, Relay};
+use crate::request::{self, FULL, HEAD_TOO_SLOW, Refusal, Request, TOO_MANY_FROM_IP, Upgrade, Wants};
+use crate::stats::Stats;
+
+/// What the door leads to, and who stands in it.
+#[derive(Debug)]
+pub struct Door {
+    /// Who may come in.
+    pub access: Access,
+    /// The figures.
+    pub stats: Arc<Stats>,
+    /// The room behind.
+    pub hall: Rc<Hall>,
+    /// The page behind.
+    pub relay: Relay,
+    /// How many there may be of whom.
+    pub places: Places,
+    /// Runs the connections.
+    pub executor: Rc<LocalExecutor<'static>>,
+    /// Who stands in it.
+    pub guests: Guests,
+}
+
+/// Everybody's places.
+#[derive(Default)]
+pub struct Guests {
+    /// Connections that are not WebSockets, the oldest first. Dropping one's task drops its connection.
+    strangers: RefCell<BTreeMap<u64, Task<()>>>,
+    next_ticket: Cell<u64>,
+    /// Strangers with a request in work.
+    served: Cell<usize>,
+    clients: Cell<usize>,
+    clients_from: RefCell<HashMap<IpAddr, usize>>,
+    waits_for_empty: Cell<Option<Waker>>,
+}
+
+impl Door {
+    /// Takes a new connection in. If there are too many strangers, the oldest has to go.
+    pub fn take(self: &Rc<Self>, socket: Async<TcpStream>, peer: SocketAddr) {
+        let ticket = self.guests.next_ticket.get();
+        self.guests.next_ticket.set(ticket + 1);
+        let task = self.executor.spawn(Rc::clone(self).meet(ticket, socket, peer));
+        let mut strangers = self.guests.strangers.borrow_mut();
+        strangers.insert(ticket, task);
+        if strangers.len() > self.places.strangers {
+            strangers.pop_first();
+            self.stats.strangers_dropped.add(1);
+        }
+    }
+
+    /// Ready when all clients have gone and no request is in work.
+    pub fn poll_empty(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.guests.clients.get() == 0 && self.guests.served.get() == 0 {
+            return Poll::Ready(());
+        }
+        self.guests.waits_for_empty.set(Some(cx.waker().clone()));
+        Poll::Pending
+    }
+
+    async fn meet(self: Rc<Self>, ticket: u64, socket: Async<TcpStream>, peer: SocketAddr) {
+        // A box, since the task of a client lives long and needs none of this.
+        let wish = Box::pin(self.hear(&socket, peer)).await;
+        if let Some((upgrade, read_ahead, place)) = wish {
+            let hall = Rc::clone(&self.hall);
+            let arrival = Arrival { socket, peer, upgrade, read_ahead };
+            let client = async move {
+                client::serve(&hall, arrival).await;
+                drop(place);
+            };
+            self.executor.spawn(client).detach();
+        }
+        if let Some(own) = self.guests.strangers.borrow_mut().remove(&ticket) {
+            own.detach();
+        }
+    }
+
+    /// Answers requests until the connection has ended or becomes a WebSocket's.
+    async fn hear(self: &Rc<Self>, socket: &Async<TcpStream>, peer: SocketAddr) -> Option<(Upgrade, Vec<u8>, Place)> {
+        let mut buffer = Vec::new();
+        loop {
+            let too_slow = async {
+                Timer::after(HEAD_TIMEOUT).await;
+                Err(HEAD_TOO_SLOW)
+            };
+            let read = request::read_head(socket, &mut buffer).or(too_slow).await;
+            let request = match read {
+                Ok(Some(head_bytes)) => {
+                    let request = request::parse(&buffer[..head_bytes], &self.access);
+                    buffer.drain(..head_bytes);
+                    request
+                }
+                // A browser that keeps a connection open for later is told nothing when that is too long.
+                Ok(None) => return None,
+                Err(_) if buffer.is_empty() => return None,
+                Err(refusal) => Err(refusal),
+            };
+            let answered = match request {
+                Ok(Request { wants: Wants::WebSocket(upgrade), .. }) => match self.place_for(peer.ip()) {
+                    Ok(place) => return Some((upgrade, buffer.as_slice().to_vec(), place)),
+                    Err(refusal) => Err(refusal),
+                },
+                Ok(request) => self.serve_page(socket, &request).await,
+                Err(refusal) => Err(refusal),
+            };
+            match answered {
+                Ok(true) => {}
+                Ok(false) => {
+                    end(socket).await;
+                    return None;
+                }
+                Err(refusal) => {
+                    self.refuse(socket, peer, refusal).await;
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Has a page served. Returns whether the connection goes on.
+    async fn serve_page(&self, socket: &Async<TcpStream>, request: &Request) -> Result<bool, Refusal> {
+        let Wants::Page { head_only, target, if_none_match } = &request.wants else { return Ok(false) };
+        let _served = Served::new(&self.guests);
+        let local = socket.get_ref().local_addr().ok();
+        let Request { host, keep_alive, .. } = request;
+        let answer = self.relay.answer(*head_only, target, host, if_none_match.as_deref(), local, *keep_alive).await?;
+        self.stats.http_requests.add(1);
+        self.count_refusal(answer.status);
+        Ok(relay::send(socket, answer, *head_only).await.is_ok() && *keep_alive)
+    }
+
+    async fn refuse(&self, socket: &Async<TcpStream>, peer: SocketAddr, refusal: Refusal) {
+        let Refusal { status, sentence, header } = refusal;
+        info!("{peer} refused with {status}: {sentence}");
+        self.count_refusal(status);
+        let reason = tiny_http::StatusCode(status).default_reason_phrase();
+        let answer = format!(
+            "HTTP/1.1 {status} {reason}\r\n{header}Content-Type: text/plain; charset=utf-8\r\n\
+             Content-Length: {}\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n\
+             {sentence}\n",
+            sentence.len() + 1,
+        );
+        if let Err(error) = relay::write_all(socket, answer.as_bytes()).await {
+            debug!("{peer} did not take its answer: {error}");
+        }
+        end(socket).await;
+    }
+
+    fn count_refusal(&self, status: u16) {
+        if let Some(count) = self.stats.refused(status) {
+            count.add(1);
+        }
+    }
+
+    fn place_for(self: &Rc<Self>, ip: IpAddr) -> Result<Place, Refusal> {
+        let guests = &self.guests;
+        if guests.clients.get() >= self.places.clients {
+            return Err(FULL);
+        }
+        let mut clients_from = guests.clients_from.borrow_mut();
+        let from_here = clients_from.entry(ip).or_default();
+        let is_one_too_many = self.hall.config().limits.clients_per_ip_max.is_some_and(|max| *from_here >= max);
+        if is_one_too_many && !ip.is_loopback() {
+            return Err(TOO_MANY_FROM_IP);
+        }
+        *from_here += 1;
+        guests.clients.set(guests.clients.get() + 1);
+        Ok(Place { door: Rc::clone(self), ip })
+    }
+}
+
+impl Guests {
+    fn wake_if_waited_for(&self) {
+        if let Some(waker) = self.waits_for_empty.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl fmt::Debug for Guests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guests").field("clients", &self.clients).field("served", &self.served).finish_non_exhaustive()
+    }
+}
+
+/// A client's place, until its connection is gone.
+#[derive(Debug)]
+struct Place {
+    door: Rc<Door>,
+    ip: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let guests = &self.door.guests;
+        guests.clients.set(guests.clients.get() - 1);
+        let mut clients_from = guests.clients_from.borrow_mut();
+        if let Some(count) = clients_from.get_mut(&self.ip) {
+            *count -= 1;
+            if *count == 0 {
+                clients_from.remove(&self.ip);
+            }
+        }
+        guests.wake_if_waited_for();
+    }
+}
+
+/// A request in work.
+struct Served<'a>(&'a Guests);
+
+impl<'a> Served<'a> {
+    fn new(guests: &'a Guests) -> Self {
+        guests.served.set(guests.served.get() + 1);
+        Self(guests)
+    }
+}
+
+impl Drop for Served<'_> {
+    fn drop(&mut self) {
+        self.0.served.set(self.0.served.get() - 1);
+        self.0.wake_if_waited_for();
+    }
+}
+
+/// Ends a connection so that the client can read what was sent: closed with bytes unread, the kernel would send a reset,
+/// and that would overtake the answer.
+async fn end(mut socket: &Async<TcpStream>) {
+    let _ = socket.get_ref().shutdown(Shutdown::Write);
+    let rest = async {
+        let mut unread = vec![0; 1024];
+        while matches!(socket.read(&mut unread).await, Ok(1..)) {}
+    };
+    rest.or(async {
+        Timer::after(CLOSING_TIMEOUT).await;
+    })
+    .await;
+}

@@ -1,0 +1,201 @@
+//! Foghorn: a WebSocket broadcaster for a local network, with its page.
+//!
+//! The map of the house, in reading order:
+//!
+//! - what it is made of: [`config`] (flags and limits), [`wire`] (frames, reasons to close), [`stats`]
+//! - the heart, without I/O: [`backlog`] (the shared log), [`room`] (members as cursors into it)
+//! - the heart with its sockets: [`link`] (one client's socket), [`hall`] (the flush), [`client`] (one connection)
+//! - the door: [`listen`], [`request`] (heads), [`access`] (who may come in), [`door`] (what each connection wants)
+//! - the page: [`site`] (tiny_http), [`relay`] (between it and the network)
+//! - around it: [`lifecycle`] (signals, systemd), [`journal`] (the log), [`announce`] (what people are told)
+//!
+//! One thread runs all but the page. Its state is plain data without locks; the page's threads see [`stats`] only.
+
+#![warn(missing_docs, missing_debug_implementations)]
+
+pub mod access;
+pub mod announce;
+pub mod backlog;
+pub mod client;
+pub mod config;
+pub mod door;
+pub mod hall;
+pub mod journal;
+pub mod lifecycle;
+pub mod link;
+pub mod listen;
+pub mod relay;
+pub mod request;
+pub mod room;
+pub mod site;
+pub mod stats;
+pub mod wire;
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+
+use log::warn;
+use smol::future::{self, FutureExt, poll_fn};
+use smol::stream::{Stream, StreamExt};
+use smol::{Async, LocalExecutor, Timer};
+
+use access::Access;
+use config::{Config, DRAIN_TIMEOUT, Places};
+use door::{Door, Guests};
+use hall::Hall;
+use relay::Relay;
+use site::Site;
+use stats::Stats;
+
+/// Why the server could not start. Its words say what to do.
+#[derive(Debug)]
+pub enum StartError {
+    /// A flag has a value that cannot work.
+    Config(String),
+    /// Something that it needs is not there.
+    Missing(String),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Config(sentence) | Self::Missing(sentence)) = self;
+        f.write_str(sentence)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Whether everybody got what was theirs at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// All connections were closed in order, or had their time for it.
+    Drained,
+    /// It was told to stop at once.
+    AtOnce,
+}
+
+/// Serves these sockets until `stop` says so: its first item starts the drain, its second ends it at once.
+///
+/// # Errors
+/// If it cannot start.
+pub fn run(
+    listeners: Vec<TcpListener>,
+    config: Config,
+    stop: impl Stream<Item = ()> + Unpin,
+) -> Result<Ended, StartError> {
+    let access = access_rules(&config)?;
+    let www = config.www.as_deref().map(check_www).transpose()?;
+    let stats = Arc::new(Stats::new());
+    let limits = &config.limits;
+    let folder = runtime_folder();
+    let site = Site::start(&folder, www, Arc::clone(&stats), limits.message_bytes_max, limits.backlog_bytes).map_err(
+        |error| {
+            let folder = folder.display();
+            StartError::Missing(format!(
+                "cannot make a socket in {folder} ({error}): set RUNTIME_DIRECTORY to a folder that can be written to"
+            ))
+        },
+    )?;
+
+    let places = places(limits.clients_max);
+    let executor = Rc::new(LocalExecutor::new());
+    let hall = Rc::new(Hall::new(Arc::new(config), Arc::clone(&stats), Rc::clone(&executor)));
+    let door = Rc::new(Door {
+        access,
+        stats,
+        hall,
+        relay: Relay::new(site, places.http),
+        places,
+        executor: Rc::clone(&executor),
+        guests: Guests::default(),
+    });
+    let ended = smol::block_on(executor.run(serve(listeners, door, stop)));
+    ended.map_err(|error| StartError::Missing(format!("cannot take the listening sockets into use: {error}")))
+}
+
+async fn serve(
+    listeners: Vec<TcpListener>,
+    door: Rc<Door>,
+    mut stop: impl Stream<Item = ()> + Unpin,
+) -> io::Result<Ended> {
+    let bound: Vec<SocketAddr> = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
+    let executor = &door.executor;
+    let mut accepting = Vec::new();
+    for listener in listeners {
+        let taking = Rc::clone(&door);
+        let take = move |socket, peer| taking.take(socket, peer);
+        accepting.push(executor.spawn(listen::accept_all(Async::new(listener)?, Arc::clone(&door.stats), take)));
+    }
+    executor.spawn(Rc::clone(&door.hall).run_flush()).detach();
+    if let Some(heartbeat) = door.hall.config().limits.heartbeat {
+        executor.spawn(Rc::clone(&door.hall).run_heartbeat(heartbeat)).detach();
+    }
+    executor.spawn(lifecycle::report_status(Arc::clone(&door.stats))).detach();
+    let watched = Rc::clone(&door);
+    let is_well = async move || watched.relay.answer(true, "/status", "localhost", None, None, false).await.is_ok();
+    executor.spawn(lifecycle::feed_watchdog(is_well)).detach();
+    announce::say(&bound);
+    lifecycle::notify_ready();
+
+    if stop.next().await.is_none() {
+        future::pending::<()>().await;
+    }
+    lifecycle::notify_stopping();
+    drop(accepting);
+    door.hall.stop();
+    let drained = async {
+        poll_fn(|cx| door.poll_empty(cx))
+            .or(async {
+                Timer::after(DRAIN_TIMEOUT).await;
+            })
+            .await;
+        Ended::Drained
+    };
+    let at_once = poll_fn(|cx| match stop.poll_next(cx) {
+        Poll::Ready(Some(())) => Poll::Ready(Ended::AtOnce),
+        _ => Poll::Pending,
+    });
+    Ok(drained.or(at_once).await)
+}
+
+fn access_rules(config: &Config) -> Result<Access, StartError> {
+    let own_name = fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    Access::new(own_name.as_deref().map(str::trim), &config.allow_hosts, &config.allow_origins)
+        .map_err(StartError::Config)
+}
+
+fn check_www(www: &Path) -> Result<&Path, StartError> {
+    match fs::read_dir(www) {
+        Ok(_) => Ok(www),
+        Err(error) => Err(StartError::Missing(format!(
+            "cannot serve --www {} ({error}): give a folder that exists and can be read",
+            www.display()
+        ))),
+    }
+}
+
+/// Where the private socket goes: `RUNTIME_DIRECTORY` of `systemd.exec(5)`, a user's own, or the one for temporary files.
+fn runtime_folder() -> PathBuf {
+    let named = ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
+    named.into_iter().find(|folder| folder.is_dir()).unwrap_or_else(std::env::temp_dir)
+}
+
+/// Raises the limit of open files as far as it goes, and shares the descriptors out.
+fn places(clients_max: usize) -> Places {
+    let descriptors = rlimit::increase_nofile_limit(rlimit::INFINITY).unwrap_or(1024);
+    let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+    let places = Places::within(descriptors, clients_max);
+    if places.clients < clients_max {
+        warn!(
+            "only {} clients fit into the limit of {descriptors} open files; raise it (ulimit -n, LimitNOFILE=) for {clients_max}",
+            places.clients
+        );
+    }
+    places
+}

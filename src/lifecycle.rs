@@ -1,0 +1,78 @@
+//! From the start to the end of the process: signals, and what the service manager is told.
+//!
+//! Knows nothing of rooms and pages. What must stay true: without systemd all of this is silent and costs nothing.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_signal::{Signal, Signals};
+use log::{debug, info};
+use sd_notify::NotifyState;
+use smol::Timer;
+use smol::stream::{Stream, StreamExt};
+
+use crate::stats::Stats;
+
+/// How often the service manager is told the number of clients and messages, if it has changed.
+const STATUS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// SIGTERM and SIGINT: the first item asks the server to stop, the second to do so at once.
+///
+/// # Errors
+/// If the signals cannot be watched.
+pub fn stop_signals() -> io::Result<impl Stream<Item = ()> + Unpin> {
+    let signals = Signals::new([Signal::Term, Signal::Int])?;
+    Ok(signals.filter_map(|signal| {
+        match signal.ok()? {
+            Signal::Int => info!("stopping (interrupted); once more ends it at once"),
+            _ => info!("stopping (terminated)"),
+        }
+        Some(())
+    }))
+}
+
+/// Tells the service manager that connections are taken from now on.
+pub fn notify_ready() {
+    notify(&[NotifyState::Ready]);
+}
+
+/// Tells the service manager that the server is about to stop.
+pub fn notify_stopping() {
+    notify(&[NotifyState::Stopping]);
+}
+
+/// `sd_notify(3)`: no socket means that nobody wants to know, and a failure is no reason to do anything else.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        debug!("the service manager cannot be told ({error})");
+    }
+}
+
+/// Tells the service manager how many are there, for `systemctl status`. Ends at once where there is none.
+pub async fn report_status(stats: Arc<Stats>) {
+    if std::env::var_os("NOTIFY_SOCKET").is_none() {
+        return;
+    }
+    let mut last = String::new();
+    loop {
+        let now = format!("{} clients, {} messages", stats.clients.get(), stats.messages.get());
+        if now != last {
+            notify(&[NotifyState::Status(&now)]);
+            last = now;
+        }
+        Timer::after(STATUS_INTERVAL).await;
+    }
+}
+
+/// Tells the service manager's watchdog that all is well, as often as it wants, and only after `is_well`. Ends at once
+/// where there is no watchdog (`sd_watchdog_enabled(3)`).
+pub async fn feed_watchdog(is_well: impl AsyncFn() -> bool) {
+    let Some(timeout) = sd_notify::watchdog_enabled() else { return };
+    loop {
+        if is_well().await {
+            notify(&[NotifyState::Watchdog]);
+        }
+        Timer::after(timeout / 2).await;
+    }
+}

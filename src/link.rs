@@ -1,0 +1,228 @@
+//! One client's socket as the house sees it: tungstenite reads from it, the flush writes to it.
+//!
+//! Leaves to others what is written and when. What must stay true: control bytes (the handshake's answer, pongs, pings,
+//! the Close frame) wait here, in their order, until the writer is between two frames; nobody writes past the writer.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io::{self, ErrorKind, IoSlice, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use smol::{Async, Task, io::AsyncRead, io::AsyncWrite};
+use socket2::SockRef;
+
+use crate::config::{CONTROL_BYTES_MAX, UNSENT_BYTES_MAX};
+use crate::stats::Stats;
+use crate::wire::CloseReason;
+
+/// How a write ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// The socket took this many bytes, and would perhaps take more.
+    Bytes(usize),
+    /// The socket is full.
+    Full,
+    /// The connection is broken; the client's task will see it too, when it reads.
+    Broken,
+}
+
+/// A client's socket, its control bytes, and the word that it has to go.
+pub struct Link {
+    socket: Async<TcpStream>,
+    /// Where the client is, for the log.
+    pub peer: SocketAddr,
+    control: RefCell<Vec<u8>>,
+    ending: Cell<Option<CloseReason>>,
+    waker: Cell<Option<Waker>>,
+    /// The place in the room, while the client has one.
+    pub place: Cell<Option<usize>>,
+    /// Whether its message waits for room in the backlog.
+    pub waits: Cell<bool>,
+    /// Whether the socket took no more, so that [`Link::drain`] waits for it.
+    pub is_full: Cell<bool>,
+    /// The task that waits until the socket takes more. It ends with the link.
+    pub drain: Cell<Option<Task<()>>>,
+    /// The heartbeat sweep in which something was last heard.
+    pub heard_sweep: Cell<u32>,
+    heard: Cell<bool>,
+}
+
+impl Link {
+    /// Takes a connected socket over, with the first control bytes to write: the handshake's answer.
+    pub fn new(socket: Async<TcpStream>, peer: SocketAddr, first: Vec<u8>) -> Self {
+        let raw = SockRef::from(socket.get_ref());
+        // A socket that refuses an option works all the same, only slower or with more of the kernel's memory.
+        let _ = raw.set_tcp_nodelay(true);
+        let _ = raw.set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
+        Self {
+            socket,
+            peer,
+            control: RefCell::new(first),
+            ending: Cell::new(None),
+            waker: Cell::new(None),
+            place: Cell::new(None),
+            waits: Cell::new(false),
+            is_full: Cell::new(false),
+            drain: Cell::new(None),
+            heard_sweep: Cell::new(0),
+            heard: Cell::new(false),
+        }
+    }
+
+    /// The socket, for waiting until it is readable or writable.
+    pub fn socket(&self) -> &Async<TcpStream> {
+        &self.socket
+    }
+
+    /// Writes frames, in one call.
+    pub fn write(&self, slices: &[IoSlice<'_>]) -> Written {
+        let mut socket = self.socket.get_ref();
+        let result = match slices {
+            [one] => socket.write(one),
+            many => socket.write_vectored(many),
+        };
+        match result {
+            Ok(bytes) => Written::Bytes(bytes),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Written::Full,
+            Err(error) if error.kind() == ErrorKind::Interrupted => Written::Bytes(0),
+            Err(_) => Written::Broken,
+        }
+    }
+
+    /// Whether control bytes wait.
+    pub fn has_control(&self) -> bool {
+        !self.control.borrow().is_empty()
+    }
+
+    /// Whether more control bytes wait than a client that reads would leave.
+    pub fn has_too_much_control(&self) -> bool {
+        self.control.borrow().len() > CONTROL_BYTES_MAX
+    }
+
+    /// Adds control bytes behind those that wait.
+    pub fn push_control(&self, bytes: &[u8]) {
+        self.control.borrow_mut().extend_from_slice(bytes);
+    }
+
+    /// Puts the rest of a frame that is out in part before all control bytes: nothing may come between.
+    pub fn push_first(&self, rest: &[u8]) {
+        self.control.borrow_mut().splice(..0, rest.iter().copied());
+    }
+
+    /// Writes control bytes, as many as the socket takes, and frees their memory when all are out.
+    pub fn write_control(&self) -> Written {
+        let mut control = self.control.borrow_mut();
+        let written = self.write(&[IoSlice::new(&control)]);
+        if let Written::Bytes(bytes) = written {
+            if bytes == control.len() {
+                *control = Vec::new();
+            } else {
+                control.drain(..bytes);
+            }
+        }
+        written
+    }
+
+    /// Writes all control bytes, waiting for the socket. For the end of a connection that has left the room.
+    ///
+    /// # Errors
+    /// If the connection is broken.
+    pub async fn finish_control(&self) -> io::Result<()> {
+        // The client may be asleep and take this much later: now the kernel may hold what is left.
+        let _ = SockRef::from(self.socket.get_ref()).set_tcp_notsent_lowat(u32::MAX);
+        while self.has_control() {
+            match self.write_control() {
+                Written::Bytes(_) => {}
+                Written::Full => self.socket.writable().await?,
+                Written::Broken => return Err(ErrorKind::BrokenPipe.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the client's task to end the connection. The first reason counts.
+    pub fn end(&self, reason: CloseReason) {
+        if self.ending.get().is_none() {
+            self.ending.set(Some(reason));
+        }
+        self.wake();
+    }
+
+    /// Wakes the client's task, for it to look at [`poll_ending`](Self::poll_ending) and `waits` anew.
+    pub fn wake(&self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Ready when the connection has to end; else the task is woken when something has changed.
+    pub fn poll_ending(&self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        if let Some(reason) = self.ending.get() {
+            return Poll::Ready(reason);
+        }
+        self.wake_with(cx);
+        Poll::Pending
+    }
+
+    /// Has this task woken by the next [`wake`](Self::wake).
+    pub fn wake_with(&self, cx: &Context<'_>) {
+        let waker = self.waker.take().filter(|waker| waker.will_wake(cx.waker()));
+        self.waker.set(Some(waker.unwrap_or_else(|| cx.waker().clone())));
+    }
+
+    /// The reason for which the connection has to end, if it has to.
+    pub fn ending(&self) -> Option<CloseReason> {
+        self.ending.get()
+    }
+
+    /// Whether something was received since the last call.
+    pub fn take_heard(&self) -> bool {
+        self.heard.take()
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("peer", &self.peer).field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+/// The stream that tungstenite gets: it reads from the socket and writes to the control bytes.
+#[derive(Debug)]
+pub struct ReadEnd {
+    /// The socket, and where control bytes go.
+    pub link: Rc<Link>,
+    /// Where the bytes that come in are counted.
+    pub stats: Arc<Stats>,
+}
+
+impl AsyncRead for ReadEnd {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let link = &self.link;
+        let read = Pin::new(&mut &link.socket).poll_read(cx, buffer);
+        if let Poll::Ready(Ok(bytes)) = read {
+            link.heard.set(true);
+            self.stats.bytes_in.add(bytes as u64);
+        }
+        read
+    }
+}
+
+impl AsyncWrite for ReadEnd {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.link.push_control(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,35 @@
+//! The command line: flags in, an exit code out.
+//!
+//! 0: stopped as asked · 1: could not start or was ended at once · 2: a flag is wrong.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use foghorn::config::{Args, Config};
+use foghorn::{Ended, StartError, journal, lifecycle, listen};
+
+const FAILED: u8 = 1;
+const BAD_FLAG: u8 = 2;
+
+fn main() -> ExitCode {
+    let config = Config::from(Args::parse());
+    match start(config) {
+        Ok(Ended::Drained) => ExitCode::SUCCESS,
+        Ok(Ended::AtOnce) => ExitCode::from(FAILED),
+        Err(error) => {
+            eprintln!("foghorn: {error}");
+            let is_flag = matches!(error.downcast_ref(), Some(StartError::Config(_)));
+            ExitCode::from(if is_flag { BAD_FLAG } else { FAILED })
+        }
+    }
+}
+
+fn start(config: Config) -> Result<Ended, Box<dyn std::error::Error>> {
+    journal::start(config.log_level)?;
+    let stop = lifecycle::stop_signals()?;
+    let mut listeners = listen::inherited()?;
+    if listeners.is_empty() {
+        listeners = listen::bind(&config.listen)?;
+    }
+    Ok(foghorn::run(listeners, config, stop)?)
+}

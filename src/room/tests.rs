@@ -1,0 +1,302 @@
+//! The room against the simplest model there is: every client gets exactly what was published since it came, and if it
+//! comes back, what it lacks, or is told how much of that is gone.
+
+use super::*;
+use proptest::prelude::*;
+
+/// What one client has seen.
+#[derive(Debug)]
+struct Seen {
+    id: usize,
+    number: u32,
+    echo: bool,
+    bytes: Vec<u8>,
+    /// The frames that it has to get, own ones left out if it wants none: the rest of the published ones from here on.
+    first: u64,
+}
+
+/// A room, all that was ever published in it, and the clients' views.
+struct Model {
+    room: Room<()>,
+    published: Vec<(u32, Vec<u8>)>,
+    /// Accepted, but waiting for room in the backlog.
+    waiting: VecDeque<(u32, Vec<u8>)>,
+    clients: Vec<Seen>,
+    now: Instant,
+}
+
+impl Model {
+    fn new(backlog_bytes: usize) -> Self {
+        Self {
+            room: Room::new(backlog_bytes, Duration::from_secs(2)),
+            published: Vec::new(),
+            waiting: VecDeque::new(),
+            clients: Vec::new(),
+            now: Instant::now(),
+        }
+    }
+
+    fn join(&mut self, echo: bool, start: Start) -> Joined {
+        let joined = self.room.join((), echo, start);
+        let number = self.room.members[joined.id].number;
+        assert_eq!(joined.head, self.published.len() as u64);
+        self.clients.push(Seen { id: joined.id, number, echo, bytes: Vec::new(), first: joined.seq + 1 });
+        joined
+    }
+
+    fn publish(&mut self, nth: usize, payload_bytes: usize) {
+        let Some(nth) = nth.checked_rem(self.clients.len()) else { return };
+        let (id, number) = (self.clients[nth].id, self.clients[nth].number);
+        if self.waiting.iter().any(|(waiting, _)| *waiting == number) {
+            return;
+        }
+        let mut payload = (self.published.len() + self.waiting.len()).to_be_bytes().to_vec();
+        payload.resize(payload_bytes, 0xab);
+        let frame = Frame::binary(payload);
+        let bytes = frame.to_vec();
+        match self.room.publish(id, frame) {
+            Published::Now => self.published.push((number, bytes)),
+            Published::Later => self.waiting.push_back((number, bytes)),
+        }
+    }
+
+    /// Lets a client take up to so many bytes in one write.
+    fn write(&mut self, nth: usize, bytes_max: usize) {
+        let Some(nth) = nth.checked_rem(self.clients.len()) else { return };
+        let client = &mut self.clients[nth];
+        let mut slices = [IoSlice::new(&[]); 6];
+        let filled = self.room.pending(client.id, &mut slices, bytes_max);
+        let before = client.bytes.len();
+        for slice in &slices[..filled] {
+            client.bytes.extend_from_slice(slice);
+        }
+        let written = client.bytes.len() - before;
+        assert!(written <= bytes_max);
+        self.room.advance(client.id, written);
+    }
+
+    fn round(&mut self, bytes_max: usize) {
+        for nth in 0..self.clients.len() {
+            self.write(nth, bytes_max);
+        }
+        self.room.end_round();
+        let waiting = self.room.waiting_len();
+        self.room.admit();
+        for _ in self.room.waiting_len()..waiting {
+            let admitted = self.waiting.pop_front().expect("as many wait here");
+            self.published.push(admitted);
+        }
+    }
+
+    /// Has everybody take everything.
+    fn settle(&mut self) {
+        while !self.waiting.is_empty() || self.clients.iter().any(|client| !self.room.is_up_to_date(client.id)) {
+            self.round(usize::MAX);
+        }
+    }
+
+    /// The frames that a client has to get, in order.
+    fn wanted(&self, client: &Seen) -> impl Iterator<Item = &[u8]> {
+        let (first, echo, number) = (client.first, client.echo, client.number);
+        let from = &self.published[usize::try_from(first - 1).unwrap()..];
+        from.iter().filter(move |(sender, _)| echo || *sender != number).map(|(_, bytes)| bytes.as_slice())
+    }
+
+    fn expected(&self, client: &Seen) -> Vec<u8> {
+        self.wanted(client).collect::<Vec<_>>().concat()
+    }
+
+    /// How many of the frames that it has to get `bytes` hold in full, and how many bytes are beyond them.
+    fn complete(&self, client: &Seen, bytes: usize) -> (u64, usize) {
+        let mut left = bytes;
+        let mut complete = 0;
+        for frame in self.wanted(client) {
+            let Some(rest) = left.checked_sub(frame.len()) else { break };
+            left = rest;
+            complete += 1;
+        }
+        (complete, left)
+    }
+
+    fn check_prefixes(&self) {
+        for client in &self.clients {
+            let expected = self.expected(client);
+            assert!(expected.starts_with(&client.bytes), "a client has something else than what was published");
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Join { echo: bool, history: u64 },
+    Leave(usize),
+    Publish(usize, usize),
+    Write(usize, usize),
+    Round(usize),
+    ComeBack(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        1 => (any::<bool>(), 0_u64..6).prop_map(|(echo, history)| Step::Join { echo, history }),
+        1 => any::<usize>().prop_map(Step::Leave),
+        6 => (any::<usize>(), 0_usize..150).prop_map(|(nth, bytes)| Step::Publish(nth, bytes)),
+        1 => (any::<usize>(), 300_usize..700).prop_map(|(nth, bytes)| Step::Publish(nth, bytes)),
+        6 => (any::<usize>(), 0_usize..200).prop_map(|(nth, bytes)| Step::Write(nth, bytes)),
+        3 => (0_usize..500).prop_map(Step::Round),
+        2 => any::<usize>().prop_map(Step::ComeBack),
+    ];
+    prop::collection::vec(step, 1..120)
+}
+
+proptest! {
+    #[test]
+    fn everybody_gets_exactly_what_is_published(backlog_bytes in 60_usize..1200, steps in steps()) {
+        let mut model = Model::new(backlog_bytes);
+        for step in steps {
+            match step {
+                Step::Join { echo, history } => drop(model.join(echo, Start::History(history))),
+                Step::Leave(nth) => {
+                    if let Some(nth) = nth.checked_rem(model.clients.len()) {
+                        let client = model.clients.swap_remove(nth);
+                        let ((), rest) = model.room.leave(client.id);
+                        let expected = model.expected(&client);
+                        let bytes = [&client.bytes[..], &rest].concat();
+                        prop_assert!(expected.starts_with(&bytes), "the rest completes the frame that was cut");
+                        prop_assert_eq!(model.complete(&client, bytes.len()).1, 0, "nothing but whole frames");
+                    }
+                }
+                Step::Publish(nth, bytes) => model.publish(nth, bytes),
+                Step::Write(nth, bytes) => model.write(nth, bytes),
+                Step::Round(bytes) => model.round(bytes),
+                Step::ComeBack(nth) => {
+                    let Some(nth) = nth.checked_rem(model.clients.len()) else { continue };
+                    if !model.clients[nth].echo {
+                        continue; // Whoever resumes gets its own messages.
+                    }
+                    let gone = model.clients.swap_remove(nth);
+                    model.room.leave(gone.id);
+                    let has = gone.first - 1 + model.complete(&gone, gone.bytes.len()).0;
+                    let oldest = model.room.backlog().first_seq();
+                    let joined = model.join(true, Start::After(has));
+                    prop_assert_eq!(joined.lost, (oldest - 1).saturating_sub(has));
+                    prop_assert_eq!(joined.seq, has + joined.lost, "no gap but the lost ones, and no repeat");
+                }
+            }
+            model.check_prefixes();
+        }
+        model.settle();
+        for client in &model.clients {
+            prop_assert_eq!(&client.bytes, &model.expected(client));
+        }
+        prop_assert_eq!(model.room.behind_len(), 0);
+    }
+}
+
+/// A room with one member that has sent `frames` of 100 bytes, none of which the others have taken.
+fn stalled(members: usize, backlog_frames: usize) -> Model {
+    let frame_bytes = Frame::binary(vec![0; 100]).len() + crate::backlog::INDEX_ENTRY_BYTES;
+    let mut model = Model::new(backlog_frames * frame_bytes);
+    for _ in 0..members {
+        model.join(true, Start::History(0));
+    }
+    for _ in 0..backlog_frames {
+        model.publish(0, 100);
+    }
+    model
+}
+
+#[test]
+fn deliveries_are_whole_frames_to_each_who_wants_them() {
+    let mut model = Model::new(4096);
+    model.join(true, Start::History(0));
+    model.join(false, Start::History(0));
+    for sender in [0, 1, 1, 0] {
+        model.publish(sender, 20);
+    }
+    model.write(0, 30);
+    assert_eq!(model.room.deliveries(), 1, "half a frame is none");
+    model.settle();
+    assert_eq!(model.room.deliveries(), 4 + 2);
+}
+
+#[test]
+fn a_publisher_waits_for_whoever_is_slow_and_in_its_turn() {
+    let mut model = stalled(3, 4);
+    model.publish(0, 100);
+    model.publish(1, 0);
+    assert_eq!(model.room.waiting_len(), 2, "the small one does not overtake the large one");
+    model.write(0, usize::MAX);
+    model.write(1, usize::MAX);
+    model.write(2, 0);
+    model.room.end_round();
+    assert!(model.room.admit().is_empty(), "one still needs the oldest frame");
+    model.write(2, 102);
+    assert_eq!(model.room.admit(), [0], "it has let one frame go");
+}
+
+#[test]
+fn patience_ends_for_whoever_does_not_move() {
+    let mut model = stalled(2, 4);
+    model.write(0, usize::MAX);
+    model.write(1, 0);
+    model.room.end_round();
+    let start = model.now;
+    assert_eq!(model.room.review(start), (vec![], None), "nobody waits yet");
+    model.publish(0, 100);
+    let ends = start + Duration::from_secs(2);
+    assert_eq!(model.room.review(start), (vec![], Some(ends)));
+    assert_eq!(model.room.review(start + Duration::from_millis(1999)), (vec![], Some(ends)));
+    assert_eq!(model.room.review(ends).0, [1]);
+    model.room.leave(1);
+    assert_eq!(model.room.admit(), [0], "the room goes on without it");
+}
+
+#[test]
+fn a_trickle_does_not_buy_patience_and_a_stream_does() {
+    let chunk = usize::try_from(PROGRESS_BYTES_MIN).unwrap();
+    for (bytes_per_sec, stays) in [(chunk / 8, false), (chunk, true)] {
+        let mut model = Model::new(4 * chunk);
+        model.join(true, Start::History(0));
+        model.join(true, Start::History(0));
+        let mut late = Vec::new();
+        for _ in 0..10 {
+            while model.waiting.is_empty() {
+                model.publish(0, chunk / 4);
+                model.write(0, usize::MAX);
+            }
+            model.write(1, bytes_per_sec);
+            model.room.end_round();
+            late.extend(model.room.review(model.now).0);
+            model.now += Duration::from_secs(1);
+            let waiting = model.room.waiting_len();
+            model.room.admit();
+            for _ in model.room.waiting_len()..waiting {
+                let admitted = model.waiting.pop_front().unwrap();
+                model.published.push(admitted);
+            }
+        }
+        assert_eq!(late.is_empty(), stays, "{bytes_per_sec} bytes a second");
+    }
+}
+
+#[test]
+fn a_wait_that_is_over_stops_the_account_but_does_not_clear_it() {
+    let mut model = stalled(2, 4);
+    model.write(0, usize::MAX);
+    model.write(1, 0);
+    model.room.end_round();
+    model.publish(0, 100);
+    let start = model.now;
+    model.room.review(start);
+    model.write(1, 102);
+    model.round(0);
+    let after_one = start + Duration::from_millis(1500);
+    assert_eq!(model.room.review(after_one).1, None, "nobody waits any longer");
+    let much_later = start + Duration::from_secs(60);
+    model.write(0, usize::MAX);
+    model.room.end_round();
+    model.publish(0, 100);
+    let ends = much_later + Duration::from_millis(500);
+    assert_eq!(model.room.review(much_later), (vec![], Some(ends)), "a second and a half are used up");
+}
