@@ -1,0 +1,235 @@
+//! All clients of a load behind one epoll, in one thread.
+//!
+//! A load says what to send and when it is content; the fleet reads, counts and connects. What must stay true: one
+//! [`Fleet::turn`] is bounded work, and whatever is waited for here has an end: after [`STALL`] without progress the
+//! run is void.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+
+use crate::client::{Client, Target};
+use crate::meter::Meter;
+use crate::tally::Fault;
+
+/// A server that delivers nothing for this long has lost what was due.
+pub const STALL: Duration = Duration::from_secs(15);
+
+/// Large enough that a client's whole share of a flush comes with one read.
+const READ_BUFFER_BYTES: usize = 1 << 18;
+
+/// Events taken per turn.
+const EVENTS_MAX: usize = 1024;
+
+/// Connections begun per turn: connecting must not keep the load from reading what it measures.
+const STARTS_PER_TURN_MAX: usize = 16;
+
+/// Connections that may be half-way at once; below the listen backlog of a careful server, and above a careless one's.
+const OPENING_MAX: usize = 256;
+
+/// How the load waits for events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// Ask again and again. Takes a core, and spares the server the cost of waking this process.
+    Spin,
+    /// Sleep until something happens.
+    Sleep,
+}
+
+/// Clients and their common epoll.
+pub struct Fleet {
+    target: Target,
+    waiting: Waiting,
+    epoll: OwnedFd,
+    clients: Vec<Option<Client>>,
+    to_start: VecDeque<(usize, bool)>,
+    opening: usize,
+    meter: Meter,
+    events: Vec<Event>,
+    buffer: Vec<u8>,
+}
+
+impl Fleet {
+    /// A fleet with no client yet.
+    pub fn new(target: Target, waiting: Waiting) -> Result<Self> {
+        Ok(Self {
+            target,
+            waiting,
+            epoll: epoll::create(CreateFlags::CLOEXEC)?,
+            clients: Vec::new(),
+            to_start: VecDeque::new(),
+            opening: 0,
+            meter: Meter::default(),
+            events: Vec::with_capacity(EVENTS_MAX),
+            buffer: vec![0; READ_BUFFER_BYTES],
+        })
+    }
+
+    /// Connects `count` more clients and waits until all of them are open.
+    pub fn open(&mut self, count: usize, metered: bool) -> Result<Duration> {
+        let first = self.clients.len();
+        self.clients.resize_with(first + count, || None);
+        self.to_start.extend((first..first + count).map(|i| (i, metered)));
+        self.await_open()
+    }
+
+    /// Waits until every client that was asked for is open; how long that took.
+    pub fn await_open(&mut self) -> Result<Duration> {
+        let began = Instant::now();
+        let mut patience = Patience::new();
+        while !self.all_open() {
+            self.turn()?;
+            let outside = self.to_start.len() + self.opening;
+            if patience.is_over(outside) {
+                bail!("{outside} clients are not let in, and for {} s nobody was", STALL.as_secs());
+            }
+        }
+        Ok(began.elapsed())
+    }
+
+    /// Drops these clients without a word, as phones do, and lets them come back from the next turn on.
+    pub fn reconnect(&mut self, clients: Range<usize>) {
+        for i in clients {
+            if self.clients[i].take().is_some_and(|c| !c.is_open()) {
+                self.opening -= 1;
+            }
+            self.to_start.push_back((i, false));
+        }
+    }
+
+    /// Whether every client that was asked for is connected and upgraded.
+    pub fn all_open(&self) -> bool {
+        self.to_start.is_empty() && self.opening == 0
+    }
+
+    /// Waits for events once (not at all while clients are to be started) and handles them.
+    pub fn turn(&mut self) -> Result<()> {
+        self.start_some()?;
+        let patience = match self.waiting {
+            Waiting::Sleep if self.to_start.is_empty() || self.opening >= OPENING_MAX => Duration::from_millis(5),
+            _ => Duration::ZERO,
+        };
+        self.wait(patience)
+    }
+
+    /// Like [`Fleet::turn`], for loads that have nothing to do before `patience` is over.
+    pub fn wait(&mut self, patience: Duration) -> Result<()> {
+        let timeout = Timespec::try_from(patience).context("a wait is short")?;
+        self.events.clear();
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut self.events), Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e).context("waiting for events failed"),
+        }
+        for event in &self.events {
+            let data = event.data;
+            let Some(client) = &mut self.clients[data.u64() as usize] else {
+                continue;
+            };
+            let was_open = client.is_open();
+            client.ready(&mut self.buffer, &mut self.meter)?;
+            if !was_open && client.is_open() {
+                self.opening -= 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn start_some(&mut self) -> Result<()> {
+        for _ in 0..STARTS_PER_TURN_MAX {
+            if self.opening >= OPENING_MAX {
+                break;
+            }
+            let Some((i, metered)) = self.to_start.pop_front() else {
+                break;
+            };
+            let client = Client::start(&self.target, metered)?;
+            epoll::add(
+                &self.epoll,
+                client.socket(),
+                EventData::new_u64(i as u64),
+                EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET,
+            )?;
+            self.clients[i] = Some(client);
+            self.opening += 1;
+        }
+        Ok(())
+    }
+
+    /// The client at this place.
+    pub fn client(&mut self, i: usize) -> Result<&mut Client> {
+        self.clients[i].as_mut().with_context(|| format!("client {i} is not connected"))
+    }
+
+    /// How many clients count for the figures.
+    pub fn metered(&self) -> usize {
+        self.clients.iter().flatten().filter(|c| c.is_metered()).count()
+    }
+
+    /// Counts and latencies.
+    pub fn meter(&mut self) -> &mut Meter {
+        &mut self.meter
+    }
+
+    /// Waits until all metered clients together have got `expected` deliveries; more of them, or a long silence, is a
+    /// fault.
+    pub fn drain(&mut self, expected: u64) -> Result<()> {
+        let mut patience = Patience::new();
+        while self.meter.delivered() < expected {
+            self.turn()?;
+            if patience.is_over(self.meter.delivered()) {
+                bail!(Fault::Missing { expected, got: self.meter.delivered() });
+            }
+        }
+        if self.meter.delivered() > expected {
+            bail!("{} deliveries came where {expected} were sent", self.meter.delivered());
+        }
+        Ok(())
+    }
+
+    /// Checks that all metered clients have seen one and the same order.
+    pub fn check_one_order(&self) -> Result<()> {
+        let mut metered = self.clients.iter().flatten().filter(|c| c.is_metered()).map(Client::tally);
+        if let Some(first) = metered.next() {
+            if metered.any(|t| t.order() != first.order() || t.messages() != first.messages()) {
+                bail!(Fault::OrdersDiffer);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Notices when a figure has stopped to change. The clock is looked at only now and then, for spinning loads.
+#[derive(Debug)]
+pub struct Patience<T> {
+    last: Option<T>,
+    since: Instant,
+    calls: u32,
+}
+
+impl<T: PartialEq> Default for Patience<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: PartialEq> Patience<T> {
+    /// Starts the clock.
+    pub fn new() -> Self {
+        Self { last: None, since: Instant::now(), calls: 0 }
+    }
+
+    /// Whether `progress` has been the same for [`STALL`].
+    pub fn is_over(&mut self, progress: T) -> bool {
+        self.calls = self.calls.wrapping_add(1);
+        if self.last.as_ref() != Some(&progress) {
+            self.last = Some(progress);
+            self.since = Instant::now();
+        }
+        self.calls % 64 == 0 && self.since.elapsed() > STALL
+    }
+}

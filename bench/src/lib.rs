@@ -1,0 +1,19 @@
+//! Drives Foghorn and other WebSocket broadcasters with the same loads and shows them side by side.
+//!
+//! In reading order: [`wire`] (frames), [`tally`] (what makes a run void), [`meter`] (counts and latencies),
+//! [`client`] and [`fleet`] (the load's connections), [`process`] (CPU and memory of the server), [`peers`] (the
+//! servers), [`loads`] (what is done to them), [`suite`] (all of it, in alternating rounds), [`duel`] (two of them,
+//! closely), [`report`] and [`plots`] (for people).
+
+pub mod client;
+pub mod duel;
+pub mod fleet;
+pub mod loads;
+pub mod meter;
+pub mod peers;
+pub mod plots;
+pub mod process;
+pub mod report;
+pub mod suite;
+pub mod tally;
+pub mod wire;

@@ -1,0 +1,86 @@
+//! One publisher, and the next message only when every client has the last one: the cost of a delivery that nothing can
+//! be batched with, and with large messages what a server holds of them in memory.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use super::{Figures, Load, Window, settled_kib};
+use crate::fleet::{Fleet, Patience};
+use crate::peers::Server;
+use crate::process;
+use crate::tally::Fault;
+use crate::wire::{Stamp, Template};
+
+/// A publisher (client 0) that knows when all have got what it sent.
+#[derive(Debug)]
+pub struct Lockstep {
+    template: Template,
+    seq: u64,
+    clients: u64,
+}
+
+impl Lockstep {
+    /// For a fleet whose metered clients are all open.
+    pub fn new(load: &Load, fleet: &Fleet) -> Self {
+        Self { template: Template::new(load.payload_bytes), seq: 0, clients: fleet.metered() as u64 }
+    }
+
+    /// Sends a message and waits for all its deliveries.
+    pub fn step(&mut self, fleet: &mut Fleet) -> Result<()> {
+        let sent_ns = fleet.meter().clock_ns();
+        let frame = self.template.stamped(Stamp { publisher: 0, seq: self.seq, sent_ns });
+        let publisher = fleet.client(0)?;
+        publisher.queue(frame);
+        publisher.flush()?;
+        self.seq += 1;
+        let expected = self.seq * self.clients;
+        let mut patience = Patience::new();
+        while fleet.meter().delivered() < expected {
+            fleet.turn()?;
+            if patience.is_over(fleet.meter().delivered()) {
+                bail!(Fault::Missing { expected, got: fleet.meter().delivered() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Step after step for so long.
+    pub fn go_on_for(&mut self, duration: Duration, fleet: &mut Fleet) -> Result<()> {
+        let began = Instant::now();
+        while began.elapsed() < duration {
+            self.step(fleet)?;
+        }
+        Ok(())
+    }
+}
+
+/// Small messages: what a delivery costs, and how long it takes.
+pub fn run(load: &Load, server: &Server, mut fleet: Fleet) -> Result<Figures> {
+    fleet.open(load.clients, true)?;
+    let mut lockstep = Lockstep::new(load, &fleet);
+    lockstep.go_on_for(load.warm_up(), &mut fleet)?;
+    let window = Window::begin(server, &mut fleet)?;
+    lockstep.go_on_for(load.duration(), &mut fleet)?;
+    let figures = window.end(&mut fleet)?;
+    fleet.check_one_order()?;
+    Ok(figures)
+}
+
+/// Large messages: throughput, and by how much the server's memory grows at its peak.
+pub fn run_big(load: &Load, server: &Server, mut fleet: Fleet) -> Result<Figures> {
+    fleet.open(load.clients, true)?;
+    let before_kib = settled_kib(server, &mut fleet)?;
+    process::forget_peak(server.pid)?;
+    let mut lockstep = Lockstep::new(load, &fleet);
+    lockstep.go_on_for(load.warm_up(), &mut fleet)?;
+    let window = Window::begin(server, &mut fleet)?;
+    lockstep.go_on_for(load.duration(), &mut fleet)?;
+    let mut figures = window.end(&mut fleet)?;
+    fleet.check_one_order()?;
+    let mebibytes_per_s = figures["deliveries_per_s"] * load.payload_bytes as f64 / f64::from(1 << 20);
+    figures.insert("mib_per_s".into(), mebibytes_per_s);
+    let peak_kib = process::resident_peak_kib(server.pid)?;
+    figures.insert("peak_growth_kib".into(), peak_kib.saturating_sub(before_kib) as f64);
+    Ok(figures)
+}

@@ -1,0 +1,311 @@
+//! The servers that can be measured: how each is found, started and ended.
+//!
+//! Adding one is a line in [`PEERS`] and, where it needs a program of its own, a file under `peers/`. A peer that is
+//! not installed is reported as missing, with what would install it, and never left out in silence.
+
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use crate::client::Target;
+use crate::process;
+
+/// A server that does not listen after this long will not.
+const START_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a starting server is tried; it bounds the error of its start time.
+const START_POLL: Duration = Duration::from_micros(200);
+
+/// What a peer can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Serves {
+    /// WebSocket broadcasts only.
+    Broadcasts,
+    /// Pages only.
+    Pages,
+    /// Both, on one port.
+    Both,
+}
+
+/// A server of the table.
+#[derive(Debug)]
+pub struct Peer {
+    /// How it is called on the command line and in results.
+    pub name: &'static str,
+    /// What it is, for the tables.
+    pub about: &'static str,
+    /// What it can be asked for.
+    pub serves: Serves,
+    /// The path of its WebSocket.
+    pub path: &'static str,
+    /// What to do if it is missing.
+    install: &'static str,
+    command: fn(u16) -> Option<Command>,
+}
+
+/// All peers, in the order of tables and rounds.
+pub const PEERS: &[Peer] = &[
+    Peer {
+        name: "floor",
+        about: "bare loop: one prepared frame, one send for each client",
+        serves: Serves::Broadcasts,
+        path: "/",
+        install: "cargo build --release",
+        command: |port| own_program("floor", port),
+    },
+    Peer {
+        name: "foghorn",
+        about: "this project",
+        serves: Serves::Both,
+        path: "/",
+        install: "cargo build --release in the project's folder, or set FOGHORN_BIN",
+        command: foghorn,
+    },
+    Peer {
+        name: "tokio",
+        about: "tokio-tungstenite, a channel for each client",
+        serves: Serves::Broadcasts,
+        path: "/",
+        install: "cargo build --release",
+        command: |port| own_program("tokio-channels", port),
+    },
+    Peer {
+        name: "ws7",
+        about: "ws 7.4.5 on Node.js (the pair that Foghorn replaces)",
+        serves: Serves::Broadcasts,
+        path: "/",
+        install: "npm ci in bench/peers",
+        command: |port| node("node_modules/ws7", "ws-broadcast.js", &["ws7".into(), port.to_string()]),
+    },
+    Peer {
+        name: "ws8",
+        about: "ws 8 on Node.js",
+        serves: Serves::Broadcasts,
+        path: "/",
+        install: "npm ci in bench/peers",
+        command: |port| node("node_modules/ws8", "ws-broadcast.js", &["ws8".into(), port.to_string()]),
+    },
+    Peer {
+        name: "python",
+        about: "websockets on Python",
+        serves: Serves::Broadcasts,
+        path: "/",
+        install: "apt-get install python3-websockets, or set BENCH_PYTHON to a Python that has it",
+        command: python,
+    },
+    Peer {
+        name: "nchan",
+        about: "nginx with nchan",
+        serves: Serves::Broadcasts,
+        path: "/ws",
+        install: "apt-get install nginx libnginx-mod-nchan",
+        command: nchan,
+    },
+    Peer {
+        name: "http-server",
+        about: "http-server 0.12.3 on Node.js (the pair that Foghorn replaces)",
+        serves: Serves::Pages,
+        path: "/",
+        install: "npm ci in bench/peers",
+        command: http_server,
+    },
+];
+
+/// Another build of Foghorn, to be compared with the first; not in the tables.
+static OTHER: Peer = Peer {
+    name: "other",
+    about: "another build of this project",
+    serves: Serves::Both,
+    path: "/",
+    install: "set FOGHORN_OTHER_BIN to its binary",
+    command: |port| foghorn_at(std::env::var_os("FOGHORN_OTHER_BIN")?.into(), port),
+};
+
+/// The peer of this name.
+pub fn find(name: &str) -> Result<&'static Peer> {
+    PEERS.iter().chain([&OTHER]).find(|p| p.name == name).with_context(|| {
+        let names: Vec<_> = PEERS.iter().map(|p| p.name).collect();
+        format!("there is no server called \"{name}\"; there are {}", names.join(", "))
+    })
+}
+
+impl Peer {
+    /// Why it cannot be measured here, if it cannot.
+    pub fn missing(&self) -> Option<String> {
+        (self.command)(1).is_none().then(|| format!("{} is missing: {}", self.name, self.install))
+    }
+
+    /// Starts it on a free port of the loopback interface and waits until it listens.
+    pub fn start(&self, server_core: Option<usize>, load_core: Option<usize>) -> Result<Server> {
+        let port = free_port()?;
+        let mut command =
+            (self.command)(port).with_context(|| format!("{} is missing: {}", self.name, self.install))?;
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        if std::env::var_os("BENCH_SERVER_LOG").is_none() {
+            command.stderr(Stdio::null());
+        }
+        // A child inherits the cores of the thread that spawns it, threads of its runtime included.
+        if let Some(core) = server_core {
+            process::pin_to(core)?;
+        }
+        let spawned = Instant::now();
+        let child = command.spawn().with_context(|| format!("cannot start {}", self.name));
+        if let Some(core) = load_core {
+            process::pin_to(core)?;
+        }
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut server =
+            Server { child: Some(child?), pid: 0, target: Target { addr, path: self.path.into() }, start: None };
+        server.pid = server.child.as_ref().map_or(0, Child::id);
+        server.wait_until_listening(self.name, spawned)?;
+        Ok(server)
+    }
+}
+
+/// A running server; one that was started here ends when this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Option<Child>,
+    /// Its process.
+    pub pid: u32,
+    /// Where it listens.
+    pub target: Target,
+    /// From its start to the first connection that it let in, if it was started here.
+    pub start: Option<Duration>,
+}
+
+impl Server {
+    /// A server that runs already, and goes on to.
+    pub fn running(pid: u32, target: Target) -> Self {
+        Self { child: None, pid, target, start: None }
+    }
+
+    fn wait_until_listening(&mut self, name: &str, spawned: Instant) -> Result<()> {
+        while spawned.elapsed() < START_PATIENCE {
+            match TcpStream::connect_timeout(&self.target.addr, Duration::from_secs(1)) {
+                Ok(_) => {
+                    self.start = Some(spawned.elapsed());
+                    return Ok(());
+                }
+                Err(e) if e.kind() == ErrorKind::ConnectionRefused => {}
+                Err(e) => return Err(e).with_context(|| format!("cannot connect to {name}")),
+            }
+            if let Some(status) = self.child.as_mut().and_then(|c| c.try_wait().ok().flatten()) {
+                bail!("{name} ended at once ({status}); BENCH_SERVER_LOG=1 shows what it says");
+            }
+            std::thread::sleep(START_POLL);
+        }
+        bail!("{name} does not listen {} s after its start", START_PATIENCE.as_secs())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // Killed, not asked: nothing of it is needed any more, and some drain for seconds.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// The crate's folder, where the peers and the results are.
+pub fn bench_dir() -> PathBuf {
+    std::env::var_os("BENCH_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from)
+}
+
+fn existing(path: PathBuf) -> Option<PathBuf> {
+    path.exists().then_some(path)
+}
+
+fn on_path(program: &str) -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH")?;
+    std::env::split_paths(&folders).chain(["/usr/sbin".into()]).find_map(|f| existing(f.join(program)))
+}
+
+/// A program of this crate, built beside the running one.
+fn own_program(name: &str, port: u16) -> Option<Command> {
+    let mut command = Command::new(existing(std::env::current_exe().ok()?.with_file_name(name))?);
+    command.arg(port.to_string());
+    Some(command)
+}
+
+fn foghorn(port: u16) -> Option<Command> {
+    let path =
+        std::env::var_os("FOGHORN_BIN").map_or_else(|| bench_dir().join("../target/release/foghorn"), PathBuf::from);
+    foghorn_at(path, port)
+}
+
+fn foghorn_at(path: PathBuf, port: u16) -> Option<Command> {
+    let mut command = Command::new(existing(path)?);
+    command.args(["--listen", &format!("127.0.0.1:{port}"), "-q"]);
+    // Loads of more clients than its cautious default are a matter of this benchmark.
+    command.env("FOGHORN_MAX_CLIENTS", "16384");
+    Some(command)
+}
+
+fn node(package: &str, script: &str, args: &[String]) -> Option<Command> {
+    let peers = bench_dir().join("peers");
+    existing(peers.join(package))?;
+    let mut command = Command::new(on_path("node")?);
+    command.arg(peers.join(script)).args(args).current_dir(&peers).env("NODE_ENV", "production");
+    Some(command)
+}
+
+fn http_server(port: u16) -> Option<Command> {
+    let www = page_dir();
+    let args = [www.display().to_string(), "-p".into(), port.to_string(), "-a".into(), "127.0.0.1".into(), "-s".into()];
+    node("node_modules/http-server", "node_modules/http-server/bin/http-server", &args)
+}
+
+/// The page that all servers of pages serve: the project's own.
+fn page_dir() -> PathBuf {
+    bench_dir().join("../www")
+}
+
+fn python(port: u16) -> Option<Command> {
+    let chosen = std::env::var_os("BENCH_PYTHON").map(PathBuf::from);
+    let candidates = [chosen, on_path("python3"), existing("/usr/bin/python3".into())];
+    let has_websockets = |python: &PathBuf| {
+        let mut check = Command::new(python);
+        check.args(["-c", "import websockets"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        check.status().is_ok_and(|s| s.success())
+    };
+    let python = candidates.into_iter().flatten().find(has_websockets)?;
+    let mut command = Command::new(python);
+    command.arg(bench_dir().join("peers/websockets-broadcast.py")).arg(port.to_string());
+    Some(command)
+}
+
+fn nchan(port: u16) -> Option<Command> {
+    let module = std::env::var_os("BENCH_NCHAN_MODULE")
+        .map_or_else(|| PathBuf::from("/usr/lib/nginx/modules/ngx_nchan_module.so"), PathBuf::from);
+    let module = existing(module)?;
+    let nginx = std::env::var_os("BENCH_NGINX").map(PathBuf::from).or_else(|| on_path("nginx"))?;
+    let config = nchan_config(&module, port).ok()?;
+    let mut command = Command::new(nginx);
+    command.arg("-p").arg(config.parent()?).arg("-c").arg(&config);
+    Some(command)
+}
+
+/// nginx takes its port from a file only, so one is written from the template for each start, beside what was built.
+fn nchan_config(module: &Path, port: u16) -> Result<PathBuf> {
+    let template = std::fs::read_to_string(bench_dir().join("peers/nchan.conf"))?;
+    let folder = bench_dir().join("target/nchan");
+    std::fs::create_dir_all(&folder)?;
+    let config = folder.join("nginx.conf");
+    let text = template.replace("MODULE", &module.display().to_string()).replace("PORT", &port.to_string());
+    std::fs::write(&config, text)?;
+    Ok(config)
+}

@@ -1,0 +1,236 @@
+//! All loads against all servers: in rounds, and within a round each load goes to one server after the other.
+//!
+//! So what the machine does besides hits all servers alike, and ratios within a round stay good where absolute figures
+//! do not. What must stay true: whatever is missing or void is said, in the results as well as on the terminal.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::fleet::Waiting;
+use crate::loads::{Figures, Kind, Load, Outcome};
+use crate::peers::{self, PEERS, Peer, Serves};
+use crate::{process, report};
+
+/// In flight in all, in a pipelined load of the suite: enough for a hundred clients to keep a server busy, and not so
+/// much that a slow one needs minutes for ten thousand.
+const IN_FLIGHT_DELIVERIES: u64 = 400_000;
+
+/// Which core runs what.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Cores {
+    /// Leave it to the kernel which core runs what
+    #[arg(long)]
+    no_pin: bool,
+    /// The core of the server
+    #[arg(long, default_value_t = 0)]
+    server_core: usize,
+    /// The core of the load
+    #[arg(long, default_value_t = 1)]
+    load_core: usize,
+}
+
+impl Cores {
+    /// The core of the server, if it is to have one of its own.
+    pub fn server(&self) -> Option<usize> {
+        (!self.no_pin).then_some(self.server_core)
+    }
+
+    /// The core of the load, if it is to have one of its own.
+    pub fn load(&self) -> Option<usize> {
+        (!self.no_pin).then_some(self.load_core)
+    }
+
+    /// Moves this thread to the core of the load.
+    pub fn pin_load(&self) -> Result<()> {
+        self.load().map_or(Ok(()), process::pin_to)
+    }
+}
+
+/// What of it all to do.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// One short round of the main loads, in less than a minute
+    #[arg(long)]
+    quick: bool,
+    /// Rounds of the main loads; sweeps get a third of them
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Only these kinds of load, comma-separated; results of others stay as they are
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Kind>,
+    /// Only these servers, comma-separated
+    #[arg(long, value_delimiter = ',')]
+    servers: Vec<String>,
+    /// Without the sweeps over clients and rates that the plots are made from
+    #[arg(long)]
+    no_sweeps: bool,
+    /// Where results, tables and plots go, by default results/ or, for a quick suite, target/quick/
+    #[arg(long)]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    cores: Cores,
+}
+
+/// What a file of results holds: one kind of load.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Results {
+    /// Processor, cores and kernel.
+    pub machine: String,
+    /// Servers that could not be measured, with what would install them.
+    pub missing: Vec<String>,
+    /// All runs, void ones included.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// A load of the suite, and in how many rounds it is done.
+struct Item {
+    load: Load,
+    rounds: usize,
+}
+
+/// Does the suite; false if a run was void.
+pub fn run(options: &Options) -> Result<bool> {
+    let (servers, missing) = choose(options)?;
+    for line in &missing {
+        eprintln!("not measured: {line}");
+    }
+    options.cores.pin_load()?;
+    let plan = plan(options);
+    let mut outcomes = Vec::new();
+    for round in 0..plan.iter().map(|item| item.rounds).max().unwrap_or(0) {
+        for item in plan.iter().filter(|item| round < item.rounds) {
+            for i in 0..servers.len() {
+                // Another one begins in each round, so that nobody always follows the same neighbour.
+                let peer = servers[(i + round) % servers.len()];
+                if suits(peer, item.load.kind) {
+                    outcomes.push(measure(peer, &item.load, round, &options.cores));
+                }
+            }
+        }
+    }
+    // A quick look must not replace what the long suite has found.
+    let folder = if options.quick { "target/quick" } else { "results" };
+    let folder = options.out.clone().unwrap_or_else(|| peers::bench_dir().join(folder));
+    save(&folder, &missing, &outcomes)?;
+    report::write(&folder)?;
+    eprintln!("written to {}", folder.display());
+    let void = outcomes.iter().filter(|o| o.void.is_some()).count();
+    if void > 0 {
+        eprintln!("{void} of {} runs are void; the tables name them", outcomes.len());
+    }
+    Ok(void == 0)
+}
+
+fn choose(options: &Options) -> Result<(Vec<&'static Peer>, Vec<String>)> {
+    let mut chosen = Vec::new();
+    for name in &options.servers {
+        chosen.push(peers::find(name)?);
+    }
+    if chosen.is_empty() {
+        chosen.extend(PEERS);
+    }
+    let missing: Vec<_> = chosen.iter().filter_map(|peer| peer.missing()).collect();
+    chosen.retain(|peer| peer.missing().is_none());
+    Ok((chosen, missing))
+}
+
+fn suits(peer: &Peer, kind: Kind) -> bool {
+    match kind {
+        Kind::Pages => peer.serves != Serves::Broadcasts,
+        _ => peer.serves != Serves::Pages,
+    }
+}
+
+fn measure(peer: &Peer, load: &Load, round: usize, cores: &Cores) -> Outcome {
+    eprint!("round {}: {}, {} … ", round + 1, load.label(), peer.name);
+    let _ = std::io::stderr().flush();
+    let result = peer.start(cores.server(), cores.load()).and_then(|server| load.run(&server, Waiting::Spin));
+    let (figures, void) = match result {
+        Ok(figures) => (figures, None),
+        Err(error) => (Figures::new(), Some(format!("{error:#}"))),
+    };
+    match &void {
+        Some(why) => eprintln!("void: {why}"),
+        None => eprintln!("{}", report::brief(load.kind, &figures)),
+    }
+    Outcome { server: peer.name.into(), load: load.clone(), round, figures, void }
+}
+
+fn plan(options: &Options) -> Vec<Item> {
+    let mut plan = Vec::new();
+    let mut add = |load: Load, rounds: usize| {
+        if options.only.is_empty() || options.only.contains(&load.kind) {
+            plan.push(Item { load, rounds });
+        }
+    };
+    if options.quick {
+        add(Load::new(Kind::Lockstep, 100, 0.5), 1);
+        add(pipelined(100, 0.5), 1);
+        add(Load::new(Kind::Idle, 1000, 0.1), 1);
+        add(Load::new(Kind::Big, 100, 0.5), 1);
+        add(Load::new(Kind::Connect, 1000, 0.5), 1);
+        add(Load::new(Kind::Pages, 8, 0.5), 1);
+        return plan;
+    }
+    add(Load::new(Kind::Lockstep, 100, 3.0), options.rounds);
+    add(Load::new(Kind::Lockstep, 2000, 3.0), options.rounds);
+    add(pipelined(100, 3.0), options.rounds);
+    add(Load::new(Kind::Idle, 5000, 1.0), options.rounds);
+    add(Load::new(Kind::Big, 100, 2.0), options.rounds);
+    add(Load::new(Kind::Connect, 5000, 2.0), options.rounds);
+    // A storm takes some servers twenty seconds, and is not about a few percent.
+    add(Load::new(Kind::Storm, 100, 1.0), options.rounds.min(3));
+    add(Load::new(Kind::Pages, 8, 2.0), options.rounds);
+    if options.no_sweeps {
+        return plan;
+    }
+    let sweep_rounds = options.rounds.div_ceil(3);
+    for clients in [10, 30, 300, 1000, 3000, 10_000] {
+        add(Load::new(Kind::Lockstep, clients, 1.0), sweep_rounds);
+        add(pipelined(clients, 1.0), sweep_rounds);
+    }
+    for clients in [100, 1000, 10_000] {
+        add(Load::new(Kind::Idle, clients, 0.1), sweep_rounds);
+    }
+    for rate_hz in [100.0, 300.0, 1000.0, 1500.0, 2000.0, 3000.0, 10_000.0, 30_000.0] {
+        add(Load { rate_hz, ..Load::new(Kind::Paced, 100, 1.0) }, sweep_rounds);
+    }
+    plan
+}
+
+fn pipelined(clients: usize, seconds: f64) -> Load {
+    let usual = Load::new(Kind::Pipelined, clients, seconds);
+    let window = IN_FLIGHT_DELIVERIES / (clients * usual.publishers) as u64;
+    let window = window.clamp(usual.burst, usual.window);
+    Load { window, ..usual }
+}
+
+fn save(folder: &Path, missing: &[String], outcomes: &[Outcome]) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let mut kinds: Vec<Kind> = outcomes.iter().map(|o| o.load.kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    for kind in kinds {
+        let results = Results {
+            machine: machine(),
+            missing: missing.to_vec(),
+            outcomes: outcomes.iter().filter(|o| o.load.kind == kind).cloned().collect(),
+        };
+        let path = folder.join(format!("{}.json", kind.name()));
+        let text = serde_json::to_string_pretty(&results)? + "\n";
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn machine() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|l| l.strip_prefix("model name")).map(|l| l.trim_start_matches([' ', '\t', ':']));
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let release = kernel.split('-').next().unwrap_or("").trim().to_owned();
+    let cores = info.lines().filter(|l| l.starts_with("processor")).count();
+    format!("{}, {cores} cores, Linux {release}", model.unwrap_or(std::env::consts::ARCH))
+}

@@ -1,0 +1,277 @@
+//! The bytes of a WebSocket (RFC 6455) as far as a load needs them: stamped messages out, a counting reader in.
+//!
+//! It leaves sockets to `client` and judging what arrived to `tally`. What must stay true: the reader never holds a
+//! payload, only the few bytes of a frame head that a read has cut in two, so ten thousand clients cost the load little
+//! and one read of many frames is gone through by arithmetic.
+
+/// Bytes of the stamp at the start of every payload.
+pub const STAMP_BYTES: usize = 16;
+
+/// How many publishers a stamp can tell apart, and a tally keeps count of.
+pub const PUBLISHERS_MAX: usize = 8;
+
+/// The longest head of a server's frame, and the stamp after it.
+const HEAD_BYTES_MAX: usize = 10 + STAMP_BYTES;
+
+/// Marks our own messages; whatever else comes (a greeting, say) is let pass uncounted.
+const MAGIC: u64 = 0x5a;
+
+/// Every client must mask (RFC 6455, 5.3); the key need not be secret here, so one serves for all.
+const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+/// Who sent a message, as how manieth, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Index of the publisher, below [`PUBLISHERS_MAX`].
+    pub publisher: usize,
+    /// Counts this publisher's messages, from 0.
+    pub seq: u64,
+    /// Nanoseconds since the load's own clock started.
+    pub sent_ns: u64,
+}
+
+impl Stamp {
+    fn encode(self) -> [u8; STAMP_BYTES] {
+        let id = MAGIC << 48 | (self.publisher as u64) << 40 | self.seq;
+        let mut bytes = [0; STAMP_BYTES];
+        bytes[..8].copy_from_slice(&spread(id));
+        bytes[8..].copy_from_slice(&spread(self.sent_ns));
+        bytes
+    }
+
+    fn decode(bytes: [u8; STAMP_BYTES]) -> Option<Self> {
+        let (id, sent) = bytes.split_at(8);
+        let id = gather(id.try_into().ok()?);
+        let stamp = Self {
+            publisher: (id >> 40 & 0xff) as usize,
+            seq: id & 0xff_ffff_ffff,
+            sent_ns: gather(sent.try_into().ok()?),
+        };
+        (id >> 48 == MAGIC && stamp.publisher < PUBLISHERS_MAX).then_some(stamp)
+    }
+}
+
+/// Writes 56 bits as eight bytes below 0x80, so that a stamp is valid UTF-8 and goes into a text message.
+fn spread(value: u64) -> [u8; 8] {
+    let mut bytes = [0; 8];
+    for (i, byte) in bytes.iter_mut().enumerate() {
+        *byte = (value >> (7 * i) & 0x7f) as u8;
+    }
+    bytes
+}
+
+/// The inverse of [`spread`]: closes the gaps pairwise, which is cheaper than eight shifts for each of millions.
+fn gather(bytes: [u8; 8]) -> u64 {
+    let x = u64::from_le_bytes(bytes);
+    let x = x & 0x007f_007f_007f_007f | (x & 0x7f00_7f00_7f00_7f00) >> 1;
+    let x = x & 0x0000_3fff_0000_3fff | (x & 0x3fff_0000_3fff_0000) >> 2;
+    x & 0x0fff_ffff | (x & 0x0fff_ffff_0000_0000) >> 4
+}
+
+/// A masked text frame made once; only its stamp changes from message to message.
+#[derive(Debug)]
+pub struct Template {
+    frame: Vec<u8>,
+    payload_at: usize,
+}
+
+impl Template {
+    /// A frame of `payload_bytes`, which must have room for the stamp.
+    pub fn new(payload_bytes: usize) -> Self {
+        assert!(payload_bytes >= STAMP_BYTES, "a payload has to hold its stamp");
+        let mut frame = Vec::with_capacity(payload_bytes + 14);
+        frame.push(0x81);
+        push_length(&mut frame, payload_bytes, 0x80);
+        frame.extend_from_slice(&MASK);
+        let payload_at = frame.len();
+        frame.extend((0..payload_bytes).map(|i| b'x' ^ MASK[i % 4]));
+        Self { frame, payload_at }
+    }
+
+    /// The frame with this stamp in it.
+    pub fn stamped(&mut self, stamp: Stamp) -> &[u8] {
+        let target = &mut self.frame[self.payload_at..self.payload_at + STAMP_BYTES];
+        for (i, (to, from)) in target.iter_mut().zip(stamp.encode()).enumerate() {
+            *to = from ^ MASK[i % 4];
+        }
+        &self.frame
+    }
+}
+
+/// Appends a frame's length in the shortest form, as RFC 6455, 5.2 demands.
+pub fn push_length(frame: &mut Vec<u8>, payload_bytes: usize, mask_bit: u8) {
+    match payload_bytes {
+        0..=125 => frame.push(mask_bit | payload_bytes as u8),
+        126..=0xffff => {
+            frame.push(mask_bit | 0x7e);
+            frame.extend_from_slice(&(payload_bytes as u16).to_be_bytes());
+        }
+        _ => {
+            frame.push(mask_bit | 0x7f);
+            frame.extend_from_slice(&(payload_bytes as u64).to_be_bytes());
+        }
+    }
+}
+
+/// A pong that answers any ping of a server; its (empty) payload differs from the ping's, which no server here minds.
+pub const PONG: [u8; 6] = [0x8a, 0x80, MASK[0], MASK[1], MASK[2], MASK[3]];
+
+/// What the reader has met in a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// One of our messages, complete.
+    Message(Stamp),
+    /// Text or binary that no load has sent, such as a greeting.
+    Other,
+    /// A ping, to be answered.
+    Ping,
+    /// A close frame: the server ends this connection.
+    Close,
+    /// Bytes that the load cannot count: a fragment, or no frame of a server.
+    Unreadable,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    bytes: usize,
+    payload_bytes: u64,
+    arrival: Arrival,
+}
+
+/// Goes through the bytes of one server's stream, in whatever pieces they come.
+#[derive(Debug)]
+pub struct FrameReader {
+    /// A head (and stamp) that a read has cut off.
+    carry: [u8; HEAD_BYTES_MAX],
+    carry_len: usize,
+    /// Payload still to come of the frame that `pending` will report when it is complete.
+    skip: u64,
+    pending: Arrival,
+}
+
+impl Default for FrameReader {
+    fn default() -> Self {
+        Self { carry: [0; HEAD_BYTES_MAX], carry_len: 0, skip: 0, pending: Arrival::Other }
+    }
+}
+
+impl FrameReader {
+    /// Reports every frame that these bytes complete.
+    #[inline]
+    pub fn feed(&mut self, mut bytes: &[u8], mut report: impl FnMut(Arrival)) {
+        while !bytes.is_empty() {
+            if self.skip > 0 {
+                let step = self.skip.min(bytes.len() as u64);
+                self.skip -= step;
+                bytes = &bytes[step as usize..];
+                if self.skip == 0 {
+                    report(self.pending);
+                }
+                continue;
+            }
+            let head = if self.carry_len == 0 {
+                let Some(head) = parse_head(bytes) else {
+                    self.carry[..bytes.len()].copy_from_slice(bytes);
+                    self.carry_len = bytes.len();
+                    return;
+                };
+                bytes = &bytes[head.bytes..];
+                head
+            } else {
+                self.carry[self.carry_len] = bytes[0];
+                self.carry_len += 1;
+                bytes = &bytes[1..];
+                let Some(head) = parse_head(&self.carry[..self.carry_len]) else {
+                    continue;
+                };
+                self.carry_len = 0;
+                head
+            };
+            if head.payload_bytes == 0 {
+                report(head.arrival);
+            } else {
+                self.skip = head.payload_bytes;
+                self.pending = head.arrival;
+            }
+        }
+    }
+}
+
+/// Reads a frame's head and stamp; `payload_bytes` is what comes after them. None: more bytes are needed, and there are
+/// fewer than [`HEAD_BYTES_MAX`] of them so far.
+#[inline]
+fn parse_head(bytes: &[u8]) -> Option<Head> {
+    let (&first, &second) = (bytes.first()?, bytes.get(1)?);
+    let (head_bytes, payload_bytes) = match second {
+        0..=125 => (2, u64::from(second)),
+        126 => (4, u64::from(u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?))),
+        127 => (10, u64::from_be_bytes(*bytes.get(2..)?.first_chunk()?)),
+        _ => return Some(unreadable(bytes.len())),
+    };
+    let arrival = match first {
+        0x81 | 0x82 if payload_bytes >= STAMP_BYTES as u64 => {
+            let stamp = Stamp::decode(*bytes.get(head_bytes..)?.first_chunk()?);
+            return Some(Head {
+                bytes: head_bytes + STAMP_BYTES,
+                payload_bytes: payload_bytes - STAMP_BYTES as u64,
+                arrival: stamp.map_or(Arrival::Other, Arrival::Message),
+            });
+        }
+        0x81 | 0x82 | 0x8a => Arrival::Other,
+        0x88 => Arrival::Close,
+        0x89 => Arrival::Ping,
+        _ => return Some(unreadable(bytes.len())),
+    };
+    Some(Head { bytes: head_bytes, payload_bytes, arrival })
+}
+
+/// Swallows what there is: after it nothing in this stream can be made out.
+fn unreadable(bytes: usize) -> Head {
+    Head { bytes, payload_bytes: 0, arrival: Arrival::Unreadable }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server_frame(payload: &[u8]) -> Vec<u8> {
+        let mut frame = vec![0x81];
+        push_length(&mut frame, payload.len(), 0);
+        frame.extend_from_slice(payload);
+        frame
+    }
+
+    #[test]
+    fn a_stamp_comes_back_as_it_was_and_is_ascii() {
+        for seq in [0, 1, 127, 128, 0xff_ffff_ffff] {
+            let stamp = Stamp { publisher: 7, seq, sent_ns: seq << 15 | 0x55 };
+            let bytes = stamp.encode();
+            assert!(bytes.is_ascii());
+            assert_eq!(Stamp::decode(bytes), Some(stamp));
+        }
+    }
+
+    #[test]
+    fn frames_are_counted_however_a_stream_is_cut() {
+        let mut stream = server_frame(b"connected to WebSocket server");
+        let mut sent = Vec::new();
+        for (seq, extra) in [0, 48, 110, 70_000, 300].into_iter().enumerate() {
+            let stamp = Stamp { publisher: 3, seq: seq as u64, sent_ns: 99 };
+            let mut payload = stamp.encode().to_vec();
+            payload.resize(STAMP_BYTES + extra, b'x');
+            stream.extend(server_frame(&payload));
+            sent.push(Arrival::Message(stamp));
+        }
+        stream.extend([0x89, 0, 0x88, 2, 3, 0xe8]);
+        for piece_bytes in [1, 2, 3, 7, 25, 26, 27, 1000, stream.len()] {
+            let (mut reader, mut seen) = (FrameReader::default(), Vec::new());
+            for piece in stream.chunks(piece_bytes) {
+                reader.feed(piece, |arrival| seen.push(arrival));
+            }
+            let mut expected = vec![Arrival::Other];
+            expected.extend(&sent);
+            expected.extend([Arrival::Ping, Arrival::Close]);
+            assert_eq!(seen, expected, "in pieces of {piece_bytes}");
+        }
+    }
+}
