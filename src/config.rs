@@ -27,6 +27,10 @@ pub const HTTP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest body that tiny_http hands over, in bytes. A larger file is streamed from disk past it, so that a slow
 /// reader of a large file holds none of its threads.
 pub const HTTP_BODY_BYTES_MAX: usize = 256 * 1024;
+/// What is read of such a file at a time, in bytes.
+pub const FILE_CHUNK_BYTES: u64 = 64 * 1024;
+/// The most of these reads at the same time; each takes a thread while it lasts.
+pub const DISK_READS_MAX: usize = 4;
 /// How long the closing handshake of a WebSocket may take.
 pub const CLOSING_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the server waits at its end for clients to take what is theirs.

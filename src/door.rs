@@ -147,7 +147,7 @@ impl Door {
         let answer = self.relay.answer(*head_only, target, host, if_none_match.as_deref(), local, *keep_alive).await?;
         self.stats.http_requests.add(1);
         self.count_refusal(answer.status);
-        Ok(relay::send(socket, answer, *head_only).await.is_ok() && *keep_alive)
+        Ok(self.relay.send(socket, answer, *head_only).await.is_ok() && *keep_alive)
     }
 
     async fn refuse(&self, socket: &Async<TcpStream>, peer: SocketAddr, refusal: Refusal) {

@@ -2,6 +2,7 @@
 //!
 //! What must stay true: no flood of connections becomes a flood of lines, and what is left out is counted and said.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -48,14 +49,22 @@ impl Log for Limited {
             if left_out > 0 {
                 let mut builder = Record::builder();
                 builder.level(Level::Warn).target(record.target());
-                self.to.log(&builder.args(format_args!("{left_out} log lines were left out")).build());
+                self.pass_on(&builder.args(format_args!("{left_out} log lines were left out")).build());
             }
         }
-        self.to.log(record);
+        self.pass_on(record);
     }
 
     fn flush(&self) {
         self.to.flush();
+    }
+}
+
+impl Limited {
+    /// `simple_logger` prints with `eprintln!`, which panics if the line cannot be written. A full disk behind the log must
+    /// not end the server.
+    fn pass_on(&self, record: &Record<'_>) {
+        let _ = catch_unwind(AssertUnwindSafe(|| self.to.log(record)));
     }
 }
 

@@ -93,15 +93,17 @@ pub fn run(
     let www = config.www.as_deref().map(check_www).transpose()?;
     let stats = Arc::new(Stats::new());
     let limits = &config.limits;
-    let folder = runtime_folder();
-    let site = Site::start(&folder, www, Arc::clone(&stats), limits.message_bytes_max, limits.backlog_bytes).map_err(
-        |error| {
-            let folder = folder.display();
-            StartError::Missing(format!(
-                "cannot make a socket in {folder} ({error}): set RUNTIME_DIRECTORY to a folder that can be written to"
-            ))
-        },
-    )?;
+    let runtime_folder = runtime_folder();
+    let no_socket = |error: io::Error| {
+        let folder = runtime_folder.display();
+        StartError::Missing(format!(
+            "cannot make a socket in {folder} ({error}): set RUNTIME_DIRECTORY to a folder that can be written to"
+        ))
+    };
+    // Private to this user, and gone at the end.
+    let folder = tempfile::Builder::new().prefix("foghorn-").tempdir_in(&runtime_folder).map_err(no_socket)?;
+    let site = Site::start(folder.path(), www, Arc::clone(&stats), limits.message_bytes_max, limits.backlog_bytes)
+        .map_err(no_socket)?;
 
     let places = places(limits.clients_max);
     let executor = Rc::new(LocalExecutor::new());

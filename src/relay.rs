@@ -16,7 +16,10 @@ use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::lock::Semaphore;
 use smol::{Async, Timer};
 
-use crate::config::{HEAD_BYTES_MAX, HEADERS_MAX, HTTP_BODY_BYTES_MAX, HTTP_TIMEOUT, RESPONSE_STALL_TIMEOUT};
+use crate::config::{
+    DISK_READS_MAX, FILE_CHUNK_BYTES, HEAD_BYTES_MAX, HEADERS_MAX, HTTP_BODY_BYTES_MAX, HTTP_TIMEOUT,
+    RESPONSE_STALL_TIMEOUT,
+};
 use crate::request::{BUSY, Refusal};
 use crate::site::{FILE_HEADER, LOCAL_ADDRESS_HEADER, Site};
 
@@ -25,6 +28,8 @@ use crate::site::{FILE_HEADER, LOCAL_ADDRESS_HEADER, Site};
 pub struct Relay {
     site: Arc<Site>,
     in_work: Semaphore,
+    /// Reads of large files from disk, which take a thread each while they last.
+    reading: Semaphore,
 }
 
 /// An answer, ready to be sent.
@@ -41,7 +46,7 @@ pub struct Answer {
 impl Relay {
     /// A relay for up to `places` requests in work.
     pub fn new(site: Arc<Site>, places: usize) -> Self {
-        Self { site, in_work: Semaphore::new(places) }
+        Self { site, in_work: Semaphore::new(places), reading: Semaphore::new(DISK_READS_MAX) }
     }
 
     /// Has a request answered. `local` is the address of ours that the visitor has used.
@@ -116,6 +121,35 @@ impl Relay {
         let status = parsed.code.unwrap_or_default();
         Ok(Answer { status, head_and_body: [head.as_bytes(), &answer[head_bytes..]].concat(), file })
     }
+
+    /// Sends an answer, for as long as the visitor keeps taking some of it.
+    ///
+    /// # Errors
+    /// If the connection breaks or stalls, or the file cannot be read to its end.
+    pub async fn send(&self, socket: &Async<TcpStream>, answer: Answer, head_only: bool) -> io::Result<()> {
+        write_all(socket, &answer.head_and_body).await?;
+        let Some((mut file, mut left_bytes)) = answer.file.filter(|_| !head_only) else { return Ok(()) };
+        while left_bytes > 0 {
+            let reading = self.reading.acquire().await;
+            let (back, chunk) = smol::unblock(move || read_chunk(file, left_bytes)).await;
+            drop(reading);
+            let chunk = chunk?;
+            if chunk.is_empty() {
+                debug!("a file became shorter while it was read");
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            write_all(socket, &chunk).await?;
+            left_bytes -= chunk.len() as u64;
+            file = back;
+        }
+        Ok(())
+    }
+}
+
+fn read_chunk(file: File, bytes_max: u64) -> (File, io::Result<Vec<u8>>) {
+    let mut chunk = Vec::new();
+    let read = (&file).take(bytes_max.min(FILE_CHUNK_BYTES)).read_to_end(&mut chunk);
+    (file, read.map(|_| chunk))
 }
 
 async fn too_late<T, E>(error: E) -> Result<T, E> {
@@ -138,34 +172,6 @@ async fn exchange(path: &std::path::Path, request: &[u8]) -> io::Result<Vec<u8>>
         return Err(io::Error::other("its answer is too large"));
     }
     Ok(answer)
-}
-
-/// Sends an answer, for as long as the visitor keeps taking some of it.
-///
-/// # Errors
-/// If the connection breaks or stalls, or the file cannot be read to its end.
-pub async fn send(socket: &Async<TcpStream>, answer: Answer, head_only: bool) -> io::Result<()> {
-    const CHUNK_BYTES: usize = 64 * 1024;
-    write_all(socket, &answer.head_and_body).await?;
-    let Some((mut file, mut left_bytes)) = answer.file.filter(|_| !head_only) else { return Ok(()) };
-    while left_bytes > 0 {
-        let (back, chunk) = smol::unblock(move || {
-            let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-            let read = (&mut file).take(CHUNK_BYTES as u64).read_to_end(&mut chunk);
-            (file, read.map(|_| chunk))
-        })
-        .await;
-        file = back;
-        let chunk = chunk?;
-        let bytes = (chunk.len() as u64).min(left_bytes);
-        if bytes == 0 {
-            debug!("a file became shorter while it was read");
-            return Err(ErrorKind::UnexpectedEof.into());
-        }
-        write_all(socket, &chunk[..usize::try_from(bytes).expect("a chunk's length")]).await?;
-        left_bytes -= bytes;
-    }
-    Ok(())
 }
 
 /// Writes all of it, with a new deadline for every part that the visitor takes.

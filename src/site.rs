@@ -20,7 +20,6 @@ use include_dir::{Dir, include_dir};
 use log::error;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
-use tempfile::TempDir;
 use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
 
 use crate::config::{HTTP_BODY_BYTES_MAX, HTTP_IN_WORK_MAX};
@@ -37,7 +36,7 @@ pub const FILE_HEADER: &str = "Foghorn-File";
 /// The running server of the page.
 #[derive(Debug)]
 pub struct Site {
-    folder: TempDir,
+    folder: PathBuf,
     www: Option<PathBuf>,
     stats: Arc<Stats>,
     message_bytes_max: usize,
@@ -59,23 +58,22 @@ impl std::fmt::Debug for Running {
 }
 
 impl Site {
-    /// Starts the server in a private folder below `runtime_folder`. `www` has to exist; it is served in place of the
-    /// baked-in page.
+    /// Starts the server, with its socket in `folder`, which nobody else may enter. `www` has to exist; it is served in
+    /// place of the baked-in page.
     ///
     /// # Errors
-    /// If the folder or the socket in it cannot be made.
+    /// If the socket cannot be made.
     pub fn start(
-        runtime_folder: &Path,
+        folder: &Path,
         www: Option<&Path>,
         stats: Arc<Stats>,
         message_bytes_max: usize,
         backlog_bytes: usize,
     ) -> io::Result<Arc<Self>> {
         let www = www.map(Path::canonicalize).transpose()?;
-        let folder = tempfile::Builder::new().prefix("foghorn-").tempdir_in(runtime_folder)?;
-        let server = Arc::new(listen(&socket_path(folder.path(), 0))?);
+        let server = Arc::new(listen(&socket_path(folder, 0))?);
         let site = Arc::new(Self {
-            folder,
+            folder: folder.to_owned(),
             www,
             stats,
             message_bytes_max,
@@ -91,7 +89,7 @@ impl Site {
 
     /// Where the server listens now.
     pub fn socket_path(&self) -> PathBuf {
-        socket_path(self.folder.path(), lock(&self.running).generation)
+        socket_path(&self.folder, lock(&self.running).generation)
     }
 
     /// Has the server started anew, if `path` is where it listens: it was asked and did not answer.
@@ -124,7 +122,7 @@ impl Site {
         const PAUSE: Duration = Duration::from_millis(200);
         loop {
             let generation = lock(&self.running).generation + 1;
-            match listen(&socket_path(self.folder.path(), generation)) {
+            match listen(&socket_path(&self.folder, generation)) {
                 Ok(server) => {
                     *lock(&self.running) = Running { generation, server: Arc::new(server) };
                     return;
