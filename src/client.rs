@@ -30,7 +30,7 @@ use crate::wire::{CloseReason, Frame};
 
 /// A connection that has asked to join.
 #[derive(Debug)]
-pub struct Arrival {
+pub struct Arrival<P> {
     /// The connection.
     pub socket: Async<TcpStream>,
     /// Where it comes from.
@@ -39,26 +39,33 @@ pub struct Arrival {
     pub upgrade: Upgrade,
     /// Bytes that came behind the request's head.
     pub read_ahead: Vec<u8>,
+    /// What is given back by being dropped when the connection is gone.
+    pub place: P,
 }
 
-/// Serves one client until its connection has ended.
-pub async fn serve(hall: &Rc<Hall>, arrival: Arrival) {
-    let Arrival { socket, peer, upgrade, read_ahead } = arrival;
+/// Lets a client in, and serves it until its connection has ended. There is one such future for each client, so what is
+/// only needed at the start stays outside of it.
+pub fn serve<P>(hall: Rc<Hall>, arrival: Arrival<P>) -> impl Future<Output = ()> {
+    let Arrival { socket, peer, upgrade, read_ahead, place } = arrival;
     let began = Instant::now();
     let link = Rc::new(Link::new(socket, peer, answer(&upgrade)));
-    enter(hall, &link, &upgrade);
+    enter(&hall, &link, &upgrade);
     info!("{peer} joined{}", if upgrade.resumes { " (resumes)" } else { "" });
-    drop(upgrade);
 
-    let stream = ReadEnd { link: Rc::clone(&link), stats: Arc::clone(hall.stats()) };
-    let settings = settings(hall.config().limits.message_bytes_max);
-    let websocket = WebSocketStream::from_partially_read(stream, read_ahead, Role::Server, Some(settings)).await;
-    let (reason, its_code) = read_all(hall, &link, websocket).await;
-    hall.leave(&link);
+    async move {
+        let _place = place;
+        let stream = ReadEnd { link: Rc::clone(&link), stats: Arc::clone(hall.stats()) };
+        let settings = settings(hall.config().limits.message_bytes_max);
+        let mut websocket =
+            WebSocketStream::from_partially_read(stream, read_ahead, Role::Server, Some(settings)).await;
+        let (reason, its_code) = read_all(&hall, &link, &mut websocket).await;
+        drop(websocket);
+        hall.leave(&link);
 
-    hall.stats().closed(reason).add(1);
-    info!("{peer} left after {} s: {}", began.elapsed().as_secs(), reason.words());
-    close(&link, reason, its_code).await;
+        hall.stats().closed(reason).add(1);
+        info!("{} left after {} s: {}", link.peer, began.elapsed().as_secs(), reason.words());
+        close(&link, reason, its_code).await;
+    }
 }
 
 /// The answer to the handshake (RFC 6455 section 4.2.2). The offered extensions are declined by not naming them.
@@ -116,14 +123,18 @@ fn settings(message_bytes_max: usize) -> WebSocketConfig {
 }
 
 /// Reads and publishes until the connection has to end. Returns why, and the code of a client's own Close.
-async fn read_all(hall: &Rc<Hall>, link: &Link, mut websocket: WebSocketStream<ReadEnd>) -> (CloseReason, Option<u16>) {
+async fn read_all(
+    hall: &Rc<Hall>,
+    link: &Link,
+    websocket: &mut WebSocketStream<ReadEnd>,
+) -> (CloseReason, Option<u16>) {
     let (mut messages, mut bytes) = (0, 0);
     loop {
         let next = poll_fn(|cx| {
             if let Poll::Ready(reason) = link.poll_ending(cx) {
                 return Poll::Ready(Err(reason));
             }
-            let next = Pin::new(&mut websocket).poll_next(cx);
+            let next = Pin::new(&mut *websocket).poll_next(cx);
             if next.is_pending() && link.has_control() {
                 hall.hurry(link);
             }

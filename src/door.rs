@@ -83,12 +83,8 @@ impl Door {
         // A box, since the task of a client lives long and needs none of this.
         let wish = Box::pin(self.hear(&socket, peer)).await;
         if let Some((upgrade, read_ahead, place)) = wish {
-            let hall = Rc::clone(&self.hall);
-            let arrival = Arrival { socket, peer, upgrade, read_ahead };
-            let client = async move {
-                client::serve(&hall, arrival).await;
-                drop(place);
-            };
+            let arrival = Arrival { socket, peer, upgrade, read_ahead, place };
+            let client = client::serve(Rc::clone(&self.hall), arrival);
             self.executor.spawn(client).detach();
         }
         if let Some(own) = self.guests.strangers.borrow_mut().remove(&ticket) {
