@@ -3,6 +3,7 @@
 //! Leaves writing of messages to the hall. What must stay true: whatever happens to one client, it ends with one
 //! reason, which is in the log, in the figures and, where the client can still hear it, in the Close frame.
 
+use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -16,13 +17,13 @@ use async_tungstenite::tungstenite::handshake::derive_accept_key;
 use async_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
 use log::info;
 use serde_json::json;
-use smol::future::{self, FutureExt, poll_fn};
-use smol::io::AsyncReadExt;
+use smol::future::{FutureExt, poll_fn};
 use smol::stream::Stream;
 use smol::{Async, Timer};
 
-use crate::config::{CLOSING_TIMEOUT, Config, READ_BUFFER_BYTES, TURN_BYTES_MAX, TURN_MESSAGES_MAX};
+use crate::config::{CLOSING_TIMEOUT, Config, READ_BUFFER_BYTES, TURN_BYTES_MAX};
 use crate::hall::Hall;
+use crate::linger;
 use crate::link::{Link, ReadEnd};
 use crate::request::{After, Upgrade};
 use crate::room::{Joined, Start};
@@ -54,7 +55,8 @@ pub fn serve<P>(hall: Rc<Hall>, arrival: Arrival<P>) -> impl Future<Output = ()>
 
     async move {
         let _place = place;
-        let stream = ReadEnd { link: Rc::clone(&link), stats: Arc::clone(hall.stats()) };
+        let stats = Arc::clone(hall.stats());
+        let stream = ReadEnd { link: Rc::clone(&link), stats, turn_left_bytes: TURN_BYTES_MAX };
         let settings = settings(hall.config().limits.message_bytes_max);
         let mut websocket =
             WebSocketStream::from_partially_read(stream, read_ahead, Role::Server, Some(settings)).await;
@@ -128,7 +130,6 @@ async fn read_all(
     link: &Link,
     websocket: &mut WebSocketStream<ReadEnd>,
 ) -> (CloseReason, Option<u16>) {
-    let (mut messages, mut bytes) = (0, 0);
     loop {
         let next = poll_fn(|cx| {
             if let Poll::Ready(reason) = link.poll_ending(cx) {
@@ -150,11 +151,6 @@ async fn read_all(
                 if !keep_control_short(hall, link) {
                     return (CloseReason::TooSlow, None);
                 }
-                messages += 1;
-                if messages >= TURN_MESSAGES_MAX {
-                    (messages, bytes) = (0, 0);
-                    future::yield_now().await;
-                }
                 continue;
             }
             Ok(Some(Err(error))) => return (reason_of(&error), None),
@@ -166,13 +162,7 @@ async fn read_all(
                 return (reason, None);
             }
         };
-        messages += 1;
-        bytes += frame.len();
         hall.publish(link, frame).await;
-        if messages >= TURN_MESSAGES_MAX || bytes >= TURN_BYTES_MAX {
-            (messages, bytes) = (0, 0);
-            future::yield_now().await;
-        }
     }
 }
 
@@ -208,8 +198,7 @@ fn reason_of(error: &Error) -> CloseReason {
     }
 }
 
-/// Says goodbye: the Close frame, then the end of what we send, then whatever the client still sends, unread, so that
-/// the kernel does not answer it with a reset that would take the Close frame away from the client.
+/// Says goodbye with a Close frame, where the client can hear it.
 async fn close(link: &Link, reason: CloseReason, its_code: Option<u16>) {
     let frame = match (reason, reason.code()) {
         (CloseReason::ClosedByClient, _) => Frame::close(its_code, ""),
@@ -217,19 +206,11 @@ async fn close(link: &Link, reason: CloseReason, its_code: Option<u16>) {
         (_, None) => return,
     };
     link.push_control(&frame.to_vec());
-    let goodbye = async {
-        link.finish_control().await?;
-        link.socket().get_ref().shutdown(std::net::Shutdown::Write)?;
-        // On the heap, or every client's task would be larger by it for all its life.
-        let mut unread = vec![0; 1024];
-        let mut socket = link.socket();
-        while socket.read(&mut unread).await? > 0 {}
-        Ok(())
-    };
     let timeout = async {
         Timer::after(CLOSING_TIMEOUT).await;
-        Err(std::io::ErrorKind::TimedOut.into())
+        Err(io::ErrorKind::TimedOut.into())
     };
-    // However it ends, the socket goes now.
-    let _: std::io::Result<()> = goodbye.or(timeout).await;
+    if link.finish_control().or(timeout).await.is_ok() {
+        linger::end(link.socket()).await;
+    }
 }

@@ -33,6 +33,8 @@ pub const FILE_CHUNK_BYTES: u64 = 64 * 1024;
 pub const DISK_READS_MAX: usize = 4;
 /// How long the closing handshake of a WebSocket may take.
 pub const CLOSING_TIMEOUT: Duration = Duration::from_secs(2);
+/// What is read from a client that goes on sending during that time, in bytes, so that it can hear why it was closed.
+pub const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long the server waits at its end for clients to take what is theirs.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest greeting, in bytes.
@@ -43,10 +45,8 @@ pub const CONTROL_BYTES_MAX: usize = 1024;
 pub const FLUSH_BYTES_MAX: usize = 256 * 1024;
 /// The most slices in one vectored write. The kernel takes 1,024 (`IOV_MAX`); most writes have one.
 pub const FLUSH_SLICES_MAX: usize = 32;
-/// The most messages that one publisher has read in one turn, before others get theirs.
-pub const TURN_MESSAGES_MAX: usize = 256;
-/// The most payload bytes that one publisher has read in one turn, but for the message that goes beyond it.
-pub const TURN_BYTES_MAX: usize = 256 * 1024;
+/// The most bytes that are read from one client in one turn, before others get theirs.
+pub const TURN_BYTES_MAX: usize = 64 * 1024;
 /// A client that others wait for has to take this many bytes in each `--patience`, or all that it lacks.
 pub const PROGRESS_BYTES_MIN: u64 = 64 * 1024;
 /// What the kernel may hold unsent for one client, in bytes. The rest stays in the backlog, where it is shared.

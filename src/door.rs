@@ -6,20 +6,20 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use log::{debug, info};
 use smol::future::FutureExt;
-use smol::io::AsyncReadExt;
 use smol::{Async, LocalExecutor, Task, Timer};
 
 use crate::access::Access;
 use crate::client::{self, Arrival};
-use crate::config::{CLOSING_TIMEOUT, HEAD_TIMEOUT, Places};
+use crate::config::{HEAD_TIMEOUT, Places};
 use crate::hall::Hall;
+use crate::linger;
 use crate::relay::{self, Relay};
 use crate::request::{self, FULL, HEAD_TOO_SLOW, Refusal, Request, TOO_MANY_FROM_IP, Upgrade, Wants};
 use crate::stats::Stats;
@@ -123,7 +123,7 @@ impl Door {
             match answered {
                 Ok(true) => {}
                 Ok(false) => {
-                    end(socket).await;
+                    linger::end(socket).await;
                     return None;
                 }
                 Err(refusal) => {
@@ -160,7 +160,7 @@ impl Door {
         if let Err(error) = relay::write_all(socket, answer.as_bytes()).await {
             debug!("{peer} did not take its answer: {error}");
         }
-        end(socket).await;
+        linger::end(socket).await;
     }
 
     fn count_refusal(&self, status: u16) {
@@ -237,18 +237,4 @@ impl Drop for Served<'_> {
         self.0.served.set(self.0.served.get() - 1);
         self.0.wake_if_waited_for();
     }
-}
-
-/// Ends a connection so that the client can read what was sent: closed with bytes unread, the kernel would send a reset,
-/// and that would overtake the answer.
-async fn end(mut socket: &Async<TcpStream>) {
-    let _ = socket.get_ref().shutdown(Shutdown::Write);
-    let rest = async {
-        let mut unread = vec![0; 1024];
-        while matches!(socket.read(&mut unread).await, Ok(1..)) {}
-    };
-    rest.or(async {
-        Timer::after(CLOSING_TIMEOUT).await;
-    })
-    .await;
 }

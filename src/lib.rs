@@ -4,7 +4,8 @@
 //!
 //! - what it is made of: [`config`] (flags and limits), [`wire`] (frames, reasons to close), [`stats`]
 //! - the heart, without I/O: [`backlog`] (the shared log), [`room`] (members as cursors into it)
-//! - the heart with its sockets: [`link`] (one client's socket), [`hall`] (the flush), [`client`] (one connection)
+//! - the heart with its sockets: [`link`] (one client's socket), [`hall`] (the flush), [`client`] (one
+//!   connection), [`linger`] (its end)
 //! - the door: [`listen`], [`request`] (heads), [`access`] (who may come in), [`door`] (what each connection wants)
 //! - the page: [`site`] (tiny_http), [`relay`] (between it and the network)
 //! - around it: [`lifecycle`] (signals, systemd), [`journal`] (the log), [`announce`] (what people are told)
@@ -22,6 +23,7 @@ pub mod door;
 pub mod hall;
 pub mod journal;
 pub mod lifecycle;
+pub mod linger;
 pub mod link;
 pub mod listen;
 pub mod relay;
@@ -110,9 +112,9 @@ pub fn run(
     let hall = Rc::new(Hall::new(Arc::new(config), Arc::clone(&stats), Rc::clone(&executor)));
     let door = Rc::new(Door {
         access,
-        stats,
         hall,
-        relay: Relay::new(site, places.http),
+        relay: Relay::new(site, Arc::clone(&stats), places.http),
+        stats,
         places,
         executor: Rc::clone(&executor),
         guests: Guests::default(),

@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 use smol::{Async, Task, io::AsyncRead, io::AsyncWrite};
 use socket2::SockRef;
 
-use crate::config::{CONTROL_BYTES_MAX, UNSENT_BYTES_MAX};
+use crate::config::{CONTROL_BYTES_MAX, TURN_BYTES_MAX, UNSENT_BYTES_MAX};
 use crate::stats::Stats;
 use crate::wire::CloseReason;
 
@@ -198,15 +198,28 @@ pub struct ReadEnd {
     pub link: Rc<Link>,
     /// Where the bytes that come in are counted.
     pub stats: Arc<Stats>,
+    /// What may still be read in this turn, whatever tungstenite makes of it: it reads on until a message is complete,
+    /// and fragments without end never are.
+    pub turn_left_bytes: usize,
 }
 
 impl AsyncRead for ReadEnd {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let link = &self.link;
-        let read = Pin::new(&mut &link.socket).poll_read(cx, buffer);
-        if let Poll::Ready(Ok(bytes)) = read {
-            link.heard.set(true);
-            self.stats.bytes_in.add(bytes as u64);
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.turn_left_bytes == 0 {
+            self.turn_left_bytes = TURN_BYTES_MAX;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let bytes_max = buffer.len().min(self.turn_left_bytes);
+        let read = Pin::new(&mut &self.link.socket).poll_read(cx, &mut buffer[..bytes_max]);
+        match read {
+            Poll::Ready(Ok(bytes)) => {
+                self.turn_left_bytes -= bytes;
+                self.link.heard.set(true);
+                self.stats.bytes_in.add(bytes as u64);
+            }
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.turn_left_bytes = TURN_BYTES_MAX,
         }
         read
     }

@@ -8,9 +8,10 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 
-use log::{debug, error};
+use log::{debug, warn};
 use smol::future::FutureExt;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::lock::Semaphore;
@@ -22,11 +23,13 @@ use crate::config::{
 };
 use crate::request::{BUSY, Refusal};
 use crate::site::{FILE_HEADER, LOCAL_ADDRESS_HEADER, Site};
+use crate::stats::Stats;
 
 /// Passes requests on to the page's server, so many at a time.
 #[derive(Debug)]
 pub struct Relay {
     site: Arc<Site>,
+    stats: Arc<Stats>,
     in_work: Semaphore,
     /// Reads of large files from disk, which take a thread each while they last.
     reading: Semaphore,
@@ -45,8 +48,8 @@ pub struct Answer {
 
 impl Relay {
     /// A relay for up to `places` requests in work.
-    pub fn new(site: Arc<Site>, places: usize) -> Self {
-        Self { site, in_work: Semaphore::new(places), reading: Semaphore::new(DISK_READS_MAX) }
+    pub fn new(site: Arc<Site>, stats: Arc<Stats>, places: usize) -> Self {
+        Self { site, stats, in_work: Semaphore::new(places), reading: Semaphore::new(DISK_READS_MAX) }
     }
 
     /// Has a request answered. `local` is the address of ours that the visitor has used.
@@ -75,14 +78,28 @@ impl Relay {
         }
         request += "\r\n";
         let path = self.site.socket_path();
-        let exchange = async { Ok(exchange(&path, request.as_bytes()).await) };
-        let answered = exchange.or(too_late(ErrorKind::TimedOut.into())).await.and_then(|answered| answered);
-        let rebuilt = answered.and_then(|bytes| self.rebuild(&bytes, keep_alive));
-        rebuilt.map_err(|error| {
-            error!("the page's HTTP server does not answer ({error})");
-            self.site.restart(&path);
-            BUSY
-        })
+        let answered = exchange(&path, request.as_bytes()).await;
+        match answered.and_then(|bytes| self.rebuild(&bytes, keep_alive)) {
+            Ok(answer) => Ok(answer),
+            Err(error) => {
+                warn!("the page's HTTP server gives no answer to a request ({error})");
+                self.restart_if_dead(&path).await;
+                Err(BUSY)
+            }
+        }
+    }
+
+    /// One request without an answer says something about that request. If a plain one has none either, the server has
+    /// failed, and only then is it started anew, since that costs everybody else in work their answer.
+    async fn restart_if_dead(&self, path: &Path) {
+        const PLAIN: &[u8] = b"HEAD /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        let answered = exchange(path, PLAIN).await;
+        if answered.is_ok_and(|bytes| !bytes.is_empty()) {
+            return;
+        }
+        if self.site.restart(path) {
+            self.stats.http_restarts.add(1);
+        }
     }
 
     /// Makes tiny_http's answer ours: the connection is ours to keep or to close, and a file takes the body's place.
@@ -162,7 +179,12 @@ fn readable(address: SocketAddr) -> String {
     SocketAddr::new(address.ip().to_canonical(), address.port()).to_string()
 }
 
-async fn exchange(path: &std::path::Path, request: &[u8]) -> io::Result<Vec<u8>> {
+/// Asks the page's server, and reads the answer whole.
+async fn exchange(path: &Path, request: &[u8]) -> io::Result<Vec<u8>> {
+    exchange_without_deadline(path, request).or(too_late(ErrorKind::TimedOut.into())).await
+}
+
+async fn exchange_without_deadline(path: &Path, request: &[u8]) -> io::Result<Vec<u8>> {
     let mut socket = Async::<UnixStream>::connect(path).await?;
     socket.write_all(request).await?;
     let mut answer = Vec::with_capacity(4096);

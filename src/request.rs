@@ -3,11 +3,11 @@
 //! Leaves answering to the door. What must stay true: whatever gets past here is small, complete and unambiguous, so
 //! that no server behind it can read it differently; a refusal says what to do, and nothing of a request is echoed.
 
+use std::io::{self, Read};
 use std::net::TcpStream;
 
 use percent_encoding::percent_decode_str;
 use smol::Async;
-use smol::io::AsyncReadExt;
 
 use crate::access::{Access, Host};
 use crate::config::{HEAD_BYTES_MAX, HEADERS_MAX};
@@ -130,7 +130,7 @@ pub struct After {
 ///
 /// # Errors
 /// As soon as it is plain that no acceptable head is coming.
-pub async fn read_head(mut socket: &Async<TcpStream>, buffer: &mut Vec<u8>) -> Result<Option<usize>, Refusal> {
+pub async fn read_head(socket: &Async<TcpStream>, buffer: &mut Vec<u8>) -> Result<Option<usize>, Refusal> {
     const CHUNK_BYTES: usize = 1024;
     let mut scanned = 0;
     loop {
@@ -142,11 +142,18 @@ pub async fn read_head(mut socket: &Async<TcpStream>, buffer: &mut Vec<u8>) -> R
         if room == 0 {
             return Err(HEAD_TOO_LARGE);
         }
-        buffer.resize(scanned + room, 0);
-        let read = socket.read(&mut buffer[scanned..]).await.unwrap_or(0);
-        buffer.truncate(scanned + read);
-        if read == 0 {
+        // Nothing is awaited while the buffer is longer than what was read: at the deadline it has to tell a silent
+        // client from one that has begun.
+        if socket.readable().await.is_err() {
             return Ok(None);
+        }
+        buffer.resize(scanned + room, 0);
+        let read = socket.get_ref().read(&mut buffer[scanned..]);
+        buffer.truncate(scanned + read.as_ref().copied().unwrap_or(0));
+        match read {
+            Ok(1..) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Ok(0) | Err(_) => return Ok(None),
         }
     }
 }
@@ -191,7 +198,8 @@ pub fn parse(head: &[u8], access: &Access) -> Result<Request, Refusal> {
     if !access.allows_host(&host) {
         return Err(FOREIGN_HOST);
     }
-    if !target.starts_with('/') {
+    // What is not visible ASCII has to be percent-encoded (RFC 3986 section 2), and tiny_http ends a connection over it.
+    if !target.starts_with('/') || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(BAD_TARGET);
     }
     let wants = if headers.has_token("upgrade", "websocket") {
@@ -220,14 +228,15 @@ impl<'a> Headers<'a> {
         self.0.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
     }
 
-    /// The value of a header that may come once.
+    /// The value of a header that may come once and has to be plain ASCII.
     fn one(&self, name: &'static str) -> Result<Option<&'a str>, Refusal> {
         let mut values = self.all(name);
         let Some(value) = values.next() else { return Ok(None) };
         if values.next().is_some() {
             return Err(AMBIGUOUS);
         }
-        std::str::from_utf8(value).map(Some).map_err(|_| AMBIGUOUS)
+        let is_plain = value.iter().all(|&byte| byte.is_ascii_graphic() || byte == b' ' || byte == b'\t');
+        std::str::from_utf8(value).ok().filter(|_| is_plain).map(Some).ok_or(AMBIGUOUS)
     }
 
     /// The comma-separated members of a list header.
@@ -440,6 +449,8 @@ mod tests {
             &[get, "Host: x", "A: b", " folded"],
             &[get, "Host: x", "A: b\0c"],
             &[get, "Host: x\nA: b"],
+            &[get, "Host: x", "If-None-Match: \"é\""],
+            &["GET /é HTTP/1.1", "Host: x"],
             &["GET http://x/ HTTP/1.1", "Host: x"],
             &["GET x HTTP/1.1", "Host: x"],
             &["GET / HTTP/2.0", "Host: x"],

@@ -92,11 +92,14 @@ impl Site {
         socket_path(&self.folder, lock(&self.running).generation)
     }
 
-    /// Has the server started anew, if `path` is where it listens: it was asked and did not answer.
-    pub fn restart(&self, path: &Path) {
-        if self.socket_path() == path {
-            lock(&self.running).server.unblock();
+    /// Has the server started anew, if `path` is where it listens: it was asked and did not answer. Returns whether it is.
+    pub fn restart(&self, path: &Path) -> bool {
+        let running = lock(&self.running);
+        let is_this_one = socket_path(&self.folder, running.generation) == path;
+        if is_this_one {
+            running.server.unblock();
         }
+        is_this_one
     }
 
     /// A file that the page has handed over to be streamed.
