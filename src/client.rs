@@ -21,7 +21,7 @@ use smol::future::{FutureExt, poll_fn};
 use smol::stream::Stream;
 use smol::{Async, Timer};
 
-use crate::config::{CLOSING_TIMEOUT, Config, READ_BUFFER_BYTES, TURN_BYTES_MAX};
+use crate::config::{CLOSING_TIMEOUT, READ_BUFFER_BYTES, TURN_BYTES_MAX};
 use crate::hall::Hall;
 use crate::linger;
 use crate::link::{Link, ReadEnd};
@@ -66,7 +66,10 @@ pub fn serve<P>(hall: Rc<Hall>, arrival: Arrival<P>) -> impl Future<Output = ()>
 
         hall.stats().closed(reason).add(1);
         info!("{} left after {} s: {}", link.peer, began.elapsed().as_secs(), reason.words());
-        close(&link, reason, its_code).await;
+        if !link.is_cut() {
+            close(&link, reason, its_code).await;
+        }
+        hall.forget(&link);
     }
 }
 
@@ -85,29 +88,35 @@ fn answer(upgrade: &Upgrade) -> Vec<u8> {
 /// Joins the room where the client wants to go on, or with the history that newcomers get.
 fn enter(hall: &Hall, link: &Rc<Link>, upgrade: &Upgrade) {
     let (config, stats) = (hall.config(), hall.stats());
+    if let Some(name) = upgrade.replaces.as_ref().filter(|_| upgrade.resumes) {
+        hall.replace(name);
+    }
     let after = upgrade.after.as_ref().filter(|_| upgrade.resumes);
     let known = after.filter(|after| after.epoch == stats.epoch && after.seq <= hall.head());
     let start = known.map_or(Start::History(config.history), |After { seq, .. }| Start::After(*seq));
     let is_stranded = after.is_some() && known.is_none();
     let echo = upgrade.resumes || upgrade.echo.unwrap_or(config.echo);
+    let name = if upgrade.resumes { hall.name(link) } else { String::new() };
     hall.join(link, echo, start, |joined, clients| match (upgrade.resumes, config.greeting.as_str()) {
-        (true, _) => Frame::text(hello(config, &stats.epoch, joined, clients, is_stranded)).to_vec(),
+        (true, _) => Frame::text(hello(hall, &name, joined, clients, is_stranded)).to_vec(),
         (false, "") => Vec::new(),
         (false, greeting) => Frame::text(greeting.to_owned()).to_vec(),
     });
 }
 
 /// The first frame to a client that resumes.
-fn hello(config: &Config, epoch: &str, joined: Joined, clients: usize, is_stranded: bool) -> String {
+fn hello(hall: &Hall, name: &str, joined: Joined, clients: usize, is_stranded: bool) -> String {
+    let config = hall.config();
     json!({
         "foghorn": 1,
         "greeting": config.greeting,
-        "epoch": epoch,
+        "epoch": hall.stats().epoch,
         "seq": joined.seq,
         "lost": (!is_stranded).then_some(joined.lost),
         "head": joined.head,
         "clients": clients,
         "maxMessage": config.limits.message_bytes_max,
+        "id": name,
     })
     .to_string()
 }

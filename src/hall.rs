@@ -5,9 +5,11 @@
 //! leaves in one write for each client; and it never waits for a socket.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::io::IoSlice;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -31,8 +33,14 @@ pub struct Hall {
     urgent: RefCell<Vec<usize>>,
     dirty: Cell<bool>,
     flusher: Cell<Option<Waker>>,
+    /// Clients that can be replaced by their next connection, by a name that nobody else can guess.
+    named: RefCell<HashMap<String, Weak<Link>>>,
+    namer: RandomState,
     sweep: Cell<u32>,
     stopping: Cell<bool>,
+    /// What those who are leaving still lack of the frames that they have in part. It is theirs alone, so it is bounded: all
+    /// could be thrown out in the middle of a large message at the same time.
+    rests_bytes: Cell<usize>,
 }
 
 impl Hall {
@@ -46,8 +54,11 @@ impl Hall {
             urgent: RefCell::default(),
             dirty: Cell::new(false),
             flusher: Cell::new(None),
+            named: RefCell::default(),
+            namer: RandomState::new(),
             sweep: Cell::new(0),
             stopping: Cell::new(false),
+            rests_bytes: Cell::new(0),
         }
     }
 
@@ -69,7 +80,28 @@ impl Hall {
         self.ring();
     }
 
-    /// Takes a client out of the room. What it lacks of a frame comes first among its control bytes.
+    /// Gives a client a name by which its next connection can [replace](Self::replace) it.
+    pub fn name(&self, link: &Rc<Link>) -> String {
+        let name = format!("{:016x}", self.namer.hash_one(self.stats.clients_total.get()));
+        link.name.replace(name.clone());
+        self.named.borrow_mut().insert(name.clone(), Rc::downgrade(link));
+        name
+    }
+
+    /// Ends the client of this name, if it is there: it has come back. Nothing that it may still have sent over its old
+    /// connection is published after this, so it can know what got through.
+    pub fn replace(&self, name: &str) {
+        let Some(link) = self.named.borrow().get(name).and_then(Weak::upgrade) else { return };
+        let mut room = self.room.borrow_mut();
+        if let Some(place) = link.place.get() {
+            room.withdraw(place);
+        }
+        self.leave_room(&mut room, &link);
+        link.end(CloseReason::Replaced);
+    }
+
+    /// Takes a client out of the room. What it lacks of a frame comes first among its control bytes. To be followed by
+    /// [`forget`](Self::forget) at the end.
     pub fn leave(&self, link: &Link) {
         let mut room = self.room.borrow_mut();
         self.leave_room(&mut room, link);
@@ -78,10 +110,22 @@ impl Hall {
     fn leave_room(&self, room: &mut Room<Rc<Link>>, link: &Link) {
         let Some(place) = link.place.take() else { return };
         let (_, rest) = room.leave(place);
-        link.push_first(&rest);
+        let rests_bytes = self.rests_bytes.get() + rest.len();
+        if rests_bytes <= self.config.limits.backlog_bytes {
+            self.rests_bytes.set(rests_bytes);
+            link.push_rest(&rest);
+        } else {
+            link.cut();
+        }
         link.drain.set(None);
         self.stats.clients.set(room.len() as u64);
         self.ring();
+    }
+
+    /// Notes that a client which has left is gone for good.
+    pub fn forget(&self, link: &Link) {
+        self.rests_bytes.set(self.rests_bytes.get() - link.rest_bytes());
+        self.named.borrow_mut().remove(&*link.name.borrow());
     }
 
     /// Publishes a client's message, and waits for as long as the backlog has no room for it.

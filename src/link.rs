@@ -36,6 +36,8 @@ pub struct Link {
     /// Where the client is, for the log.
     pub peer: SocketAddr,
     control: RefCell<Vec<u8>>,
+    /// By this it can be replaced; empty if it cannot.
+    pub name: RefCell<String>,
     ending: Cell<Option<CloseReason>>,
     waker: Cell<Option<Waker>>,
     /// The place in the room, while the client has one.
@@ -49,6 +51,8 @@ pub struct Link {
     /// The heartbeat sweep in which something was last heard.
     pub heard_sweep: Cell<u32>,
     heard: Cell<bool>,
+    rest_bytes: Cell<usize>,
+    is_cut: Cell<bool>,
 }
 
 impl Link {
@@ -62,6 +66,7 @@ impl Link {
             socket,
             peer,
             control: RefCell::new(first),
+            name: RefCell::default(),
             ending: Cell::new(None),
             waker: Cell::new(None),
             place: Cell::new(None),
@@ -70,6 +75,8 @@ impl Link {
             drain: Cell::new(None),
             heard_sweep: Cell::new(0),
             heard: Cell::new(false),
+            rest_bytes: Cell::new(0),
+            is_cut: Cell::new(false),
         }
     }
 
@@ -109,8 +116,24 @@ impl Link {
     }
 
     /// Puts the rest of a frame that is out in part before all control bytes: nothing may come between.
-    pub fn push_first(&self, rest: &[u8]) {
+    pub fn push_rest(&self, rest: &[u8]) {
+        self.rest_bytes.set(rest.len());
         self.control.borrow_mut().splice(..0, rest.iter().copied());
+    }
+
+    /// The length of the rest that was pushed.
+    pub fn rest_bytes(&self) -> usize {
+        self.rest_bytes.get()
+    }
+
+    /// Notes that the rest of a frame is not to be had, so that nothing can be written any more, not even a goodbye.
+    pub fn cut(&self) {
+        self.is_cut.set(true);
+    }
+
+    /// Whether nothing can be written any more.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut.get()
     }
 
     /// Writes control bytes, as many as the socket takes, and frees their memory when all are out.

@@ -114,6 +114,8 @@ pub struct Upgrade {
     pub echo: Option<bool>,
     /// `?after=`: where the client wants to go on.
     pub after: Option<After>,
+    /// `?replaces=`: the client's earlier connection, by the name that its hello gave. Unknown names are ignored.
+    pub replaces: Option<String>,
 }
 
 /// Where a client wants to go on.
@@ -291,13 +293,20 @@ fn parse_upgrade(method: &str, minor: u8, target: &str, headers: &Headers<'_>) -
     }
     let resumes = offers.contains(&SUBPROTOCOL);
     let subprotocol = if resumes { Some(SUBPROTOCOL) } else { offers.first().copied() };
-    let mut upgrade =
-        Upgrade { key: key.to_owned(), subprotocol: subprotocol.map(str::to_owned), resumes, echo: None, after: None };
+    let mut upgrade = Upgrade {
+        key: key.to_owned(),
+        subprotocol: subprotocol.map(str::to_owned),
+        resumes,
+        echo: None,
+        after: None,
+        replaces: None,
+    };
     let query = target.split_once('?').map_or("", |(_, query)| query);
     for pair in query.split('&') {
         match pair.split_once('=') {
             Some(("echo", value)) => upgrade.echo = Some(parse_echo(value)?),
             Some(("after", value)) => upgrade.after = Some(parse_after(value)?),
+            Some(("replaces", value)) => upgrade.replaces = Some(value.to_owned()),
             _ => {}
         }
     }

@@ -147,6 +147,12 @@ impl<S> Room<S> {
         Published::Later
     }
 
+    /// Takes back a message that waits for room, as if it had never been sent.
+    pub fn withdraw(&mut self, id: usize) {
+        let number = self.members[id].number;
+        self.waiting.retain(|waiting| waiting.number != number);
+    }
+
     /// Publishes what waits, in the order in which it came, as far as there is room. Returns the members that wait no
     /// longer and are still here.
     pub fn admit(&mut self) -> Vec<usize> {

@@ -84,11 +84,13 @@ pub enum CloseReason {
     TooSlow,
     /// Nothing came from the client for two heartbeats.
     Silent,
+    /// The client has come back over another connection.
+    Replaced,
 }
 
 impl CloseReason {
     /// All reasons, in the order of their counters.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ClosedByClient,
         Self::Vanished,
         Self::ServerStops,
@@ -97,6 +99,7 @@ impl CloseReason {
         Self::MessageTooBig,
         Self::TooSlow,
         Self::Silent,
+        Self::Replaced,
     ];
 
     /// The close code that the server sends (RFC 6455 section 7.4.1; 1013 from the IANA registry), where it sends one
@@ -104,6 +107,7 @@ impl CloseReason {
     pub fn code(self) -> Option<u16> {
         match self {
             Self::ClosedByClient | Self::Vanished | Self::Silent => None,
+            Self::Replaced => Some(1000),
             Self::ServerStops => Some(1001),
             Self::ProtocolError => Some(1002),
             Self::InvalidUtf8 => Some(1007),
@@ -123,6 +127,7 @@ impl CloseReason {
             Self::MessageTooBig => "message too big",
             Self::TooSlow => "too slow",
             Self::Silent => "no sign of life",
+            Self::Replaced => "came back over another connection",
         }
     }
 
@@ -137,6 +142,7 @@ impl CloseReason {
             Self::MessageTooBig => "messageTooBig",
             Self::TooSlow => "tooSlow",
             Self::Silent => "silent",
+            Self::Replaced => "replaced",
         }
     }
 }
