@@ -19,10 +19,10 @@ pub fn say(bound: &[SocketAddr]) {
         info!("listening on {address}");
     }
     let urls = urls(bound);
-    for url in &urls {
-        info!("open {url} on a phone in this network");
+    for (url, is_here_only) in &urls {
+        info!("open {url} on {}", if *is_here_only { "this machine" } else { "a phone in this network" });
     }
-    if let Some(url) = urls.first().filter(|_| io::stdout().is_terminal()) {
+    if let Some((url, _)) = urls.first().filter(|(_, is_here_only)| !is_here_only && io::stdout().is_terminal()) {
         if let Ok(code) = QrCode::new(url) {
             // A terminal that goes away meanwhile takes nothing with it.
             let _ = writeln!(io::stdout(), "\n{}\n", code.render::<Dense1x2>().quiet_zone(true).build());
@@ -30,8 +30,8 @@ pub fn say(bound: &[SocketAddr]) {
     }
 }
 
-/// One URL for each address of this machine that others can reach, IPv4 first, since it is easier to type.
-fn urls(bound: &[SocketAddr]) -> Vec<String> {
+/// One URL for each address, and whether only this machine can reach it; IPv4 first, since it is easier to type.
+fn urls(bound: &[SocketAddr]) -> Vec<(String, bool)> {
     let mut reachable = Vec::new();
     for address in bound {
         let ips = if address.ip().is_unspecified() { interface_ips(address.is_ipv4()) } else { vec![address.ip()] };
@@ -43,7 +43,7 @@ fn urls(bound: &[SocketAddr]) -> Vec<String> {
     let mut reachable: Vec<_> = reachable.into_iter().filter(|address| Some(address.port()) == port).collect();
     reachable.sort_by_key(SocketAddr::is_ipv6);
     reachable.dedup();
-    reachable.into_iter().map(url).collect()
+    reachable.into_iter().map(|address| (url(address), address.ip().is_loopback())).collect()
 }
 
 fn url(address: SocketAddr) -> String {
@@ -76,8 +76,9 @@ mod tests {
     fn the_page_s_port_is_announced() {
         let address = |text: &str| text.parse::<SocketAddr>().unwrap();
         let both = [address("192.168.1.5:1919"), address("192.168.1.5:1920")];
-        assert_eq!(urls(&both), ["http://192.168.1.5:1920/"]);
-        assert_eq!(urls(&[both[0], address("192.168.1.5:80")]), ["http://192.168.1.5/"]);
-        assert_eq!(urls(&[address("[fd00::1]:80")]), ["http://[fd00::1]/"]);
+        assert_eq!(urls(&both), [("http://192.168.1.5:1920/".into(), false)]);
+        assert_eq!(urls(&[both[0], address("192.168.1.5:80")]), [("http://192.168.1.5/".into(), false)]);
+        assert_eq!(urls(&[address("[fd00::1]:80")]), [("http://[fd00::1]/".into(), false)]);
+        assert_eq!(urls(&[address("127.0.0.1:1920")]), [("http://127.0.0.1:1920/".into(), true)]);
     }
 }

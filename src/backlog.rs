@@ -73,6 +73,16 @@ impl Backlog {
         self.first_seq
     }
 
+    /// The number of the first frame that starts in the newer half of the capacity; `next_seq` where none does.
+    pub fn first_seq_of_newer_half(&self) -> u64 {
+        let half = self.end.saturating_sub(self.capacity_bytes as u64 / 2);
+        if half <= self.start {
+            return self.first_seq;
+        }
+        // An entry ends where the next frame starts.
+        self.first_seq + self.entries.partition_point(|entry| entry.end < half) as u64 + 1
+    }
+
     /// The number that the next frame will get. The first is 1.
     pub fn next_seq(&self) -> u64 {
         self.first_seq + self.entries.len() as u64

@@ -55,6 +55,7 @@ pub fn serve<P>(hall: Rc<Hall>, arrival: Arrival<P>) -> impl Future<Output = ()>
 
     async move {
         let _place = place;
+        let _member = Member { hall: &hall, link: &link };
         let stats = Arc::clone(hall.stats());
         let stream = ReadEnd { link: Rc::clone(&link), stats, turn_left_bytes: TURN_BYTES_MAX };
         let settings = settings(hall.config().limits.message_bytes_max);
@@ -62,6 +63,8 @@ pub fn serve<P>(hall: Rc<Hall>, arrival: Arrival<P>) -> impl Future<Output = ()>
             WebSocketStream::from_partially_read(stream, read_ahead, Role::Server, Some(settings)).await;
         let (reason, its_code) = read_all(&hall, &link, &mut websocket).await;
         drop(websocket);
+        // What was published just before its goodbye is still its to have, its own messages included.
+        hall.write_now(&link);
         hall.leave(&link);
 
         hall.stats().closed(reason).add(1);
@@ -69,7 +72,19 @@ pub fn serve<P>(hall: Rc<Hall>, arrival: Arrival<P>) -> impl Future<Output = ()>
         if !link.is_cut() {
             close(&link, reason, its_code).await;
         }
-        hall.forget(&link);
+    }
+}
+
+/// Sees to it that whoever was let in is let go, whatever becomes of the task.
+struct Member<'a> {
+    hall: &'a Hall,
+    link: &'a Link,
+}
+
+impl Drop for Member<'_> {
+    fn drop(&mut self) {
+        self.hall.leave(self.link);
+        self.hall.forget(self.link);
     }
 }
 
@@ -122,7 +137,7 @@ fn hello(hall: &Hall, name: &str, joined: Joined, clients: usize, is_stranded: b
 }
 
 /// Every setting of tungstenite, on purpose.
-fn settings(message_bytes_max: usize) -> WebSocketConfig {
+pub fn settings(message_bytes_max: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         // Control frames go to the link's control bytes at once, which are bounded there.
@@ -178,7 +193,7 @@ async fn read_all(
 /// Has pongs written before too many of them wait. False: the client provokes more of them than it reads.
 fn keep_control_short(hall: &Rc<Hall>, link: &Link) -> bool {
     if link.has_too_much_control() {
-        hall.write_control_now(link);
+        hall.write_now(link);
     }
     !link.has_too_much_control()
 }

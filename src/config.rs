@@ -24,9 +24,11 @@ pub const RESPONSE_STALL_TIMEOUT: Duration = Duration::from_secs(10);
 pub const HTTP_IN_WORK_MAX: usize = 32;
 /// How long a request waits for its turn before it is answered with 503, and how long an answer may take to be made.
 pub const HTTP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause before the page's server is started anew after that has failed: the first, and the longest.
+pub const HTTP_RESTART_BACKOFF: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(5)];
 /// The largest body that tiny_http hands over, in bytes. A larger file is streamed from disk past it, so that a slow
 /// reader of a large file holds none of its threads.
-pub const HTTP_BODY_BYTES_MAX: usize = 256 * 1024;
+pub const HTTP_BODY_BYTES_MAX: usize = 64 * 1024;
 /// What is read of such a file at a time, in bytes.
 pub const FILE_CHUNK_BYTES: u64 = 64 * 1024;
 /// The most of these reads at the same time; each takes a thread while it lasts.
@@ -59,11 +61,23 @@ pub const ACCEPT_QUEUE: i32 = 1024;
 pub const ACCEPT_BACKOFF: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(1)];
 /// The most connections that are not WebSockets (yet). When one more comes, the oldest of them is dropped.
 pub const STRANGERS_MAX: usize = 1024;
+/// The most visitors who are being sent an answer and have not taken it all at once. When one more comes, the oldest of them
+/// is dropped.
+pub const SLOW_READERS_MAX: usize = 128;
+/// Descriptors for each of them: the connection, and a file.
+pub const DESCRIPTORS_PER_SLOW_READER: usize = 2;
+/// What a machine with 32-bit addresses has for messages that are being received: tungstenite reserves the memory for a frame
+/// as soon as it knows its length. Some of its 2 to 3 GiB is taken by other things.
+pub const RECEIVE_BYTES_MAX_32_BIT: usize = 1 << 30;
 /// Descriptors for everything but connections: standard streams, listeners, epoll, signals, the log, the notify socket.
 pub const DESCRIPTORS_FOR_HOUSE: usize = 24;
 /// Descriptors for each HTTP request in work: our end, tiny_http's end twice, a file.
 pub const DESCRIPTORS_PER_HTTP: usize = 4;
-/// Log lines of level info and warning each second, on average, and at once after a quiet time.
+/// Log lines that wait to be written, before more of them are left out.
+pub const LOG_QUEUE_LINES: usize = 1000;
+/// How long the end of the process waits for the log.
+pub const LOG_FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
+/// Log lines each second, on average, and at once after a quiet time. Debug lines are not counted.
 pub const LOG_LINES_PER_SEC: u32 = 20;
 /// See [`LOG_LINES_PER_SEC`].
 pub const LOG_LINES_BURST: u32 = 200;
@@ -247,6 +261,8 @@ pub struct Places {
     pub http: usize,
     /// Connections that are not WebSockets (yet).
     pub strangers: usize,
+    /// Those of them who are slow to take their answer.
+    pub slow_readers: usize,
     /// WebSocket clients.
     pub clients: usize,
 }
@@ -257,7 +273,11 @@ impl Places {
         let http = (descriptors / 16).clamp(1, HTTP_IN_WORK_MAX);
         let connections = descriptors.saturating_sub(DESCRIPTORS_FOR_HOUSE + http * DESCRIPTORS_PER_HTTP).max(2);
         let strangers = (connections / 4).clamp(1, STRANGERS_MAX);
-        Self { http, strangers, clients: (connections - strangers).min(clients_max) }
+        let slow_readers = (connections / 8).clamp(1, SLOW_READERS_MAX);
+        // A slow reader is a stranger too: what it needs beside its connection is counted here.
+        let for_readers = slow_readers * (DESCRIPTORS_PER_SLOW_READER - 1);
+        let clients = connections.saturating_sub(strangers + for_readers).max(1).min(clients_max);
+        Self { http, strangers, slow_readers, clients }
     }
 }
 
@@ -352,13 +372,20 @@ mod tests {
     fn places_fit_into_any_limit_of_open_files() {
         for descriptors in [64, 256, 1024, 20_000, 1 << 20] {
             let places = Places::within(descriptors, 1 << 20);
-            let taken = DESCRIPTORS_FOR_HOUSE + places.http * DESCRIPTORS_PER_HTTP + places.strangers + places.clients;
+            let taken = DESCRIPTORS_FOR_HOUSE
+                + places.http * DESCRIPTORS_PER_HTTP
+                + places.strangers
+                + places.slow_readers * (DESCRIPTORS_PER_SLOW_READER - 1)
+                + places.clients;
             assert!(taken <= descriptors && places.clients > 0, "{descriptors}: {places:?}");
         }
     }
 
     #[test]
     fn few_clients_are_all_let_in() {
-        assert_eq!(Places::within(20_000, 4096), Places { http: 32, strangers: 1024, clients: 4096 });
+        assert_eq!(
+            Places::within(20_000, 4096),
+            Places { http: 32, strangers: 1024, slow_readers: 128, clients: 4096 }
+        );
     }
 }

@@ -46,24 +46,36 @@ pub struct Door {
 /// Everybody's places.
 #[derive(Default)]
 pub struct Guests {
-    /// Connections that are not WebSockets, the oldest first. Dropping one's task drops its connection.
-    strangers: RefCell<BTreeMap<u64, Task<()>>>,
+    /// Connections that are not WebSockets, in the order in which they have to go for others: first by what they are at, then
+    /// by age. Dropping one's task drops its connection.
+    strangers: RefCell<BTreeMap<(Phase, u64), Task<()>>>,
     next_ticket: Cell<u64>,
-    /// Strangers with a request in work.
-    served: Cell<usize>,
     clients: Cell<usize>,
     clients_from: RefCell<HashMap<IpAddr, usize>>,
     waits_for_empty: Cell<Option<Waker>>,
 }
 
+/// What a stranger is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// It has asked for nothing, or not to the end.
+    Idle,
+    /// It is slow to take its answer.
+    Reading,
+    /// Its request is in work.
+    Served,
+}
+
 impl Door {
-    /// Takes a new connection in. If there are too many strangers, the oldest has to go.
+    /// Takes a new connection in. If there are too many strangers, one has to go: the oldest that is idle, if any is.
     pub fn take(self: &Rc<Self>, socket: Async<TcpStream>, peer: SocketAddr) {
+        // A socket that refuses this works all the same, only slower.
+        let _ = socket.get_ref().set_nodelay(true);
         let ticket = self.guests.next_ticket.get();
         self.guests.next_ticket.set(ticket + 1);
         let task = self.executor.spawn(Rc::clone(self).meet(ticket, socket, peer));
         let mut strangers = self.guests.strangers.borrow_mut();
-        strangers.insert(ticket, task);
+        strangers.insert((Phase::Idle, ticket), task);
         if strangers.len() > self.places.strangers {
             strangers.pop_first();
             self.stats.strangers_dropped.add(1);
@@ -72,7 +84,8 @@ impl Door {
 
     /// Ready when all clients have gone and no request is in work.
     pub fn poll_empty(&self, cx: &Context<'_>) -> Poll<()> {
-        if self.guests.clients.get() == 0 && self.guests.served.get() == 0 {
+        let is_anybody_served = self.guests.strangers.borrow().keys().any(|(phase, _)| *phase != Phase::Idle);
+        if self.guests.clients.get() == 0 && !is_anybody_served {
             return Poll::Ready(());
         }
         self.guests.waits_for_empty.set(Some(cx.waker().clone()));
@@ -81,19 +94,24 @@ impl Door {
 
     async fn meet(self: Rc<Self>, ticket: u64, socket: Async<TcpStream>, peer: SocketAddr) {
         // A box, since the task of a client lives long and needs none of this.
-        let wish = Box::pin(self.hear(&socket, peer)).await;
+        let wish = Box::pin(self.hear(ticket, &socket, peer)).await;
         if let Some((upgrade, read_ahead, place)) = wish {
             let arrival = Arrival { socket, peer, upgrade, read_ahead, place };
             let client = client::serve(Rc::clone(&self.hall), arrival);
             self.executor.spawn(client).detach();
         }
-        if let Some(own) = self.guests.strangers.borrow_mut().remove(&ticket) {
+        if let Some(own) = self.guests.strangers.borrow_mut().remove(&(Phase::Idle, ticket)) {
             own.detach();
         }
     }
 
     /// Answers requests until the connection has ended or becomes a WebSocket's.
-    async fn hear(self: &Rc<Self>, socket: &Async<TcpStream>, peer: SocketAddr) -> Option<(Upgrade, Vec<u8>, Place)> {
+    async fn hear(
+        self: &Rc<Self>,
+        ticket: u64,
+        socket: &Async<TcpStream>,
+        peer: SocketAddr,
+    ) -> Option<(Upgrade, Vec<u8>, Place)> {
         let mut buffer = Vec::new();
         loop {
             let too_slow = async {
@@ -101,6 +119,8 @@ impl Door {
                 Err(HEAD_TOO_SLOW)
             };
             let read = request::read_head(socket, &mut buffer).or(too_slow).await;
+            // A refused HEAD has to be told apart even if the rest of its head makes no sense (RFC 9110 section 9.3.2).
+            let head_only = buffer.starts_with(b"HEAD ");
             let request = match read {
                 Ok(Some(head_bytes)) => {
                     let request = request::parse(&buffer[..head_bytes], &self.access);
@@ -117,7 +137,7 @@ impl Door {
                     Ok(place) => return Some((upgrade, buffer.as_slice().to_vec(), place)),
                     Err(refusal) => Err(refusal),
                 },
-                Ok(request) => self.serve_page(socket, &request).await,
+                Ok(request) => self.serve_page(ticket, socket, &request).await,
                 Err(refusal) => Err(refusal),
             };
             match answered {
@@ -127,7 +147,7 @@ impl Door {
                     return None;
                 }
                 Err(refusal) => {
-                    self.refuse(socket, peer, refusal).await;
+                    self.refuse(socket, peer, refusal, head_only).await;
                     return None;
                 }
             }
@@ -135,18 +155,19 @@ impl Door {
     }
 
     /// Has a page served. Returns whether the connection goes on.
-    async fn serve_page(&self, socket: &Async<TcpStream>, request: &Request) -> Result<bool, Refusal> {
+    async fn serve_page(&self, ticket: u64, socket: &Async<TcpStream>, request: &Request) -> Result<bool, Refusal> {
         let Wants::Page { head_only, target, if_none_match } = &request.wants else { return Ok(false) };
-        let _served = Served::new(&self.guests);
+        let turn = Turn::new(self, ticket);
         let local = socket.get_ref().local_addr().ok();
         let Request { host, keep_alive, .. } = request;
         let answer = self.relay.answer(*head_only, target, host, if_none_match.as_deref(), local, *keep_alive).await?;
         self.stats.http_requests.add(1);
         self.count_refusal(answer.status);
+        turn.go_to(Phase::Reading);
         Ok(self.relay.send(socket, answer, *head_only).await.is_ok() && *keep_alive)
     }
 
-    async fn refuse(&self, socket: &Async<TcpStream>, peer: SocketAddr, refusal: Refusal) {
+    async fn refuse(&self, socket: &Async<TcpStream>, peer: SocketAddr, refusal: Refusal, head_only: bool) {
         let Refusal { status, sentence, header } = refusal;
         info!("{peer} refused with {status}: {sentence}");
         self.count_refusal(status);
@@ -154,8 +175,9 @@ impl Door {
         let answer = format!(
             "HTTP/1.1 {status} {reason}\r\n{header}Content-Type: text/plain; charset=utf-8\r\n\
              Content-Length: {}\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n\
-             {sentence}\n",
+             {}",
             sentence.len() + 1,
+            if head_only { String::new() } else { format!("{sentence}\n") },
         );
         if let Err(error) = relay::write_all(socket, answer.as_bytes()).await {
             debug!("{peer} did not take its answer: {error}");
@@ -196,7 +218,7 @@ impl Guests {
 
 impl fmt::Debug for Guests {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guests").field("clients", &self.clients).field("served", &self.served).finish_non_exhaustive()
+        f.debug_struct("Guests").field("clients", &self.clients).finish_non_exhaustive()
     }
 }
 
@@ -222,19 +244,42 @@ impl Drop for Place {
     }
 }
 
-/// A request in work.
-struct Served<'a>(&'a Guests);
+/// A stranger's request, from when it is in work until its answer is out.
+struct Turn<'a> {
+    door: &'a Door,
+    ticket: u64,
+    phase: Cell<Phase>,
+}
 
-impl<'a> Served<'a> {
-    fn new(guests: &'a Guests) -> Self {
-        guests.served.set(guests.served.get() + 1);
-        Self(guests)
+impl<'a> Turn<'a> {
+    fn new(door: &'a Door, ticket: u64) -> Self {
+        let turn = Self { door, ticket, phase: Cell::new(Phase::Idle) };
+        turn.go_to(Phase::Served);
+        turn
+    }
+
+    /// Notes what the stranger is at now. If there are too many slow readers, the oldest has to go.
+    fn go_to(&self, phase: Phase) {
+        let mut strangers = self.door.guests.strangers.borrow_mut();
+        let before = self.phase.replace(phase);
+        // Not there: it has to go already.
+        let Some(task) = strangers.remove(&(before, self.ticket)) else { return };
+        strangers.insert((phase, self.ticket), task);
+        let is_reading = |key: &&(Phase, u64)| key.0 == Phase::Reading;
+        if phase == Phase::Reading && strangers.keys().filter(is_reading).count() > self.door.places.slow_readers {
+            let oldest = strangers.keys().find(is_reading).copied();
+            // Never this one, whose ticket is younger, or whose task is at work right now.
+            if let Some(oldest) = oldest.filter(|(_, ticket)| *ticket != self.ticket) {
+                strangers.remove(&oldest);
+                self.door.stats.strangers_dropped.add(1);
+            }
+        }
     }
 }
 
-impl Drop for Served<'_> {
+impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.0.served.set(self.0.served.get() - 1);
-        self.0.wake_if_waited_for();
+        self.go_to(Phase::Idle);
+        self.door.guests.wake_if_waited_for();
     }
 }

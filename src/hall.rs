@@ -151,8 +151,9 @@ impl Hall {
         }
     }
 
-    /// Writes a client's control bytes now. For one that provokes so many that they cannot wait for the flush.
-    pub fn write_control_now(self: &Rc<Self>, link: &Link) {
+    /// Writes a client's control bytes, and what else it lacks, now: before it leaves, or if it provokes so many that they
+    /// cannot wait for the flush.
+    pub fn write_now(self: &Rc<Self>, link: &Link) {
         if let Some(place) = link.place.get().filter(|_| !link.is_full.get()) {
             self.write(&mut self.room.borrow_mut(), place);
         }
@@ -335,9 +336,9 @@ impl Hall {
 
     /// Sweeps for silent clients several times in each heartbeat: one timer for all of them.
     pub async fn run_heartbeat(self: Rc<Self>, heartbeat: Duration) {
-        let mut timer = Timer::interval(heartbeat / SWEEPS_PER_HEARTBEAT);
         loop {
-            smol::stream::StreamExt::next(&mut timer).await;
+            // No interval: after a pause of the whole machine it would be due many times over, with nothing read between.
+            Timer::after(heartbeat / SWEEPS_PER_HEARTBEAT).await;
             self.sweep.set(self.sweep.get().wrapping_add(1));
             self.sweep_silent();
         }

@@ -4,10 +4,11 @@
 //!
 //! - what it is made of: [`config`] (flags and limits), [`wire`] (frames, reasons to close), [`stats`]
 //! - the heart, without I/O: [`backlog`] (the shared log), [`room`] (members as cursors into it)
-//! - the heart with its sockets: [`link`] (one client's socket), [`hall`] (the flush), [`client`] (one
-//!   connection), [`linger`] (its end)
-//! - the door: [`listen`], [`request`] (heads), [`access`] (who may come in), [`door`] (what each connection wants)
+//! - who may come in: [`mod@access`] (Host and Origin), [`request`] (heads)
+//! - the heart with its sockets: [`linger`] (the end of one), [`link`] (one client's), [`hall`] (the flush), [`client`]
+//!   (one connection)
 //! - the page: [`site`] (tiny_http), [`relay`] (between it and the network)
+//! - the door: [`listen`], [`door`] (what each connection wants)
 //! - around it: [`lifecycle`] (signals, systemd), [`journal`] (the log), [`announce`] (what people are told)
 //!
 //! One thread runs all but the page. Its state is plain data without locks; the page's threads see [`stats`] only.
@@ -38,6 +39,7 @@ use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -48,7 +50,7 @@ use smol::stream::{Stream, StreamExt};
 use smol::{Async, LocalExecutor, Timer};
 
 use access::Access;
-use config::{Config, DRAIN_TIMEOUT, Places};
+use config::{Config, DRAIN_TIMEOUT, Limits, Places, RECEIVE_BYTES_MAX_32_BIT};
 use door::{Door, Guests};
 use hall::Hall;
 use relay::Relay;
@@ -95,31 +97,28 @@ pub fn run(
     let www = config.www.as_deref().map(check_www).transpose()?;
     let stats = Arc::new(Stats::new());
     let limits = &config.limits;
-    let runtime_folder = runtime_folder();
-    let no_socket = |error: io::Error| {
-        let folder = runtime_folder.display();
+    let folders = runtime_folders();
+    let site = Site::start(folders, www, Arc::clone(&stats), limits.message_bytes_max, limits.backlog_bytes);
+    let site = site.map_err(|error| {
         StartError::Missing(format!(
-            "cannot make a socket in {folder} ({error}): set RUNTIME_DIRECTORY to a folder that can be written to"
+            "cannot make a private socket for the page ({error}): set RUNTIME_DIRECTORY to a folder that can be written to"
         ))
-    };
-    // Private to this user, and gone at the end.
-    let folder = tempfile::Builder::new().prefix("foghorn-").tempdir_in(&runtime_folder).map_err(no_socket)?;
-    let site = Site::start(folder.path(), www, Arc::clone(&stats), limits.message_bytes_max, limits.backlog_bytes)
-        .map_err(no_socket)?;
+    })?;
 
-    let places = places(limits.clients_max);
+    let places = places(limits);
     let executor = Rc::new(LocalExecutor::new());
     let hall = Rc::new(Hall::new(Arc::new(config), Arc::clone(&stats), Rc::clone(&executor)));
     let door = Rc::new(Door {
         access,
         hall,
-        relay: Relay::new(site, Arc::clone(&stats), places.http),
+        relay: Relay::new(Arc::clone(&site), Arc::clone(&stats), places.http),
         stats,
         places,
         executor: Rc::clone(&executor),
         guests: Guests::default(),
     });
     let ended = smol::block_on(executor.run(serve(listeners, door, stop)));
+    site.close();
     ended.map_err(|error| StartError::Missing(format!("cannot take the listening sockets into use: {error}")))
 }
 
@@ -136,9 +135,9 @@ async fn serve(
         let take = move |socket, peer| taking.take(socket, peer);
         accepting.push(executor.spawn(listen::accept_all(Async::new(listener)?, Arc::clone(&door.stats), take)));
     }
-    executor.spawn(Rc::clone(&door.hall).run_flush()).detach();
+    let mut vital = vec![executor.spawn(Rc::clone(&door.hall).run_flush())];
     if let Some(heartbeat) = door.hall.config().limits.heartbeat {
-        executor.spawn(Rc::clone(&door.hall).run_heartbeat(heartbeat)).detach();
+        vital.push(executor.spawn(Rc::clone(&door.hall).run_heartbeat(heartbeat)));
     }
     executor.spawn(lifecycle::report_status(Arc::clone(&door.stats))).detach();
     let watched = Rc::clone(&door);
@@ -147,9 +146,18 @@ async fn serve(
     announce::say(&bound);
     lifecycle::notify_ready();
 
-    if stop.next().await.is_none() {
-        future::pending::<()>().await;
-    }
+    // These never end. If one panics, awaiting it passes the panic on: the process ends and is started anew, where it would
+    // otherwise live on and accept nobody, or send nothing.
+    let failed = poll_fn(|cx| {
+        let mut tasks = vital.iter_mut().chain(accepting.iter_mut());
+        if tasks.any(|task| Pin::new(task).poll(cx).is_ready()) { Poll::Ready(()) } else { Poll::Pending }
+    });
+    let asked_to_stop = async {
+        if stop.next().await.is_none() {
+            future::pending::<()>().await;
+        }
+    };
+    asked_to_stop.or(failed).await;
     lifecycle::notify_stopping();
     drop(accepting);
     door.hall.stop();
@@ -184,21 +192,30 @@ fn check_www(www: &Path) -> Result<&Path, StartError> {
     }
 }
 
-/// Where the private socket goes: `RUNTIME_DIRECTORY` of `systemd.exec(5)`, a user's own, or the one for temporary files.
-fn runtime_folder() -> PathBuf {
+/// Where the private socket may go: `RUNTIME_DIRECTORY` of `systemd.exec(5)`, a user's own, the one for temporary files.
+fn runtime_folders() -> Vec<PathBuf> {
     let named = ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
-    named.into_iter().find(|folder| folder.is_dir()).unwrap_or_else(std::env::temp_dir)
+    named.chain([std::env::temp_dir()]).collect()
 }
 
 /// Raises the limit of open files as far as it goes, and shares the descriptors out.
-fn places(clients_max: usize) -> Places {
+fn places(limits: &Limits) -> Places {
     let descriptors = rlimit::increase_nofile_limit(rlimit::INFINITY).unwrap_or(1024);
     let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
-    let places = Places::within(descriptors, clients_max);
-    if places.clients < clients_max {
+    let wanted = limits.clients_max;
+    let in_memory = if cfg!(target_pointer_width = "32") {
+        (RECEIVE_BYTES_MAX_32_BIT / limits.message_bytes_max).max(1)
+    } else {
+        wanted
+    };
+    if in_memory < wanted {
+        warn!("only {in_memory} clients fit into 32-bit addresses with this --max-message; lower it for {wanted}");
+    }
+    let places = Places::within(descriptors, wanted.min(in_memory));
+    if places.clients < wanted.min(in_memory) {
+        let clients = places.clients;
         warn!(
-            "only {} clients fit into the limit of {descriptors} open files; raise it (ulimit -n, LimitNOFILE=) for {clients_max}",
-            places.clients
+            "only {clients} clients fit into the limit of {descriptors} open files; raise it (ulimit -n, LimitNOFILE=) for {wanted}"
         );
     }
     places

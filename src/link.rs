@@ -58,10 +58,8 @@ pub struct Link {
 impl Link {
     /// Takes a connected socket over, with the first control bytes to write: the handshake's answer.
     pub fn new(socket: Async<TcpStream>, peer: SocketAddr, first: Vec<u8>) -> Self {
-        let raw = SockRef::from(socket.get_ref());
-        // A socket that refuses an option works all the same, only slower or with more of the kernel's memory.
-        let _ = raw.set_tcp_nodelay(true);
-        let _ = raw.set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
+        // A socket that refuses this works all the same, only with more of the kernel's memory.
+        let _ = SockRef::from(socket.get_ref()).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
         Self {
             socket,
             peer,

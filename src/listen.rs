@@ -10,13 +10,10 @@ use std::sync::Arc;
 use listenfd::ListenFd;
 use log::{info, warn};
 use smol::{Async, Timer, future};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::config::{ACCEPT_BACKOFF, ACCEPT_QUEUE, default_listen};
 use crate::stats::Stats;
-
-/// Connections accepted in one turn, before others get theirs.
-const TURN_ACCEPTS_MAX: usize = 64;
 
 /// A socket that cannot be had. Its words say what to do.
 #[derive(Debug)]
@@ -63,7 +60,11 @@ impl std::error::Error for ListenError {}
 pub fn inherited() -> Result<Vec<TcpListener>, ListenError> {
     let mut handed_over = ListenFd::from_env();
     let sockets = (0..handed_over.len()).map(|nth| {
-        let taken = handed_over.take_tcp_listener(nth).and_then(|socket| socket.ok_or(io::ErrorKind::NotFound.into()));
+        let taken = handed_over.take_tcp_listener(nth).and_then(|socket| match socket {
+            Some(socket) if SockRef::from(&socket).is_listener()? => Ok(socket),
+            Some(_) => Err(io::Error::other("it does not listen")),
+            None => Err(io::ErrorKind::NotFound.into()),
+        });
         taken.map_err(|error| ListenError::Inherit(nth, error))
     });
     sockets.collect()
@@ -108,7 +109,6 @@ fn bind_one(address: SocketAddr) -> Result<TcpListener, ListenError> {
 pub async fn accept_all(listener: Async<TcpListener>, stats: Arc<Stats>, take: impl Fn(Async<TcpStream>, SocketAddr)) {
     let [first_pause, longest_pause] = ACCEPT_BACKOFF;
     let mut pause = first_pause;
-    let mut accepted = 0;
     loop {
         match listener.accept().await {
             Ok((socket, peer)) => {
@@ -117,11 +117,8 @@ pub async fn accept_all(listener: Async<TcpListener>, stats: Arc<Stats>, take: i
                     pause = first_pause;
                 }
                 take(socket, SocketAddr::new(peer.ip().to_canonical(), peer.port()));
-                accepted += 1;
-                if accepted >= TURN_ACCEPTS_MAX {
-                    accepted = 0;
-                    future::yield_now().await;
-                }
+                // Others get their turn, among them whoever had to go for this one and still holds a descriptor.
+                future::yield_now().await;
             }
             // This one connection was given up by its client; it says nothing about the next.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => stats.accept_errors.add(1),

@@ -13,7 +13,9 @@ const BAD_FLAG: u8 = 2;
 
 fn main() -> ExitCode {
     let config = Config::from(Args::parse());
-    match start(config) {
+    let ended = start(config);
+    log::logger().flush();
+    match ended {
         Ok(Ended::Drained) => ExitCode::SUCCESS,
         Ok(Ended::AtOnce) => ExitCode::from(FAILED),
         Err(error) => {

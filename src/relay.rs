@@ -77,7 +77,7 @@ impl Relay {
             }
         }
         request += "\r\n";
-        let path = self.site.socket_path();
+        let path = self.site.socket_path().ok_or(BUSY)?;
         let answered = exchange(&path, request.as_bytes()).await;
         match answered.and_then(|bytes| self.rebuild(&bytes, keep_alive)) {
             Ok(answer) => Ok(answer),

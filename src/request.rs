@@ -161,8 +161,11 @@ pub async fn read_head(socket: &Async<TcpStream>, buffer: &mut Vec<u8>) -> Resul
 }
 
 /// Looks for the end of the head in what is new since `scanned`, each byte once however it dribbles in, and for what no
-/// head has.
-fn scan(buffer: &[u8], scanned: usize) -> Result<Option<usize>, Refusal> {
+/// head has. Returns the length of the head, once it is complete.
+///
+/// # Errors
+/// As soon as it is plain that no acceptable head is coming.
+pub fn scan(buffer: &[u8], scanned: usize) -> Result<Option<usize>, Refusal> {
     if buffer.first().is_some_and(|byte| !byte.is_ascii_alphabetic()) {
         return Err(NOT_HTTP);
     }

@@ -110,13 +110,16 @@ impl<S> Room<S> {
     }
 
     /// Lets a member in. With `echo` it gets its own messages too.
+    ///
+    /// It starts in the newer half of the backlog at the earliest: one that started at the oldest frame of a full backlog
+    /// would keep the next publisher waiting at once, and a row of such members would do so for ever.
     pub fn join(&mut self, handle: S, echo: bool, start: Start) -> Joined {
         let head = self.head();
         let wanted = match start {
-            Start::History(count) => self.backlog.first_seq().max((head + 1).saturating_sub(count)),
+            Start::History(count) => self.backlog.first_seq_of_newer_half().max((head + 1).saturating_sub(count)),
             Start::After(seq) => seq.min(head) + 1,
         };
-        let first = wanted.max(self.backlog.first_seq());
+        let first = wanted.max(self.backlog.first_seq_of_newer_half());
         let cursor = self.backlog.position_of(first).expect("the first frame to get is held, or the next to come");
         let number = self.next_number;
         self.next_number = self.next_number.wrapping_add(1);
@@ -271,15 +274,17 @@ impl<S> Room<S> {
     /// Looks at who keeps publishers waiting. Returns those who have done so for longer than the patience, and when to
     /// look again: `None` if nobody waits.
     ///
-    /// A member's account grows while somebody waits for it. It is cleared when it has taken [`PROGRESS_BYTES_MIN`] or
+    /// A member's account grows while somebody waits for it, or waits while it is behind by more than half the backlog: so
+    /// those who stall one after the other do not each have a patience of their own. It is cleared when it has taken [`PROGRESS_BYTES_MIN`] or
     /// all there is: so a slow reader that moves stays, and one that trickles cannot hold up the room for ever.
     pub fn review(&mut self, now: Instant) -> (Vec<usize>, Option<Instant>) {
         let needed = self.waiting.front().map(|next| self.backlog.floor_needed(next.frame.len()));
+        let half_back = self.backlog.end().saturating_sub(self.backlog.capacity_bytes() as u64 / 2);
         let mut late = Vec::new();
         let mut look_again = needed.map(|_| now + self.patience);
         for &(cursor, id) in &self.behind {
             let behind = self.members[id].behind.as_mut().expect("whoever is in the order is behind");
-            if needed.is_some_and(|needed| cursor < needed) {
+            if needed.is_some_and(|needed| cursor < needed.max(half_back)) {
                 let since = *behind.since.get_or_insert(now);
                 let ends = since + self.patience.saturating_sub(behind.waited);
                 if ends <= now {

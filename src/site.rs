@@ -2,11 +2,11 @@
 //! code.
 //!
 //! Leaves the network to `relay`: only complete, small, checked requests come here. What must stay true: whatever happens
-//! to tiny_http, there is either a server behind [`Site::socket_path`] or one is being started.
+//! to tiny_http, there is either a server behind [`Site::socket_path`], or one is being started.
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,15 +14,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use include_dir::{Dir, include_dir};
 use log::error;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
+use tempfile::TempDir;
 use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
 
-use crate::config::{HTTP_BODY_BYTES_MAX, HTTP_IN_WORK_MAX};
+use crate::config::{HTTP_BODY_BYTES_MAX, HTTP_IN_WORK_MAX, HTTP_RESTART_BACKOFF};
 use crate::stats::{REFUSALS, Stats};
 use crate::wire::CloseReason;
 
@@ -36,70 +37,79 @@ pub const FILE_HEADER: &str = "Foghorn-File";
 /// The running server of the page.
 #[derive(Debug)]
 pub struct Site {
-    folder: PathBuf,
+    runtime_folders: Vec<PathBuf>,
     www: Option<PathBuf>,
     stats: Arc<Stats>,
     message_bytes_max: usize,
     backlog_bytes: usize,
-    running: Mutex<Running>,
+    /// `None` once closed.
+    running: Mutex<Option<Running>>,
     files: Mutex<BTreeMap<u64, File>>,
     next_file: AtomicU64,
 }
 
+/// One server after the other, each in a folder of its own: the one before may be gone (`/run/user` of somebody who logs
+/// out, a `/tmp` that is swept).
 struct Running {
-    generation: u64,
+    // Dropped in this order: tiny_http ends its accepting thread by a connection to itself, for which the folder is needed.
     server: Arc<Server>,
+    folder: TempDir,
 }
 
 impl std::fmt::Debug for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Running").field("generation", &self.generation).finish_non_exhaustive()
+        f.debug_struct("Running").field("folder", &self.folder).finish_non_exhaustive()
     }
 }
 
 impl Site {
-    /// Starts the server, with its socket in `folder`, which nobody else may enter. `www` has to exist; it is served in
-    /// place of the baked-in page.
+    /// Starts the server, with its socket in a private folder below the first of `runtime_folders` that takes one. `www` has
+    /// to exist; it is served in place of the baked-in page.
     ///
     /// # Errors
-    /// If the socket cannot be made.
+    /// If none of the folders takes it.
     pub fn start(
-        folder: &Path,
+        runtime_folders: Vec<PathBuf>,
         www: Option<&Path>,
         stats: Arc<Stats>,
         message_bytes_max: usize,
         backlog_bytes: usize,
     ) -> io::Result<Arc<Self>> {
-        let www = www.map(Path::canonicalize).transpose()?;
-        let server = Arc::new(listen(&socket_path(folder, 0))?);
         let site = Arc::new(Self {
-            folder: folder.to_owned(),
-            www,
+            running: Mutex::new(Some(Running::start(&runtime_folders)?)),
+            runtime_folders,
+            www: www.map(Path::canonicalize).transpose()?,
             stats,
             message_bytes_max,
             backlog_bytes,
-            running: Mutex::new(Running { generation: 0, server }),
             files: Mutex::default(),
             next_file: AtomicU64::new(1),
         });
         let serving = Arc::clone(&site);
-        thread::Builder::new().name("page".into()).spawn(move || serving.serve_for_ever())?;
+        thread::Builder::new().name("page".into()).spawn(move || serving.serve_until_closed())?;
         Ok(site)
     }
 
-    /// Where the server listens now.
-    pub fn socket_path(&self) -> PathBuf {
-        socket_path(&self.folder, lock(&self.running).generation)
+    /// Where the server listens now; `None` after [`close`](Self::close).
+    pub fn socket_path(&self) -> Option<PathBuf> {
+        lock(&self.running).as_ref().map(Running::socket_path)
     }
 
     /// Has the server started anew, if `path` is where it listens: it was asked and did not answer. Returns whether it is.
     pub fn restart(&self, path: &Path) -> bool {
         let running = lock(&self.running);
-        let is_this_one = socket_path(&self.folder, running.generation) == path;
-        if is_this_one {
+        let this_one = running.as_ref().filter(|running| running.socket_path() == path);
+        if let Some(running) = this_one {
             running.server.unblock();
         }
-        is_this_one
+        this_one.is_some()
+    }
+
+    /// Ends the server and leaves nothing behind.
+    pub fn close(&self) {
+        if let Some(running) = lock(&self.running).take() {
+            running.server.unblock();
+        }
     }
 
     /// A file that the page has handed over to be streamed.
@@ -107,32 +117,41 @@ impl Site {
         lock(&self.files).remove(&number)
     }
 
-    fn serve_for_ever(&self) {
-        loop {
-            let server = Arc::clone(&lock(&self.running).server);
+    fn serve_until_closed(&self) {
+        while let Some(server) = self.server() {
             // tiny_http reports the error that has ended its accepting thread once, and is of no use after that.
             while let Ok(request) = server.recv() {
                 if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.respond(request))) {
                     error!("answering a page request failed: {}", panic_words(&*panic));
                 }
             }
-            error!("the page's HTTP server has failed and is started anew");
-            self.start_anew();
+            if self.server().is_some() {
+                error!("the page's HTTP server has failed and is started anew");
+                self.start_anew(server);
+            }
         }
     }
 
-    fn start_anew(&self) {
-        const PAUSE: Duration = Duration::from_millis(200);
+    fn server(&self) -> Option<Arc<Server>> {
+        lock(&self.running).as_ref().map(|running| Arc::clone(&running.server))
+    }
+
+    fn start_anew(&self, failed: Arc<Server>) {
+        let [mut pause, longest_pause] = HTTP_RESTART_BACKOFF;
         loop {
-            let generation = lock(&self.running).generation + 1;
-            match listen(&socket_path(&self.folder, generation)) {
-                Ok(server) => {
-                    *lock(&self.running) = Running { generation, server: Arc::new(server) };
+            match Running::start(&self.runtime_folders) {
+                Ok(running) => {
+                    drop(failed);
+                    let mut current = lock(&self.running);
+                    if current.is_some() {
+                        *current = Some(running);
+                    }
                     return;
                 }
                 Err(error) => error!("the page's HTTP server cannot be started ({error}); trying again"),
             }
-            thread::sleep(PAUSE);
+            thread::sleep(pause);
+            pause = (2 * pause).min(longest_pause);
         }
     }
 
@@ -145,6 +164,7 @@ impl Site {
             .with_status_code(StatusCode(status))
             .with_chunked_threshold(usize::MAX)
             .with_header(line("Cache-Control", "no-cache"))
+            .with_header(line("X-Content-Type-Options", "nosniff"))
             .with_header(line("Content-Type", &answer.content_type));
         for (name, value) in &answer.headers {
             response.add_header(line(name, value));
@@ -224,13 +244,32 @@ impl Site {
     }
 }
 
-fn socket_path(folder: &Path, generation: u64) -> PathBuf {
-    folder.join(format!("page-{generation}"))
+impl Running {
+    /// By path and not by an abstract name: only this user can reach it, and tiny_http's own clean-up needs a path.
+    fn start(runtime_folders: &[PathBuf]) -> io::Result<Self> {
+        let mut refused = io::Error::from(io::ErrorKind::NotFound);
+        for runtime_folder in runtime_folders {
+            match Self::start_in(runtime_folder) {
+                Ok(running) => return Ok(running),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
+    }
+
+    fn start_in(runtime_folder: &Path) -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("foghorn-").tempdir_in(runtime_folder)?;
+        let server = Server::http_unix(&socket_path(folder.path())).map_err(io::Error::other)?;
+        Ok(Self { folder, server: Arc::new(server) })
+    }
+
+    fn socket_path(&self) -> PathBuf {
+        socket_path(self.folder.path())
+    }
 }
 
-/// By path and not by an abstract name: only this user can reach it, and tiny_http's own clean-up needs a path.
-fn listen(path: &Path) -> io::Result<Server> {
-    Server::http_unix(path).map_err(io::Error::other)
+fn socket_path(folder: &Path) -> PathBuf {
+    folder.join("page")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -295,7 +334,6 @@ impl Answer {
              base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
         );
         self.with("Content-Security-Policy", policy)
-            .with("X-Content-Type-Options", "nosniff")
             .with("X-Frame-Options", "DENY")
             .with("Referrer-Policy", "no-referrer")
             .with("Cross-Origin-Opener-Policy", "same-origin")
@@ -367,11 +405,12 @@ fn from_disk(www: &Path, parts: &[String], is_folder: bool) -> Answer {
 }
 
 fn read_file(path: &Path) -> io::Result<Answer> {
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
+    // Looked at before it is opened: to open a FIFO means to wait until somebody writes to it.
+    let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
         return Ok(Answer::not_found());
     }
+    let file = File::open(path)?;
     let changed_ns = metadata.modified()?.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     let mut answer = Answer::new(content_type(&path.to_string_lossy()), Vec::new());
     answer.etag = Some(format!("\"{:x}-{changed_ns:x}\"", metadata.len()));
