@@ -3,6 +3,9 @@
 //! Knows nothing of rooms and pages. What must stay true: without systemd all of this is silent and costs nothing.
 
 use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,9 +47,18 @@ pub fn notify_stopping() {
 
 /// `sd_notify(3)`: no socket means that nobody wants to know, and a failure is no reason to do anything else.
 fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
+    if let Err(error) = tell(states) {
         debug!("the service manager cannot be told ({error})");
     }
+}
+
+fn tell(states: &[NotifyState<'_>]) -> io::Result<()> {
+    let socket = std::env::var_os("NOTIFY_SOCKET").unwrap_or_default();
+    // An abstract address, which the crate takes for a path.
+    let Some(name) = socket.as_bytes().strip_prefix(b"@") else { return sd_notify::notify(states) };
+    let words: String = states.iter().map(|state| format!("{state}\n")).collect();
+    UnixDatagram::unbound()?.send_to_addr(words.as_bytes(), &SocketAddr::from_abstract_name(name)?)?;
+    Ok(())
 }
 
 /// Tells the service manager how many are there, for `systemctl status`. Ends at once where there is none.
