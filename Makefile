@@ -1,0 +1,61 @@
+# What people and CI type. `make help` lists the targets. `make test` and `make lint` need Rust and Node.js 20; what else they
+# need they install with apt, or say what to install.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+HOST ?=
+ARCH ?= arm64
+SOAK_SECONDS ?= 300
+FUZZ_SECONDS ?= 60
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | column -t -s '|'
+
+run: ## build and run it here
+	cargo run --release --locked
+
+test: test-rust test-browser ## all tests: unit, property, integration, browser
+
+test-rust: ## unit, property and integration tests
+	scripts/need ip:iproute2
+	cargo test --locked
+
+test-browser: ## the page in headless Chromium
+	scripts/need node:nodejs npm:npm chromium:chromium
+	cargo build --locked
+	npm ci --silent --no-fund --no-audit --prefix tests/browser
+	FOGHORN_BIN=$(CURDIR)/target/debug/foghorn npm test --silent --prefix tests/browser
+
+lint: ## format, clippy, rustdoc
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+arm64: ## build for 64-bit boards, with no container engine
+	scripts/cross-build aarch64-unknown-linux-gnu
+
+armv7: ## build for 32-bit boards (Pi 2 and later), with no container engine
+	scripts/cross-build armv7-unknown-linux-gnueabihf
+
+test-arm64: ## the integration tests against the aarch64 binary under qemu
+	scripts/test-arm arm64
+
+test-armv7: ## the integration tests against the ARMv7 binary under qemu
+	scripts/test-arm armv7
+
+units: ## check the systemd units
+	scripts/check-units
+
+deb: ## the Debian package; ARCH=arm64, armhf, amd64 or armv6
+	scripts/deb $(ARCH)
+
+test-deb: ## install, load, break, upgrade and purge the packages in a booted Debian (needs root)
+	scripts/deb arm64
+	scripts/deb armhf
+	scripts/test-deb
+
+deploy: ## build for a board, install there, print the address; HOST=pi@raspberrypi.local
+	scripts/deploy $(HOST)
+
+.PHONY: help run test test-rust test-browser lint arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy

@@ -1,0 +1,104 @@
+//! Microbenchmarks of the heart, without sockets: encode a frame, append it to the backlog, make slices for a client, advance
+//! its cursor. They say what a delivery costs beside the kernel's part.
+
+use std::io::IoSlice;
+use std::time::{Duration, Instant};
+
+use divan::{Bencher, black_box};
+use foghorn::backlog::Backlog;
+use foghorn::room::{Room, Start};
+use foghorn::wire::Frame;
+
+const BACKLOG_BYTES: usize = 4 << 20;
+const PATIENCE: Duration = Duration::from_secs(2);
+
+fn main() {
+    divan::main();
+}
+
+/// A frame from a payload that is there already, as tungstenite hands it over.
+#[divan::bench(args = [0, 64, 1024, 65_536])]
+fn encode(bencher: Bencher<'_, '_>, payload_bytes: usize) {
+    let payload = bytes::Bytes::from(vec![b'x'; payload_bytes]);
+    bencher.bench(|| Frame::text(black_box(&payload).clone()));
+}
+
+#[divan::bench(args = [0, 64, 1024, 65_536])]
+fn append(bencher: Bencher<'_, '_>, payload_bytes: usize) {
+    let frame = Frame::binary(vec![0; payload_bytes]);
+    let mut backlog = Backlog::new(BACKLOG_BYTES);
+    bencher.bench_local(move || backlog.append(black_box(&frame), 1));
+}
+
+/// What one member lacks, for one write, with so many members who are up to date beside it: it must not matter.
+#[divan::bench(args = [1, 100, 10_000])]
+fn slice(bencher: Bencher<'_, '_>, members: usize) {
+    let mut room = room(members);
+    room.publish(0, Frame::binary(vec![0; 64]));
+    bencher.bench_local(move || {
+        let mut slices = [IoSlice::new(&[]); 32];
+        black_box(room.pending(black_box(0), &mut slices, usize::MAX))
+    });
+}
+
+/// One message through the room without its sockets, for each of so many members.
+#[divan::bench(args = [1, 100, 10_000])]
+fn deliver(bencher: Bencher<'_, '_>, members: usize) {
+    let mut room = room(members);
+    let frame = Frame::binary(vec![0; 64]);
+    let counter = divan::counter::ItemsCount::new(members);
+    bencher.counter(counter).bench_local(move || {
+        room.publish(0, frame.clone());
+        for id in 0..members {
+            let mut slices = [IoSlice::new(&[]); 32];
+            let filled = room.pending(id, &mut slices, usize::MAX);
+            let bytes = slices[..filled].iter().map(|slice| slice.len()).sum();
+            room.advance(id, bytes);
+        }
+        room.end_round();
+    });
+}
+
+/// Coming and going, with so many members beside and a backlog full of small messages.
+#[divan::bench(args = [1, 100, 10_000])]
+fn join_and_leave(bencher: Bencher<'_, '_>, members: usize) {
+    let mut room = room(members);
+    fill(&mut room, members);
+    bencher.bench_local(move || {
+        let joined = room.join((), true, Start::History(0));
+        room.leave(joined.id)
+    });
+}
+
+/// Looking for who is late, with one blocked member and so many who are not.
+#[divan::bench(args = [1, 100, 10_000])]
+fn review(bencher: Bencher<'_, '_>, members: usize) {
+    let mut room = room(members);
+    let blocked = room.join((), true, Start::History(0)).id;
+    fill(&mut room, members);
+    room.settle(blocked);
+    room.end_round();
+    room.publish(0, Frame::binary(vec![0; 64]));
+    bencher.bench_local(move || room.review(Instant::now()));
+}
+
+fn room(members: usize) -> Room<()> {
+    let mut room = Room::new(BACKLOG_BYTES, PATIENCE);
+    for _ in 0..members {
+        room.join((), true, Start::History(0));
+    }
+    room
+}
+
+/// Publishes until the backlog is full, with the first `members` taking everything.
+fn fill(room: &mut Room<()>, members: usize) {
+    while room.backlog().held_bytes() + 1024 < BACKLOG_BYTES {
+        room.publish(0, Frame::binary(vec![0; 64]));
+    }
+    for id in 0..members {
+        let mut slices = [IoSlice::new(&[]); 32];
+        let filled = room.pending(id, &mut slices, usize::MAX);
+        let bytes = slices[..filled].iter().map(|slice| slice.len()).sum();
+        room.advance(id, bytes);
+    }
+}
