@@ -56,7 +56,7 @@ fn tell(states: &[NotifyState<'_>]) -> io::Result<()> {
     let socket = std::env::var_os("NOTIFY_SOCKET").unwrap_or_default();
     // An abstract address, which the crate takes for a path.
     let Some(name) = socket.as_bytes().strip_prefix(b"@") else { return sd_notify::notify(states) };
-    let words: String = states.iter().map(|state| format!("{state}\n")).collect();
+    let words: String = states.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     UnixDatagram::unbound()?.send_to_addr(words.as_bytes(), &SocketAddr::from_abstract_name(name)?)?;
     Ok(())
 }

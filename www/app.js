@@ -1,28 +1,24 @@
 /** The page: joins the connection, the outbox and what is seen of them. */
 
 import { Foghorn } from './foghorn.js';
-import { inviting } from './invite.js';
+import { invite } from './invite.js';
 import { stayAboveKeyboard } from './keyboard.js';
 import { Outbox } from './outbox.js';
 import { keepAsking } from './server.js';
-import { Speech } from './speech.js';
+import { speaking } from './speech.js';
 import { countUnread } from './unread.js';
 import { View } from './view.js';
 
 const $ = (id) => document.getElementById(id);
-const [status, people, error, form, input] = ['status', 'people', 'error-message', 'form', 'send-input'].map($);
+const [area, status, people, error, form, input] =
+  ['received-area', 'status', 'people', 'error-message', 'form', 'send-input'].map($);
 
-const speech = new Speech($('received-area'), $('voice'));
-const view = new View($('received-area'), $('jump'), {
-  onBatch: (batch) => speech.batch(batch),
-  onAgain: (item) => send(item.text),
-});
+const speech = speaking(area, $('voice'));
+const view = new View(area, $('jump'), { onBatch: speech.batch, onAgain: send });
 const outbox = new Outbox((text) => horn.send(text), (item) => view.update(item));
 const unread = countUnread();
 const horn = new Foghorn('.', { onMessage, onState });
-
 let countdown;
-let connected = false;
 
 function onMessage(data, { resumed }) {
   if (outbox.takeBack(data)) return;
@@ -32,10 +28,10 @@ function onMessage(data, { resumed }) {
 
 function onState(state) {
   clearInterval(countdown);
-  if (state.name === 'resuming') greet(state);
   if (state.name === 'connecting') tell('Connecting…');
+  if (state.name === 'resuming') greet(state);
   if (state.name === 'waiting') {
-    const count = () => tell(waitingFor(state.retryAt));
+    const count = () => tell(untilNextTry(state.retryAt));
     countdown = setInterval(count, 500);
     count();
     if (state.problem) complain(`${state.problem} Trying again.`);
@@ -47,29 +43,24 @@ function greet({ hello, restarted, lost }) {
   tell('Connected');
   complain('');
   showPeople(hello.clients);
-  $('greeting').textContent = hello.greeting ?? '';
-  const missed = lost === 1 ? '1 message was missed' : `${lost} messages were missed`;
-  if (restarted) view.note(lost ? `The server was restarted, ${missed}` : 'The server was restarted');
-  else if (lost) view.note(missed);
+  $('greeting').textContent = hello.greeting;
+  if (restarted) view.note('The server was restarted');
+  if (lost > 0) view.note(lost === 1 ? '1 message was missed' : `${lost} messages were missed`);
 }
 
-function waitingFor(retryAt) {
-  if (!navigator.onLine) return 'Offline';
-  return `Reconnecting in ${Math.max(1, Math.ceil((retryAt - Date.now()) / 1000))} s`;
+function untilNextTry(retryAt) {
+  return navigator.onLine ? `Reconnecting in ${Math.max(1, Math.ceil((retryAt - Date.now()) / 1000))} s` : 'Offline';
 }
 
 function tell(text) {
-  const now = text === 'Connected';
-  if (now !== connected) speech.say(now ? 'Connected' : 'Connection lost. Reconnecting.');
-  connected = now;
+  const on = text === 'Connected';
+  if (on === people.hidden) speech.say(on ? text : 'Connection lost, reconnecting');
+  people.hidden = !on;
   status.textContent = text;
-  document.body.dataset.state = now ? 'on' : 'off';
-  people.hidden = !now;
+  document.body.dataset.state = on ? 'on' : 'off';
 }
 
-function showPeople(clients) {
-  people.textContent = clients > 1 ? `${clients} here` : 'just you';
-}
+function showPeople(clients) { people.textContent = clients > 1 ? `${clients} here` : 'just you'; }
 
 function complain(text) {
   error.textContent = text;
@@ -91,26 +82,25 @@ form.addEventListener('submit', (event) => {
   if (input.value !== '' && send(input.value)) input.value = '';
   input.focus();
 });
-// Enter on a keyboard comes as a key; some on-screen keyboards only tell of the line that they are about to break.
+
 let shifted = false;
+function sendByEnter(event) {
+  if (shifted || event.isComposing) return;
+  event.preventDefault();
+  form.requestSubmit();
+}
 input.addEventListener('keydown', (event) => {
   shifted = event.shiftKey;
-  if (event.key !== 'Enter' || shifted || event.isComposing) return;
-  event.preventDefault();
-  form.requestSubmit();
+  if (event.key === 'Enter') sendByEnter(event);
 });
-input.addEventListener('beforeinput', (event) => {
-  if (event.inputType !== 'insertLineBreak' || shifted || event.isComposing) return;
-  event.preventDefault();
-  form.requestSubmit();
-});
-window.addEventListener('beforeunload', (event) => {
-  if (!outbox.isEmpty) event.preventDefault();
-});
+// Some on-screen keyboards have no Enter key, and only tell of the line that they are about to break.
+input.addEventListener('beforeinput', (event) => event.inputType === 'insertLineBreak' && sendByEnter(event));
+
+window.addEventListener('beforeunload', (event) => outbox.isEmpty || event.preventDefault());
 
 keepAsking(({ clients, epoch, messages }) => {
   showPeople(clients);
   horn.compare(epoch, messages);
 });
-inviting();
+invite();
 stayAboveKeyboard();

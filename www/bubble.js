@@ -2,84 +2,77 @@
 
 import { pieces } from './links.js';
 
-/** From here on a text is folded, with a button to unfold it. */
+/** From here on a text is folded. */
 const LONG_CHARS = 1_500;
 const LONG_LINES = 24;
 
-const MARKS = { waiting: 'Sending…', sending: 'Sending…', sent: 'Sent', refused: 'Too long, not sent', unsure: 'May not have got through' };
+const MARKS = { waiting: 'Sending…', sending: 'Sending…', sent: 'Sent', refused: 'Too long, not sent', unsure: 'Maybe not sent' };
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
 
 /** @returns {HTMLElement} */
 export function element(tag, className, text = '') {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.textContent = text;
-  return made;
+  return Object.assign(document.createElement(tag), { className, textContent: text });
 }
 
-/** @returns {string} such as `1 byte`, `2048 bytes`, `1.5 MB` */
-export function sizeInWords(bytes) {
+function button(className, text) {
+  return Object.assign(element('button', className, text), { type: 'button' });
+}
+
+function link(address) {
+  return Object.assign(element('a', '', address), { href: address, target: '_blank', rel: 'noopener' });
+}
+
+function size(bytes) {
   if (bytes < 10_000) return bytes === 1 ? '1 byte' : `${bytes} bytes`;
   return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 function body(data) {
-  if (typeof data !== 'string') return element('div', 'text binary', `Binary message, ${sizeInWords(data.byteLength)}`);
+  if (typeof data !== 'string') return element('div', 'text', `Binary message, ${size(data.byteLength)}`);
   const text = element('div', 'text');
   text.dir = 'auto';
-  for (const piece of pieces(data)) {
-    if (piece.href) {
-      const link = element('a', '', piece.text);
-      link.href = piece.href;
-      link.target = '_blank';
-      link.rel = 'noopener';
-      text.append(link);
-    } else {
-      text.append(piece.text);
-    }
+  for (const { piece, isLink } of pieces(data)) {
+    text.append(isLink ? link(piece) : piece);
   }
   return text;
 }
 
 /**
  * @param {string | ArrayBuffer} data
- * @param {Date} at when it arrived, or was typed
+ * @param {Date} at when it came, or was typed
  * @returns {HTMLElement}
  */
 export function bubble(data, at) {
-  const made = element('div', 'message');
+  const line = element('div', 'message');
   const inside = element('div', 'bubble');
   const text = body(data);
-  inside.append(text);
-  if (data.length > LONG_CHARS || (typeof data === 'string' && data.split('\n', LONG_LINES + 1).length > LONG_LINES)) {
-    text.classList.add('folded');
-    inside.append(Object.assign(element('button', 'unfold', 'Show all'), { type: 'button' }));
-  }
   const meta = element('span', 'meta');
+  inside.append(text);
+  if (data.length > LONG_CHARS || data.split?.('\n', LONG_LINES).length === LONG_LINES) {
+    text.classList.add('folded');
+    inside.append(button('unfold', 'Show all'));
+  }
   meta.append(element('time', ''));
   inside.append(meta);
-  made.append(inside);
-  stamp(made, at);
-  return made;
+  line.append(inside);
+  stamp(line, at);
+  return line;
 }
 
 /** Shows when a message came. */
-export function stamp(made, at) {
-  const time = made.querySelector('time');
+export function stamp(line, at) {
+  const time = line.querySelector('time');
   time.textContent = clock.format(at);
   time.dateTime = at.toISOString();
-  time.title = moment.format(at);
 }
 
 /** Shows how far one's own message has got. */
-export function mark(made, state) {
-  const meta = made.querySelector('.meta');
-  const old = meta.querySelector('.mark');
+export function mark(line, state) {
+  const meta = line.querySelector('.meta');
   const word = element('span', `mark ${state}`);
   word.append(element('span', state === 'sent' ? 'unseen' : '', MARKS[state]));
-  if (old) old.replaceWith(word);
-  else meta.append(' ', word);
-  if (state === 'unsure') meta.append(Object.assign(element('button', 'again', 'Send again'), { type: 'button' }));
+  meta.querySelector('.mark')?.remove();
+  meta.append(word);
+  if (state === 'unsure') meta.append(button('again', 'Send again'));
 }

@@ -2,101 +2,87 @@
  * Foghorn for any page: a WebSocket that comes back by itself and misses nothing. One file, no imports: copy it.
  *
  *     import { Foghorn } from './foghorn.js';
- *     const horn = new Foghorn('/', {
- *       onMessage: (data) => console.log(data),
- *     });
- *     horn.send('hello');                            // false while not 'open'
+ *     const horn = new Foghorn('/', { onMessage: (data) => console.log(data) });
+ *     horn.send('hello');   // false while the state is not 'open'
  *
- * The server numbers its messages in this run of it (its epoch). Its first frame to us, the hello, says where we start,
- * each frame after it is the next message, so we only count, and come back with `?after=EPOCH:SEQ`.
+ * The server numbers its messages in this run of it, its epoch. Its first frame, the hello, says where we start, and each
+ * frame after it is the next message: we only count, and come back with `?after=EPOCH:SEQ`.
  *
- * States, as given to `onState({ name, … })`:
+ * States, as `onState({ name, … })` gets them (not the first, connecting):
  *
- *     connecting                      no connection, trying now
- *     resuming { hello, restarted,    greeted; what we missed comes now. `lost` messages are gone for good; `restarted`:
- *                lost, exact }        the server has forgotten what was before, and we read its new run from the start
- *     open { hello }                  everything up to date, `send` works
- *     waiting { retryAt, problem,     the next try is at `retryAt` (ms, as Date.now); `problem` is a sentence or '';
- *               code }                `code` is the close code, where a greeted connection was closed
- *     closed                          after `close()`
+ *     connecting   no connection, trying now
+ *     resuming     greeted, what we missed follows: { hello, lost, restarted }; `lost` messages are gone for good,
+ *                  `restarted`: it is a new run of the server
+ *     open         up to date, `send` works: { hello }
+ *     waiting      for the next try: { retryAt (as Date.now()), problem (a sentence or '') }
+ *     closed       by `close()`
  *
- * A healthy-looking socket is not trusted after a sleep, a change of network, or a sent message without an echo: a new
- * one is opened beside it and takes over when the server greets it, so a false alarm costs nothing and shows nowhere.
+ * No socket is trusted after sleep, a change of network, or a sent message without an echo: a new one is opened beside it
+ * and takes over when greeted, so a false alarm costs nothing and shows nowhere.
  *
- * What was sent and has not come back when the next state `open` begins was not taken by the server, if `exact` was
- * true: then the server named our connections (`id` in the hello) and has cut off the old one (`replaces`). If not,
- * bytes of the old connection may still be on their way, and only waiting a little makes that unlikely.
+ * We come back with `?replaces=ID`, the `id` of the last hello: the server takes nothing more from that connection. So
+ * what was sent and has not come back when the state is `open` again was not received.
  */
 
 const FIRST_RETRY_MS = 500;
 const MAX_RETRY_MS = 15_000;
-/** A connection that lived this long was a good one: the next loss starts again with the first, short delay. */
+/** After a connection that lived this long the back-off starts anew. */
 const GOOD_AFTER_MS = 5_000;
 /** From the start of a try to the hello. */
 const HELLO_MS = 6_000;
-/** For a sent message to come back, plus a millisecond per `SLOWEST_BYTES_PER_MS` of it. */
+/** For a sent message to come back; a big one has more time. */
 const ECHO_MS = 4_000;
 const SLOWEST_BYTES_PER_MS = 50;
 /** For a message that the server has sent to arrive. */
 const OVERDUE_MS = 2_000;
-/** A page hidden for longer may have slept, and phones drop the sockets of sleeping pages without a word. */
+/** Phones drop the sockets of pages that were hidden this long, without a word. */
 const SLEEP_MS = 10_000;
-/** A try this old when the network changes was begun on the old network. */
+/** An older try was begun on the network before the change. */
 const STALE_TRY_MS = 1_000;
 
 const sizeOf = (data) => data.length ?? data.byteLength ?? data.size;
 
-/** A resuming connection to a Foghorn server; see the top of the file. */
+/** A resuming connection to a Foghorn server. */
 export class Foghorn {
+  /** The name of the state. */
+  state = 'connecting';
   #url;
   #onMessage;
   #onState;
-  /** The state's name: 'connecting', 'resuming', 'open', 'waiting' or 'closed'. */
-  state = 'connecting';
   #epoch = '';
   #seq = 0;
   #id = '';
   #restarted = false;
-  #socket = null; // greeted; messages come from here
+  #socket = null; // greeted
   #try = null; // not greeted yet
   #triedAt = 0;
-  #greetedAt = 0;
   #heardAt = 0;
   #hiddenAt = 0;
   #failures = 0;
   #retry;
   #helloDue;
   #echoDue;
-  #awaited = null; // the last thing sent, until it comes back
+  #awaited = null; // what was sent last, until it comes back
   #listening = new AbortController();
 
   /**
-   * @param {string} url where the server is: `ws:`, `wss:`, `http:`, `https:`, or relative to the page
-   * @param {object} [handlers]
-   * @param {(data: string | ArrayBuffer, about: { seq: number, resumed: boolean }) => void} [handlers.onMessage]
-   *   each message once and in order, one's own included; `resumed`: it was said before we (re)joined
-   * @param {(state: object) => void} [handlers.onState]
+   * @param {string} url of the server: `ws:`, `wss:`, `http:`, `https:`, or relative to the page
+   * @param {{ onMessage?: (data: string | ArrayBuffer, about: { seq: number, resumed: boolean }) => void,
+   *   onState?: (state: object) => void }} [handlers] each message comes once and in order, one's own too; those
+   *   from before we (re)joined are `resumed`
    */
   constructor(url, { onMessage = () => {}, onState = () => {} } = {}) {
     this.#url = new URL(url, globalThis.location?.href);
     this.#url.protocol = this.#url.protocol.replace('http', 'ws');
-    this.#url.hash = '';
     this.#onMessage = onMessage;
     this.#onState = onState;
-    this.#watchThePage();
+    if (globalThis.document) this.#watchPage();
     this.#open();
   }
 
-  /** The run of the server that we are in, '' before the first hello. */
-  get epoch() { return this.#epoch; }
-
-  /** The number of the newest message that we have. */
-  get seq() { return this.#seq; }
-
   /**
-   * Sends to everybody. Nothing is kept: a `false` means that it was not sent, try again when the state is 'open'.
+   * Sends to everybody, or returns false: nothing is kept to be sent later.
    * @param {string | ArrayBuffer | ArrayBufferView | Blob} data
-   * @returns {boolean}
    */
   send(data) {
     if (this.state !== 'open' || this.#try || this.#socket.readyState !== WebSocket.OPEN) return false;
@@ -107,24 +93,19 @@ export class Foghorn {
     return true;
   }
 
-  /** Makes sure of the connection now: tries at once if there is none, replaces the one that there is. */
+  /** Makes sure of the connection: replaces it, or tries now if there is none. */
   check() {
     if (this.state === 'closed') return;
     this.#failures = 0;
-    if (this.#try && Date.now() - this.#triedAt < STALE_TRY_MS) return;
-    this.#open();
+    if (!this.#try || Date.now() - this.#triedAt > STALE_TRY_MS) this.#open();
   }
 
-  /**
-   * Tells what the server said elsewhere (in `/status`): a socket on which that does not arrive is dead.
-   * @param {string} epoch
-   * @param {number} seq the number of its newest message
-   */
-  compare(epoch, seq) {
+  /** Takes what `/status` says: a socket on which the newest message does not arrive is dead. */
+  compare(epoch, newest) {
     if (this.state !== 'open') return;
     const heardAt = this.#heardAt;
     if (epoch !== this.#epoch) this.check();
-    else if (seq > this.#seq) setTimeout(() => this.#heardAt === heardAt && this.check(), OVERDUE_MS);
+    else if (newest > this.#seq) setTimeout(() => this.#heardAt === heardAt && this.check(), OVERDUE_MS);
   }
 
   /** Ends it for good. */
@@ -134,7 +115,7 @@ export class Foghorn {
     this.#set('closed');
   }
 
-  #set(name, about = {}) {
+  #set(name, about) {
     this.state = name;
     this.#onState({ name, ...about });
   }
@@ -149,19 +130,19 @@ export class Foghorn {
     url.search = query.filter(Boolean).join('&');
     const socket = new WebSocket(url, 'foghorn.v1');
     socket.binaryType = 'arraybuffer';
+    socket.onmessage = ({ data }) => this.#greet(data);
+    socket.onclose = () => this.#fail();
     this.#try = socket;
     this.#triedAt = Date.now();
-    socket.onmessage = ({ data }) => this.#greet(socket, data);
-    socket.onclose = () => this.#fail('');
-    this.#helloDue = setTimeout(() => this.#fail(''), HELLO_MS);
+    this.#helloDue = setTimeout(socket.onclose, HELLO_MS);
     if (!this.#socket && this.state !== 'connecting') this.#set('connecting');
   }
 
-  #greet(socket, data) {
+  #greet(data) {
     let hello = null;
     try {
       hello = JSON.parse(data);
-    } catch { /* said below */ }
+    } catch { /* no hello either way */ }
     if (hello?.foghorn !== 1 || typeof hello.epoch !== 'string' || !Number.isSafeInteger(hello.seq)) {
       const said = typeof data === 'string' ? `“${data.slice(0, 80)}”` : 'a binary message';
       return this.#fail(`This server does not speak foghorn.v1: it began with ${said}.`);
@@ -171,33 +152,31 @@ export class Foghorn {
       this.#restarted = true;
       this.#id = '';
       if (hello.seq > 0 && !again) {
-        // All of the new run is news to us, and the server still has it: come back for it from the start.
+        // The new run has messages, all of them news to us: come back for them.
         this.#epoch = hello.epoch;
         this.#seq = 0;
         return this.#open();
       }
     }
-    clearTimeout(this.#helloDue);
-    this.#drop(this.#socket);
-    this.#socket = socket;
+    const socket = this.#try;
     this.#try = null;
-    this.#awaited = null;
-    clearTimeout(this.#echoDue);
-    this.#greetedAt = this.#heardAt = Date.now();
+    this.#dropAll();
+    this.#socket = socket;
+    this.#heardAt = Date.now();
     this.#follow(socket, hello);
   }
 
   #follow(socket, hello) {
     const resumed = hello.epoch === this.#epoch && hello.lost !== null;
     const restarted = this.#restarted || (this.#epoch !== '' && !resumed);
-    // Counted from what we have by now: the connection that this one replaces may have brought more since we asked.
+    // From what we have now: the connection that this one replaces may have brought more since we asked.
     const lost = resumed ? Math.max(0, hello.seq - this.#seq) : 0;
     this.#seq = resumed ? Math.max(this.#seq, hello.seq) : hello.seq;
     this.#epoch = hello.epoch;
     this.#id = hello.id ?? '';
     this.#restarted = false;
-    const head = hello.head ?? hello.seq;
     let seq = hello.seq;
+    const head = hello.head ?? seq;
     const catchUp = () => {
       if (this.state === 'resuming' && this.#socket === socket && seq >= head) this.#set('open', { hello });
     };
@@ -210,8 +189,8 @@ export class Foghorn {
         catchUp();
       }
     };
-    socket.onclose = ({ code }) => this.#lose(code);
-    this.#set('resuming', { hello, restarted, lost, exact: Boolean(hello.id) });
+    socket.onclose = () => this.#lose();
+    this.#set('resuming', { hello, lost, restarted });
     catchUp();
   }
 
@@ -222,7 +201,7 @@ export class Foghorn {
     this.#onMessage(data, { seq, resumed });
   }
 
-  /** Silence after a send: the socket is dead, whatever it says. While others are heard, ours is just in the queue. */
+  /** Silence after a send means a dead socket; while others are heard, ours is just in the queue. */
   #expectEcho(patience) {
     this.#echoDue = setTimeout(() => {
       if (this.#awaited === null) return;
@@ -232,27 +211,26 @@ export class Foghorn {
     }, patience);
   }
 
-  /** The greeted socket closed. */
-  #lose(code) {
+  #lose() {
     this.#drop(this.#socket);
     this.#socket = null;
-    if (this.#try) return this.#set('connecting');
-    if (Date.now() - this.#greetedAt > GOOD_AFTER_MS) this.#failures = 0;
-    this.#wait('', code);
+    // The server closes it when it lets in the next one, whose hello may come a little later.
+    if (this.#try) return;
+    if (Date.now() - this.#triedAt > GOOD_AFTER_MS) this.#failures = 0;
+    this.#wait();
   }
 
-  /** The try came to nothing; then the socket that it should have replaced is not to be trusted either. */
+  /** The try failed; the socket that it should have replaced is not to be trusted either. */
   #fail(problem) {
     this.#dropAll();
     this.#wait(problem);
   }
 
-  #wait(problem, code) {
+  #wait(problem = '') {
     const delay = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures) * (0.5 + Math.random() / 2);
-    this.#failures = Math.min(this.#failures + 1, 10);
-    clearTimeout(this.#retry);
+    this.#failures += 1;
     this.#retry = setTimeout(() => this.#open(), delay);
-    this.#set('waiting', { retryAt: Date.now() + delay, problem, code });
+    this.#set('waiting', { retryAt: Date.now() + delay, problem });
   }
 
   #drop(socket) {
@@ -276,8 +254,7 @@ export class Foghorn {
     this.#socket = null;
   }
 
-  #watchThePage() {
-    if (!globalThis.document) return;
+  #watchPage() {
     const on = (target, event, act) => target?.addEventListener(event, act, { signal: this.#listening.signal });
     on(document, 'visibilitychange', () => {
       if (document.hidden) this.#hiddenAt = Date.now();
@@ -285,14 +262,14 @@ export class Foghorn {
     });
     on(document, 'resume', () => this.check());
     on(window, 'online', () => this.check());
-    // Pages with an open socket are not kept for the back button; one that is put away comes back with `pageshow`.
+    // A page with an open socket is not kept for the back button; one that was comes back by `pageshow`.
     on(window, 'pagehide', () => {
       this.#dropAll();
       this.#set('connecting');
     });
     on(window, 'pageshow', ({ persisted }) => persisted && this.check());
-    // `change` also fires for every new estimate of the speed, which says nothing about our socket.
-    const network = globalThis.navigator?.connection;
+    // `change` also comes with each new estimate of the speed.
+    const network = navigator.connection;
     let type = network?.type;
     on(network, 'change', () => {
       if (network.type !== type) this.check();

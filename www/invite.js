@@ -1,33 +1,27 @@
 /** The dialog that brings others here: a QR code, and addresses to type. */
 
+import { element } from './bubble.js';
 import { askServer } from './server.js';
 
 const LOCAL_ONLY = /^(localhost|127\..*|\[::1\])$/;
 
-function show(address) {
-  const line = document.createElement('li');
-  line.textContent = address;
-  return line;
-}
-
-/** Wires the button, the dialog and what is in it. */
-export function inviting() {
-  const [dialog, code, addresses, share, hint] = ['invite', 'invite-code', 'invite-addresses', 'invite-share', 'invite-local']
-    .map((id) => document.getElementById(id));
+export function invite() {
+  const part = (name) => document.getElementById(`invite${name}`);
+  const dialog = part('');
   const here = new URL('.', location.href).href;
 
-  document.getElementById('invite-open').addEventListener('click', async () => {
-    code.src = 'qr.svg';
-    code.alt = `QR code of ${here}`;
-    hint.hidden = !LOCAL_ONLY.test(location.hostname);
-    addresses.replaceChildren(show(here));
+  part('-open').addEventListener('click', async () => {
+    part('-code').src = 'qr.svg';
+    part('-code').alt = `QR code of ${here}`;
+    part('-local').hidden = !LOCAL_ONLY.test(location.hostname);
+    part('-addresses').replaceChildren(element('li', '', here));
     dialog.showModal();
     // Older Androids do not resolve names under .local: the number works for all.
     const address = (await askServer())?.address;
-    if (address && address !== here) addresses.append(show(address));
+    if (address && address !== here) part('-addresses').append(element('li', '', address));
   });
   dialog.addEventListener('click', ({ target }) => target === dialog && dialog.close());
 
-  share.hidden = !navigator.share;
-  share.addEventListener('click', () => navigator.share({ title: document.title, url: here }).catch(() => {}));
+  part('-share').hidden = !navigator.share;
+  part('-share').addEventListener('click', () => navigator.share({ title: 'Foghorn', url: here }).catch(() => {}));
 }

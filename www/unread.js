@@ -2,10 +2,9 @@
 
 /** @returns {() => void} to be called for each message of somebody else */
 export function countUnread() {
-  const title = document.title;
+  const { title } = document;
   let unread = 0;
   document.addEventListener('visibilitychange', () => {
-    if (document.hidden) return;
     unread = 0;
     document.title = title;
   });

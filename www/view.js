@@ -1,17 +1,16 @@
 /**
- * The conversation on the screen: rendered in batches, bounded, and still where the reader left it.
- *
- * Messages stand in the order of the server; one's own that have not come back yet follow after them.
+ * The conversation on the screen: rendered in batches, bounded, and still where the reader left it. Messages stand in the
+ * order of the server; one's own that have not come back follow after them.
  */
 
 import { bubble, element, mark, stamp } from './bubble.js';
 
 const MAX_MESSAGES = 1_000;
-/** All texts together; a thousand long ones would not fit into a phone. */
+/** All texts together: a thousand long ones would not fit into a phone. */
 const MAX_CHARS = 4 * 1024 * 1024;
-/** Animation frames do not come to a hidden page. */
+/** No animation frames come to a hidden page. */
 const HIDDEN_MS = 250;
-/** This near to the end counts as being there. */
+/** So near to the end counts as being there. */
 const NEAR_PX = 48;
 const GROUP_MS = 60_000;
 
@@ -22,23 +21,21 @@ export class View {
   #area;
   #jump;
   #onBatch;
-  #todo = []; // steps for the next batch: functions, in order
+  #todo = []; // functions, in order
   #scheduled = false;
-  #size = new Map(); // of each settled line, oldest first
+  #sizes = new Map(); // of the lines in their final place, oldest first
   #chars = 0;
-  #pending = new Map(); // item → its element, in order
-  #items = new WeakMap(); // element → its item
+  #pending = new Map(); // item → its line, in order
   #last = { own: null, at: new Date() };
   #fresh = { count: 0, quietly: false };
   #atEnd = true;
   #unseen = 0;
 
   /**
-   * @param {HTMLElement} area the scrolling list, a live region
-   * @param {HTMLButtonElement} jump the way back to the end
-   * @param {object} acts
-   * @param {(batch: { count: number, quietly: boolean }) => void} acts.onBatch comes before messages are added
-   * @param {(item: object) => void} acts.onAgain an unsure message shall be sent again
+   * @param {HTMLElement} area the scrolling list
+   * @param {HTMLButtonElement} jump the way back to its end
+   * @param {{ onBatch: (batch: { count: number, quietly: boolean }) => void, onAgain: (text: string) => boolean }} acts
+   *   comes before messages are added; sends an unsure one again
    */
   constructor(area, jump, { onBatch, onAgain }) {
     this.#area = area;
@@ -49,8 +46,7 @@ export class View {
       if (target.matches('.unfold')) this.#unfold(target);
       if (target.matches('.again')) {
         const line = target.closest('.message');
-        onAgain(this.#items.get(line));
-        this.#remove(line);
+        if (onAgain(line.querySelector('.text').textContent)) this.#remove(line);
       }
     });
     jump.addEventListener('click', () => this.toEnd());
@@ -78,11 +74,11 @@ export class View {
 
   /** Shows one's own new message, at once, and goes to it. */
   add(item) {
-    const line = bubble(item.text, new Date());
+    const at = new Date();
+    const line = bubble(item.text, at);
     line.classList.add('own');
-    line.classList.toggle('joined', this.#pending.size > 0 || this.#joins(true, new Date()));
+    line.classList.toggle('joined', this.#pending.size > 0 || this.#joins(true, at));
     mark(line, item.state);
-    this.#items.set(line, item);
     this.#pending.set(item, line);
     this.#area.append(line);
     this.toEnd();
@@ -95,18 +91,17 @@ export class View {
       const line = this.#pending.get(item);
       mark(line, state);
       if (state === 'waiting' || state === 'sending') return;
+      const at = new Date();
+      if (state === 'sent') stamp(line, at);
       this.#pending.delete(item);
-      if (state === 'sent') stamp(line, new Date());
-      this.#place(line, new Date(), true, item.text.length);
+      this.#place(line, at, true, item.text.length);
     });
   }
 
   /** Goes to the newest message. */
   toEnd() {
-    this.#atEnd = true;
-    this.#unseen = 0;
     this.#scroll();
-    this.#showJump();
+    this.#look();
   }
 
   #step(act) {
@@ -119,26 +114,26 @@ export class View {
     setTimeout(once, HIDDEN_MS);
   }
 
-  /** Changes the document, but measures nothing: many batches fit into one layout. */
+  /** Changes the document but measures nothing, so that many batches fit into one layout. */
   #work() {
     if (this.#fresh.count > 0) this.#onBatch(this.#fresh);
     this.#fresh = { count: 0, quietly: false };
     this.#todo.splice(0).forEach((act) => act());
+    if (this.#sizes.size >= 2 * MAX_MESSAGES) this.#trim();
   }
 
   #render() {
     this.#scheduled = false;
+    this.#work();
     if (this.#atEnd) {
-      this.#work();
       this.#trim();
       this.#scroll();
     } else {
-      this.#work();
       const before = this.#area.scrollHeight;
       this.#trim();
       this.#area.scrollTop -= before - this.#area.scrollHeight;
+      this.#showJump();
     }
-    this.#showJump();
   }
 
   #joins(own, at) { return this.#last.own === own && at - this.#last.at < GROUP_MS; }
@@ -153,33 +148,30 @@ export class View {
     this.#put(line, chars);
   }
 
-  /** After everything settled, before what is still under way. */
   #put(line, chars) {
     const [next = null] = this.#pending.values();
-    if (line.nextSibling !== next || line.parentNode !== this.#area) this.#area.insertBefore(line, next);
-    this.#size.set(line, chars);
+    // Moving one's own line, which stands there already, would take the selection from it.
+    if (!line.isConnected || line.nextSibling !== next) this.#area.insertBefore(line, next);
+    this.#sizes.set(line, chars);
     this.#chars += chars;
-    if (this.#size.size >= 2 * MAX_MESSAGES) this.#trim();
   }
 
   #trim() {
-    for (const line of this.#size.keys()) {
-      if (this.#size.size <= MAX_MESSAGES && (this.#chars <= MAX_CHARS || this.#size.size === 1)) return;
+    for (const line of this.#sizes.keys()) {
+      if (this.#sizes.size <= MAX_MESSAGES && (this.#chars <= MAX_CHARS || this.#sizes.size === 1)) return;
       this.#remove(line);
     }
   }
 
   #remove(line) {
-    this.#chars -= this.#size.get(line) ?? 0;
-    this.#size.delete(line);
+    this.#chars -= this.#sizes.get(line);
+    this.#sizes.delete(line);
     line.remove();
   }
 
   #unfold(button) {
-    button.previousElementSibling.classList.remove('folded');
-    button.previousElementSibling.tabIndex = -1;
-    button.previousElementSibling.focus({ preventScroll: true });
-    button.remove();
+    const isFolded = button.previousElementSibling.classList.toggle('folded');
+    button.textContent = isFolded ? 'Show all' : 'Show less';
     this.#look();
   }
 
