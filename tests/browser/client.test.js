@@ -1,0 +1,298 @@
+/** foghorn.js and outbox.js alone, against servers that say what the real one says only rarely. */
+
+import assert from 'node:assert/strict';
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, beforeEach, test } from 'node:test';
+import { WebSocket, WebSocketServer } from 'ws';
+import { until } from './harness.js';
+
+globalThis.WebSocket = WebSocket;
+// Node takes a file for a module by its name, which browsers do not ask for.
+const folder = await mkdtemp(join(tmpdir(), 'foghorn-client-'));
+const load = async (name) => {
+  const copy = join(folder, `${name}.mjs`);
+  await copyFile(new URL(`../../www/${name}`, import.meta.url), copy);
+  return import(copy);
+};
+const { Foghorn } = await load('foghorn.js');
+const { Outbox } = await load('outbox.js');
+const { pieces } = await load('links.js');
+
+/** A server that answers each connection as the next of `scripts` says; the last one is for all that follow. */
+class Scripted {
+  asked = [];
+  sockets = [];
+  received = [];
+
+  static async start(...scripts) {
+    const scripted = new Scripted();
+    scripted.server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+    scripted.server.on('connection', (socket, request) => {
+      const script = scripts.length > 1 ? scripts.shift() : scripts[0];
+      scripted.asked.push(request.url);
+      scripted.sockets.push(socket);
+      socket.on('message', (data) => scripted.received.push(String(data)));
+      script(socket);
+    });
+    await new Promise((resolve) => scripted.server.on('listening', resolve));
+    return scripted;
+  }
+
+  get url() { return `http://127.0.0.1:${this.server.address().port}/room?echo=1`; }
+
+  close() {
+    this.sockets.forEach((socket) => socket.terminate());
+    this.server.close();
+  }
+}
+
+const sends = (...frames) => (socket) => frames.forEach((frame) => socket.send(frame));
+
+const hello = (fields) => JSON.stringify({ foghorn: 1, greeting: '', clients: 1, maxMessage: 1_048_576, lost: 0, ...fields });
+
+after(() => rm(folder, { recursive: true }));
+
+let horn;
+let server;
+let got;
+let states;
+const connect = (url) => {
+  horn = new Foghorn(url, {
+    onMessage: (data, about) => got.push({ data, ...about }),
+    onState: (state) => states.push(state),
+  });
+};
+beforeEach(() => {
+  got = [];
+  states = [];
+});
+afterEach(() => {
+  horn?.close();
+  server?.close();
+});
+
+test('counts from the hello on, and comes back with what it has and in place of its old connection', async () => {
+  server = await Scripted.start(
+    sends(hello({ epoch: 'e1', seq: 7, id: 'abc' }), 'one', 'two'),
+    sends(hello({ epoch: 'e1', seq: 9, head: 10, id: 'def' }), 'three', 'four'),
+  );
+  connect(server.url);
+  await until('two messages', () => got.length === 2);
+  server.sockets[0].terminate();
+  await until('four messages', () => got.length === 4);
+  assert.deepEqual(server.asked, ['/room?echo=1', '/room?echo=1&after=e1:9&replaces=abc']);
+  assert.deepEqual(got, [
+    { data: 'one', seq: 8, resumed: false }, { data: 'two', seq: 9, resumed: false },
+    { data: 'three', seq: 10, resumed: true }, { data: 'four', seq: 11, resumed: false },
+  ]);
+  assert.deepEqual(states.map(({ name }) => name), ['resuming', 'open', 'waiting', 'connecting', 'resuming', 'open']);
+});
+
+test('is open when the backlog is over, and not before', async () => {
+  server = await Scripted.start(
+    sends(hello({ epoch: 'e1', seq: 0 })),
+    sends(hello({ epoch: 'e1', seq: 0, head: 2 }), 'one'),
+  );
+  connect(server.url);
+  await until('it is open', () => horn.state === 'open');
+  server.sockets[0].terminate();
+  await until('a message', () => got.length === 1);
+  assert.equal(horn.state, 'resuming');
+  assert.equal(horn.send('too early'), false);
+  server.sockets[1].send('two');
+  await until('it is open', () => horn.state === 'open');
+  assert.equal(horn.send('now'), true);
+});
+
+test('what two connections bring that overlap comes once', async () => {
+  server = await Scripted.start(
+    sends(hello({ epoch: 'e1', seq: 0, id: 'a' })),
+    (socket) => {
+      // The old one goes on while the new one has asked but is not greeted yet.
+      sends('one', 'two')(server.sockets[0]);
+      setTimeout(() => sends(hello({ epoch: 'e1', seq: 0, head: 2 }), 'one', 'two', 'three')(socket), 100);
+    },
+  );
+  connect(server.url);
+  await until('it is open', () => horn.state === 'open');
+  horn.check();
+  await until('all three', () => got.some(({ data }) => data === 'three'));
+  assert.deepEqual(got.map(({ data }) => data), ['one', 'two', 'three']);
+  assert.equal(states.some(({ name }) => name === 'connecting'), false, 'the change shows nowhere');
+});
+
+test('a takeover in which the server closes the old connection first shows nowhere either', async () => {
+  server = await Scripted.start(
+    sends(hello({ epoch: 'e1', seq: 0, id: 'a' })),
+    (socket) => {
+      server.sockets[0].close(1000, 'replaced');
+      setTimeout(() => socket.send(hello({ epoch: 'e1', seq: 0, id: 'b' })), 100);
+    },
+  );
+  connect(server.url);
+  await until('it is open', () => horn.state === 'open');
+  horn.check();
+  await until('the second hello', () => states.length === 4);
+  assert.deepEqual(states.map(({ name }) => name), ['resuming', 'open', 'resuming', 'open']);
+});
+
+test('counts what is lost, less what the old connection brought meanwhile', async () => {
+  server = await Scripted.start(
+    sends(hello({ epoch: 'e1', seq: 0 })),
+    (socket) => {
+      sends('1', '2')(server.sockets[0]);
+      setTimeout(() => sends(hello({ epoch: 'e1', seq: 5, lost: 5, head: 6 }), '6')(socket), 100);
+    },
+  );
+  connect(server.url);
+  await until('it is open', () => horn.state === 'open');
+  horn.check();
+  await until('the last', () => got.length === 3);
+  assert.equal(states.at(-2).lost, 3);
+  assert.equal(states.at(-2).restarted, false);
+});
+
+test('a new run of the server is read from its start, and told as a restart', async () => {
+  server = await Scripted.start(
+    sends(hello({ epoch: 'e1', seq: 41, id: 'a' })),
+    sends(hello({ epoch: 'e2', seq: 2, lost: null, id: 'b' })),
+    sends(hello({ epoch: 'e2', seq: 0, head: 2, id: 'c' }), 'new 1', 'new 2'),
+  );
+  connect(server.url);
+  await until('it is open', () => horn.state === 'open');
+  server.sockets[0].terminate();
+  await until('the new ones', () => got.length === 2);
+  assert.deepEqual(server.asked.slice(1), ['/room?echo=1&after=e1:41&replaces=a', '/room?echo=1&after=e2:0']);
+  assert.deepEqual(states.filter(({ name }) => name === 'resuming').map(({ restarted, lost }) => [restarted, lost]), [[false, 0], [true, 0]]);
+});
+
+test('a server with a new epoch every time is not asked for ever', async () => {
+  let run = 0;
+  server = await Scripted.start((socket) => {
+    run += 1;
+    socket.send(hello({ epoch: `e${run}`, seq: 5, lost: run > 1 ? null : 0 }));
+  });
+  connect(server.url);
+  await until('it is open', () => horn.state === 'open');
+  server.sockets[0].terminate();
+  await until('it is open again', () => states.filter(({ name }) => name === 'open').length === 2);
+  assert.equal(server.asked.length, 3);
+  assert.equal(states.at(-2).restarted, true);
+});
+
+for (const [what, first] of Object.entries({
+  'a greeting': 'connected to WebSocket server',
+  'other JSON': '{"foghorn":2}',
+  'a JSON null': 'null',
+  'a binary message': new Uint8Array([1, 2, 3]),
+  'a hello without a number': hello({ epoch: 'e', seq: '7' }),
+})) {
+  test(`says so and tries again when ${what} comes first`, async () => {
+    server = await Scripted.start(sends(first), sends(hello({ epoch: 'e1', seq: 0 })));
+    connect(server.url);
+    await until('it is open', () => horn.state === 'open');
+    assert.match(states[0].problem, /does not speak foghorn.v1/);
+    assert.equal(states[0].name, 'waiting');
+  });
+}
+
+test('waits longer and longer, but never more than 15 s', async () => {
+  server = await Scripted.start(sends('no'));
+  const { setTimeout: later } = globalThis;
+  const delays = [];
+  const helloMs = 6_000;
+  globalThis.setTimeout = (act, ms) => later(act, ms === helloMs ? ms : 1);
+  try {
+    horn = new Foghorn(server.url, {
+      onState: ({ name, retryAt }) => name === 'waiting' && delays.push(retryAt - Date.now()),
+    });
+    await until('many tries', () => delays.length >= 10);
+  } finally {
+    globalThis.setTimeout = later;
+  }
+  assert.ok(delays[0] <= 500 && delays[1] <= 1_000);
+  assert.ok(delays.every((ms) => ms >= 240 && ms <= 15_000), `${delays}`);
+  assert.ok(delays.slice(7).every((ms) => ms >= 7_400), `${delays}`);
+});
+
+test('outbox: of two equal texts only one is taken back at a time, and what did not get through goes out again', () => {
+  const wire = [];
+  const outbox = new Outbox((text) => wire.push(text) > 0, () => {});
+  const open = { name: 'open' };
+  const resuming = { name: 'resuming', hello: { maxMessage: 100 }, lost: 0, restarted: false };
+  const items = ['yes', 'yes', 'no'].map((text) => outbox.add(text));
+  const state = () => items.map((item) => item.state);
+  outbox.follow(resuming);
+  outbox.flush();
+  assert.deepEqual(wire, [], 'nothing goes out before the backlog is over');
+  outbox.follow(open);
+  assert.deepEqual(wire, ['yes', 'yes', 'no']);
+  assert.equal(outbox.takeBack('no'), false, 'that is somebody else\'s: ours come in order');
+  assert.equal(outbox.takeBack('yes'), true);
+  assert.deepEqual(state(), ['sent', 'sending', 'sending']);
+  outbox.follow({ name: 'waiting' });
+  outbox.follow({ name: 'connecting' });
+  outbox.follow(resuming);
+  assert.equal(outbox.takeBack('yes'), true);
+  outbox.follow(open);
+  assert.deepEqual(wire, ['yes', 'yes', 'no', 'no']);
+  assert.equal(outbox.takeBack('no'), true);
+  assert.deepEqual(state(), ['sent', 'sent', 'sent']);
+  assert.ok(outbox.isEmpty);
+});
+
+test('outbox: where nobody can tell, nothing is sent twice', () => {
+  for (const [why, about] of [['restart', { lost: 0, restarted: true }], ['loss', { lost: 3, restarted: false }]]) {
+    const wire = [];
+    const outbox = new Outbox((text) => wire.push(text) > 0, () => {});
+    outbox.follow({ name: 'resuming', hello: {}, lost: 0 });
+    outbox.follow({ name: 'open' });
+    const doubtful = outbox.add('in doubt');
+    outbox.flush();
+    const waiting = outbox.add('not in doubt');
+    outbox.follow({ name: 'resuming', hello: {}, ...about });
+    outbox.follow({ name: 'open' });
+    assert.deepEqual([doubtful.state, waiting.state], ['unsure', 'sending'], why);
+    assert.deepEqual(wire, ['in doubt', 'not in doubt'], why);
+  }
+});
+
+test('outbox: after a loss a later message vouches for those before it', () => {
+  const wire = [];
+  const outbox = new Outbox((text) => wire.push(text) > 0, () => {});
+  outbox.follow({ name: 'resuming', hello: {}, lost: 0 });
+  outbox.follow({ name: 'open' });
+  const items = ['a', 'b', 'c'].map((text) => outbox.add(text));
+  outbox.flush();
+  outbox.follow({ name: 'resuming', hello: {}, lost: 3 });
+  assert.equal(outbox.takeBack('x'), false);
+  assert.equal(outbox.takeBack('b'), true);
+  outbox.follow({ name: 'open' });
+  assert.deepEqual(items.map(({ state }) => state), ['sent', 'sent', 'sending']);
+  assert.deepEqual(wire, ['a', 'b', 'c', 'c']);
+});
+
+test('outbox: a text that a server with another limit does not take is refused, the others go', () => {
+  const wire = [];
+  const outbox = new Outbox((text) => wire.push(text) > 0, () => {});
+  const items = ['short', 'much too long', 'brief'].map((text) => outbox.add(text));
+  outbox.follow({ name: 'resuming', hello: { maxMessage: 5 }, lost: 0 });
+  outbox.follow({ name: 'open' });
+  assert.deepEqual(items.map(({ state }) => state), ['sending', 'refused', 'sending']);
+  assert.match(outbox.objection('éàü'), /6 bytes.*at most 5/);
+});
+
+test('links: addresses are found as people write them', () => {
+  const links = (text) => {
+    const found = pieces(text);
+    assert.equal(found.map(({ piece }) => piece).join(''), text);
+    return found.filter(({ isLink }) => isLink).map(({ piece }) => piece);
+  };
+  assert.deepEqual(links('http://a.b/c?d=e#f, (https://g.h/), and https://en.wikipedia.org/wiki/Fog_(weather).'),
+    ['http://a.b/c?d=e#f', 'https://g.h/', 'https://en.wikipedia.org/wiki/Fog_(weather)']);
+  assert.deepEqual(links('http://[fe80::1]:1920/ http://192.168.1.5:1920! HTTPS://EXAMPLE.ORG'),
+    ['http://[fe80::1]:1920/', 'http://192.168.1.5:1920', 'HTTPS://EXAMPLE.ORG']);
+  assert.deepEqual(links('javascript:alert(1) data:x ftp://a.b xhttp://a.b https:// https://.'), []);
+});

@@ -1,0 +1,123 @@
+/** How the page looks and reads, in each state: pictures for people, axe and measures for the machine. */
+
+import assert from 'node:assert/strict';
+import { mkdir, readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { allSent, DESKTOP, isNotConnected, launch, Line, notes, PHONE, say, Server, shows, visit } from './harness.js';
+
+const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+const folder = fileURLToPath(new URL('screenshots/', import.meta.url));
+
+let browser;
+before(async () => {
+  browser = await launch();
+  await mkdir(folder, { recursive: true });
+});
+after(() => browser.close());
+
+/** axe itself needs no inline code, but has to get past the page's policy to come in: the policy stays on. */
+async function violations(page) {
+  const axe = await readFile(axePath, 'utf8');
+  await page.evaluate(axe);
+  const { violations: found } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+  return found.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`);
+}
+
+const DEVICES = { phone: PHONE, desktop: DESKTOP };
+
+for (const colorScheme of ['light', 'dark']) {
+  for (const [device, options] of Object.entries(DEVICES)) {
+    test(`is readable in every state: ${device}, ${colorScheme}`, async () => {
+      const server = await Server.start('--backlog', '64KiB');
+      const settings = { ...options, colorScheme, reducedMotion: 'reduce' };
+      const state = async (page, name) => {
+        assert.deepEqual(await violations(page), [], `axe, ${name}`);
+        const sideways = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(sideways <= 0, `${name} scrolls sideways by ${sideways} px`);
+        await page.screenshot({ path: `${folder}${name}-${device}-${colorScheme}.png` });
+      };
+      try {
+        const early = await visit(browser, 'about:blank', settings, { connected: false });
+        await early.routeWebSocket('**', () => { /* opens, and never greets */ });
+        await early.goto(server.url);
+        await early.waitForFunction(() => document.querySelector('#status').textContent === 'Connecting…');
+        await state(early, 'connecting');
+        await early.context().close();
+
+        const line = await Line.to(server.port);
+        const page = await visit(browser, line.url, settings);
+        await state(page, 'empty');
+
+        const other = await visit(browser, server.url);
+        await say(other, 'Ship ahoy! Is the 14:30 ferry running?');
+        await say(other, 'https://example.org/timetable says yes, but the harbour is all fog.');
+        await shows(page, 'Ship ahoy! Is the 14:30 ferry running?');
+        await say(page, 'It is. Ten minutes late.');
+        await say(page, 'I can hear it from here.');
+        await allSent(page);
+        await say(other, 'Thanks!');
+        await say(other, 'وصلت العبارة إلى الميناء');
+        await say(other, `${'A long story of the sea and its fog. '.repeat(60)}The end.`);
+        await other.evaluate(async () => {
+          const { Foghorn } = await import('./foghorn.js');
+          await new Promise((resolve) => {
+            const horn = new Foghorn('.', {
+              onState: ({ name }) => name === 'open' && horn.send(new Uint8Array(12_345)),
+              onMessage: () => resolve(horn.close()),
+            });
+          });
+        });
+        await shows(page, 'Binary message, 12.3 kB');
+        await say(page, 'See you at the pier, then.');
+        await allSent(page);
+        await state(page, 'conversation');
+
+        await page.fill('#send-input', 'x'.repeat(1_048_577));
+        await page.press('#send-input', 'Enter');
+        await page.waitForSelector('#error-message:not([hidden])');
+        await page.fill('#send-input', '');
+        await state(page, 'refused');
+
+        await page.click('#invite-open');
+        await page.waitForFunction(() => document.querySelector('#invite-code').complete && document.querySelector('#invite-addresses li'));
+        await state(page, 'invite');
+        await page.keyboard.press('Escape');
+
+        line.cut();
+        await isNotConnected(page);
+        await say(page, 'Anybody there?');
+        await say(page, 'I will try again later.');
+        await state(page, 'offline');
+
+        for (let i = 0; i < 20; i += 1) await say(other, `${i} ${'long '.repeat(1_500)}`);
+        await say(other, 'Did you get all that?');
+        await allSent(other);
+        line.mend();
+        await allSent(page);
+        assert.ok((await notes(page)).some((note) => /\d+ messages were missed/.test(note)));
+        await say(page, 'Not all of it, it seems.');
+        await allSent(page);
+        await state(page, 'missed');
+
+        server.pause();
+        await say(page, 'The last one before the fog.');
+        await page.waitForSelector('.sending');
+        await server.stop('SIGKILL');
+        await server.start();
+        await page.waitForSelector('.unsure');
+        await say(page, 'Back again.');
+        await allSent(page);
+        assert.deepEqual((await notes(page)).slice(-1), ['The server was restarted']);
+        await state(page, 'restarted');
+        line.close();
+        assert.deepEqual(page.problems, []);
+        await page.context().close();
+        await other.context().close();
+      } finally {
+        await server.stop();
+      }
+    });
+  }
+}

@@ -1,0 +1,60 @@
+/** Makes the pictures of the README: the page on a phone, in light and in dark. `npm run screenshots` */
+
+import { mkdir, stat } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { allSent, DEADLINE_MS, isConnected, isNotConnected, launch, Line, PHONE, say, Server, visit } from './harness.js';
+
+const folder = fileURLToPath(new URL('../../docs/', import.meta.url));
+const MORNING = new Date('2025-06-01T09:41:00Z');
+
+async function phone(url, colorScheme) {
+  const settings = { ...PHONE, deviceScaleFactor: 1.5, colorScheme, reducedMotion: 'reduce', locale: 'en-GB', timezoneId: 'UTC' };
+  const page = await visit(browser, 'about:blank', settings, { connected: false });
+  await page.clock.setFixedTime(MORNING);
+  await page.goto(url);
+  await isConnected(page);
+  return page;
+}
+
+const browser = await launch();
+const server = await Server.start();
+const line = await Line.to(server.port);
+await mkdir(folder, { recursive: true });
+
+const light = await phone(server.url, 'light');
+const dark = await phone(line.url, 'dark');
+const other = await visit(browser, server.url);
+
+let count = 0;
+const speak = async (page, text) => {
+  await say(page, text);
+  count += 1;
+  for (const one of [light, dark]) {
+    await one.waitForFunction((n) => document.querySelectorAll('#received-area .text').length === n, count, { timeout: DEADLINE_MS });
+  }
+  await Promise.all([light, dark].map(allSent));
+};
+
+await speak(other, 'Morning, everybody! Is the mast up?');
+await speak(light, 'Up and lit. You should see it from the pier.');
+await speak(dark, 'Fog is too thick here. I can hear you, though.');
+await speak(other, 'Plans for today:\nhttp://boathouse.local/plans.pdf');
+await speak(light, 'Got it.');
+await speak(light, 'Who brings the rope?');
+await speak(dark, 'Me. Two of 30 m, in the blue box.');
+await speak(other, 'Then we start at ten ⚓');
+await light.waitForFunction(() => document.querySelector('#people').textContent === '3 here', null, { timeout: DEADLINE_MS });
+await light.screenshot({ path: `${folder}page-light.png` });
+
+line.cut();
+await isNotConnected(dark);
+await say(dark, 'Walking over to the pier.');
+await say(dark, 'No signal behind the boathouse, this goes out later.');
+await dark.screenshot({ path: `${folder}page-dark.png` });
+
+await browser.close();
+line.close();
+await server.stop();
+for (const name of ['page-light.png', 'page-dark.png']) {
+  console.log(`docs/${name}: ${(await stat(folder + name)).size} bytes`);
+}
