@@ -27,6 +27,12 @@ test-browser: ## the page in headless Chromium
 	npm ci --silent --no-fund --no-audit --prefix tests/browser
 	FOGHORN_BIN=$(CURDIR)/target/debug/foghorn npm test --silent --prefix tests/browser
 
+screenshots: ## the README's pictures of the page, anew
+	scripts/need node:nodejs npm:npm chromium:chromium
+	cargo build --locked
+	npm ci --silent --no-fund --no-audit --prefix tests/browser
+	FOGHORN_BIN=$(CURDIR)/target/debug/foghorn npm run --silent screenshots --prefix tests/browser
+
 lint: ## format, clippy, rustdoc
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
@@ -58,4 +64,4 @@ test-deb: ## install, load, break, upgrade and purge the packages in a booted De
 deploy: ## build for a board, install there, print the address; HOST=pi@raspberrypi.local
 	scripts/deploy $(HOST)
 
-.PHONY: help run test test-rust test-browser lint arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy
+.PHONY: help run test test-rust test-browser screenshots lint arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy
