@@ -6,6 +6,7 @@ SHELL := /bin/bash
 
 HOST ?=
 ARCH ?= arm64
+BENCH := BENCH_PYTHON=/usr/bin/python3 bench/target/release/foghorn-bench
 SOAK_SECONDS ?= 300
 FUZZ_SECONDS ?= 60
 
@@ -38,6 +39,22 @@ lint: ## format, clippy, rustdoc
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
+bench: bench-tools ## measure Foghorn and its peers side by side, into bench/results (about 45 minutes)
+	$(BENCH) suite
+
+bench-quick: bench-tools ## the same in under a minute, into bench/target/quick
+	$(BENCH) suite --quick
+
+bench-heart: ## microbenchmarks of frame, backlog and room
+	cargo bench --locked --manifest-path bench/Cargo.toml --bench heart
+
+bench-tools:
+	scripts/need node:nodejs npm:npm nginx:nginx /usr/lib/nginx/modules/ngx_nchan_module.so:libnginx-mod-nchan \
+		/usr/lib/python3/dist-packages/websockets:python3-websockets
+	cargo build --release --locked
+	cargo build --release --locked --manifest-path bench/Cargo.toml
+	npm ci --silent --no-fund --no-audit --prefix bench/peers
+
 arm64: ## build for 64-bit boards, with no container engine
 	scripts/cross-build aarch64-unknown-linux-gnu
 
@@ -64,4 +81,4 @@ test-deb: ## install, load, break, upgrade and purge the packages in a booted De
 deploy: ## build for a board, install there, print the address; HOST=pi@raspberrypi.local
 	scripts/deploy $(HOST)
 
-.PHONY: help run test test-rust test-browser screenshots lint arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy
+.PHONY: help run test test-rust test-browser screenshots lint bench bench-quick bench-heart bench-tools arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy
