@@ -5,6 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 HOST ?=
+TESTS ?=
 ARCH ?= arm64
 BENCH := BENCH_PYTHON=/usr/bin/python3 bench/target/release/foghorn-bench
 SOAK_SECONDS ?= 300
@@ -62,10 +63,10 @@ armv7: ## build for 32-bit boards (Pi 2 and later), with no container engine
 	scripts/cross-build armv7-unknown-linux-gnueabihf
 
 test-arm64: ## the integration tests against the aarch64 binary under qemu
-	scripts/test-arm arm64
+	scripts/test-arm arm64 $(TESTS)
 
 test-armv7: ## the integration tests against the ARMv7 binary under qemu
-	scripts/test-arm armv7
+	scripts/test-arm armv7 $(TESTS)
 
 units: ## check the systemd units
 	scripts/check-units

@@ -69,6 +69,7 @@ function complain(text) {
 
 function send(text) {
   const objection = outbox.objection(text);
+  input.focus();
   complain(objection);
   if (objection) return false;
   view.add(outbox.add(text));
@@ -80,7 +81,6 @@ function send(text) {
 form.addEventListener('submit', (event) => {
   event.preventDefault();
   if (input.value !== '' && send(input.value)) input.value = '';
-  input.focus();
 });
 
 let shifted = false;
@@ -93,7 +93,7 @@ input.addEventListener('keydown', (event) => {
   shifted = event.shiftKey;
   if (event.key === 'Enter') sendByEnter(event);
 });
-// Some on-screen keyboards have no Enter key, and only tell of the line that they are about to break.
+// Some on-screen keyboards tell of no key, only of the line that they are about to break.
 input.addEventListener('beforeinput', (event) => event.inputType === 'insertLineBreak' && sendByEnter(event));
 
 window.addEventListener('beforeunload', (event) => outbox.isEmpty || event.preventDefault());

@@ -10,7 +10,6 @@ const MARKS = { waiting: 'Sending…', sending: 'Sending…', sent: 'Sent', refu
 
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
 
-/** @returns {HTMLElement} */
 export function element(tag, className, text = '') {
   return Object.assign(document.createElement(tag), { className, textContent: text });
 }
@@ -41,7 +40,6 @@ function body(data) {
 /**
  * @param {string | ArrayBuffer} data
  * @param {Date} at when it came, or was typed
- * @returns {HTMLElement}
  */
 export function bubble(data, at) {
   const line = element('div', 'message');

@@ -23,5 +23,5 @@ export function invite() {
   dialog.addEventListener('click', ({ target }) => target === dialog && dialog.close());
 
   part('-share').hidden = !navigator.share;
-  part('-share').addEventListener('click', () => navigator.share({ title: 'Foghorn', url: here }).catch(() => {}));
+  part('-share').addEventListener('click', () => navigator.share({ url: here }).catch(() => {}));
 }

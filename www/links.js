@@ -7,7 +7,6 @@ const SEARCHED_CHARS = 20_000;
 
 /**
  * Cuts a text into pieces, which together are the text again.
- * @param {string} text
  * @returns {{ piece: string, isLink: boolean }[]}
  */
 export function pieces(text) {

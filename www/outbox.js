@@ -5,11 +5,10 @@
  *                       → unsure    nobody can tell whether it got through: not sent again unasked
  *             → refused             longer than the server takes
  *
- * Messages have no ids on the wire, but an order: the server takes those of one connection in order, and all get all in
- * one order. So only the *first* under way can be the next to come back, and of a broken connection the server got the
- * first few. It takes nothing more from the old connection once we are back, so what is under way when the resumed stream
- * has caught up goes out again, once. Somebody else's same text at the same moment may be taken for ours: the room has it
- * either way.
+ * Messages have no ids on the wire, but an order, the same for all. So only the *first* under way can be the next to come
+ * back. Of a broken connection the server got the first few, and it takes no more from it once we are back: what is still
+ * under way when the resumed stream has caught up goes out again, once. Somebody else's same text at the same moment may
+ * be taken for ours: the room has it either way.
  */
 
 /** Keeps what was typed until it is known to have got through. */

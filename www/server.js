@@ -2,7 +2,6 @@
 
 const EVERY_MS = 20_000;
 
-/** @returns {Promise<object | undefined>} */
 export async function askServer() {
   try {
     return await (await fetch('status', { cache: 'no-store' })).json();

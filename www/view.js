@@ -29,6 +29,7 @@ export class View {
   #last = { own: null, at: new Date() };
   #fresh = { count: 0, quietly: false };
   #atEnd = true;
+  #top = 0; // where it was scrolled to
   #unseen = 0;
 
   /**
@@ -150,7 +151,7 @@ export class View {
 
   #put(line, chars) {
     const [next = null] = this.#pending.values();
-    // Moving one's own line, which stands there already, would take the selection from it.
+    // Moving a line that stands there already would take the selection from it.
     if (!line.isConnected || line.nextSibling !== next) this.#area.insertBefore(line, next);
     this.#sizes.set(line, chars);
     this.#chars += chars;
@@ -172,17 +173,24 @@ export class View {
   #unfold(button) {
     const isFolded = button.previousElementSibling.classList.toggle('folded');
     button.textContent = isFolded ? 'Show all' : 'Show less';
+    this.#top = Infinity;
     this.#look();
   }
 
   #look() {
     const { scrollHeight, scrollTop, clientHeight } = this.#area;
-    this.#atEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    const isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    // The end also moves away by what came since the last frame: only the way up is the reader's.
+    if (isAtEnd || scrollTop < this.#top) this.#atEnd = isAtEnd;
+    this.#top = scrollTop;
     if (this.#atEnd) this.#unseen = 0;
     this.#showJump();
   }
 
-  #scroll() { this.#area.scrollTop = this.#area.scrollHeight; }
+  #scroll() {
+    this.#area.scrollTop = this.#area.scrollHeight;
+    this.#top = this.#area.scrollTop;
+  }
 
   #showJump() {
     this.#jump.hidden = this.#atEnd;

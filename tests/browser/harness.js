@@ -121,6 +121,7 @@ export const allSent = (page) => page.waitForFunction(() => !document.querySelec
 
 /** A line between clients and the server that can be cut, and one that goes silent. */
 export class Line {
+  static #all = new Set();
   #server;
   #pairs = new Set();
   #cut = false;
@@ -128,6 +129,7 @@ export class Line {
 
   static async to(port) {
     const line = new Line();
+    Line.#all.add(line);
     line.#server = net.createServer((near) => line.#join(near, port));
     await new Promise((resolve) => line.#server.listen(0, '127.0.0.1', resolve));
     line.port = line.#server.address().port;
@@ -177,14 +179,25 @@ export class Line {
     });
   }
 
-  close() {
-    this.cut();
-    this.#server.close();
+  static closeAll() {
+    for (const line of Line.#all) {
+      line.cut();
+      line.#server.close();
+    }
+    Line.#all.clear();
   }
+}
+
+/** Joins a server, or what leads to one, with a client without a page. */
+export async function newClient(server) {
+  const client = new RawClient(server.port);
+  await until('the client is in', () => client.connected);
+  return client;
 }
 
 /** A client without a page: resumes by itself, and sends again what did not get through. */
 export class RawClient {
+  static #all = new Set();
   received = [];
   #port;
   #epoch = '';
@@ -196,17 +209,21 @@ export class RawClient {
 
   constructor(port) {
     this.#port = port;
+    RawClient.#all.add(this);
     this.#connect();
+  }
+
+  static closeAll() {
+    for (const client of RawClient.#all) {
+      client.#ended = true;
+      client.#socket.terminate();
+    }
+    RawClient.#all.clear();
   }
 
   say(text) {
     this.#unsent.push(text);
     if (this.#socket?.caughtUp) this.#socket.send(text);
-  }
-
-  close() {
-    this.#ended = true;
-    this.#socket.close();
   }
 
   get connected() { return this.#socket.caughtUp === true; }

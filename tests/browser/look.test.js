@@ -111,11 +111,10 @@ for (const colorScheme of ['light', 'dark']) {
         await allSent(page);
         assert.deepEqual((await notes(page)).slice(-1), ['The server was restarted']);
         await state(page, 'restarted');
-        line.close();
         assert.deepEqual(page.problems, []);
-        await page.context().close();
-        await other.context().close();
       } finally {
+        Line.closeAll();
+        await Promise.all(browser.contexts().map((context) => context.close()));
         await server.stop();
       }
     });

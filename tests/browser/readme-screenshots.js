@@ -53,7 +53,7 @@ await say(dark, 'No signal behind the boathouse, this goes out later.');
 await dark.screenshot({ path: `${folder}page-dark.png` });
 
 await browser.close();
-line.close();
+Line.closeAll();
 await server.stop();
 for (const name of ['page-light.png', 'page-dark.png']) {
   console.log(`docs/${name}: ${(await stat(folder + name)).size} bytes`);

@@ -1,10 +1,14 @@
 /** The line breaks in every way that it does for phones; nothing is missed, nothing comes twice. */
 
 import assert from 'node:assert/strict';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { WebSocketServer } from 'ws';
 import {
-  allSent, isConnected, isNotConnected, launch, Line, notes, PHONE, RawClient, say, Server, shows, texts, until, visit,
+  allSent, isConnected, isNotConnected, launch, Line, newClient, notes, PHONE, RawClient, say, Server, shows, texts, until,
+  visit,
 } from './harness.js';
 
 let browser;
@@ -17,7 +21,8 @@ beforeEach(async () => {
   line = await Line.to(server.port);
 });
 afterEach(async () => {
-  line.close();
+  RawClient.closeAll();
+  Line.closeAll();
   await Promise.all(browser.contexts().map((context) => context.close()));
   await server.stop();
 });
@@ -49,8 +54,7 @@ test('a server that is killed and started again is noticed, and said; its new me
   for (const page of pages) await isNotConnected(page);
   await say(pages[0], 'typed while it was away');
   await server.start();
-  const raw = new RawClient(server.port);
-  await until('the client is in', () => raw.connected);
+  const raw = await newClient(server);
   raw.say('the first of the new run');
   for (const page of pages) {
     await isConnected(page);
@@ -59,15 +63,13 @@ test('a server that is killed and started again is noticed, and said; its new me
     assert.deepEqual(await notes(page), ['The server was restarted']);
     assert.equal((await texts(page)).length, 3);
   }
-  raw.close();
 });
 
 test('two pages and a client, cut off again and again at random, all get everything once and in order', async (t) => {
   const lines = [line, await Line.to(server.port), await Line.to(server.port)];
-  const witness = new RawClient(server.port);
-  await until('the witness is in', () => witness.connected);
+  const witness = await newClient(server);
   const pages = [await visit(browser, lines[0].url), await visit(browser, lines[1].url, PHONE)];
-  const raw = new RawClient(lines[2].port);
+  const raw = await newClient(lines[2]);
   const pause = (most) => new Promise((resolve) => setTimeout(resolve, Math.random() * most));
   let talking = true;
   const vandals = lines.map(async (one) => {
@@ -114,9 +116,6 @@ test('two pages and a client, cut off again and again at random, all get everyth
     assert.equal(await page.locator('.own').count(), 60, `page ${i} knows its own`);
     assert.deepEqual(page.problems, []);
   }
-  witness.close();
-  raw.close();
-  lines.slice(1).forEach((one) => one.close());
 });
 
 test('a socket that is dead without a word is replaced, and what was sent into it goes out once', async () => {
@@ -139,8 +138,7 @@ test('what a server may or may not have got before it died is not sent twice, bu
   await page.waitForSelector('.sending');
   await server.stop('SIGKILL');
   await server.start();
-  const raw = new RawClient(server.port);
-  await until('the client is in', () => raw.connected);
+  const raw = await newClient(server);
   await page.waitForSelector('.unsure');
   await say(page, 'later');
   await allSent(page);
@@ -150,7 +148,6 @@ test('what a server may or may not have got before it died is not sent twice, bu
   await allSent(page);
   await until('it is there', () => raw.received.length === 2);
   assert.deepEqual(await texts(page), ['later', 'in doubt']);
-  raw.close();
 });
 
 test('a change of network is a reason to look at once', async () => {
@@ -167,8 +164,7 @@ test('what the server no longer had is counted', async () => {
   server = await Server.start('--backlog', '64KiB', '--max-message', '16KiB');
   const short = await Line.to(server.port);
   const page = await visit(browser, short.url, PHONE);
-  const raw = new RawClient(server.port);
-  await until('the client is in', () => raw.connected);
+  const raw = await newClient(server);
   short.cut();
   await isNotConnected(page);
   for (let i = 0; i < 40; i += 1) raw.say(`${i} ${'x'.repeat(8_000)}`);
@@ -178,8 +174,6 @@ test('what the server no longer had is counted', async () => {
   const shown = await texts(page);
   assert.deepEqual(await notes(page), [`${40 - shown.length} messages were missed`]);
   assert.ok(shown.length < 40);
-  raw.close();
-  short.close();
 });
 
 test('a server that does not greet as Foghorn does is named, and tried again', async () => {
@@ -198,7 +192,36 @@ test('a server that does not greet as Foghorn does is named, and tried again', a
   assert.deepEqual(page.problems, []);
 });
 
-test('a page of one\'s own needs five lines, and a handler that throws does not lose the count', async () => {
+test('a page of one\'s own resumes in five lines, served by --www', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'foghorn-www-'));
+  t.after(() => rm(folder, { recursive: true }));
+  await copyFile(new URL('../../www/foghorn.js', import.meta.url), join(folder, 'foghorn.js'));
+  await writeFile(join(folder, 'index.html'), `<!doctype html>
+    <title>Mine</title>
+    <pre></pre>
+    <script type="module">
+      import { Foghorn } from './foghorn.js';
+      const horn = new Foghorn('/', { onMessage: (data) => document.querySelector('pre').append(data, ' ') });
+      document.onclick = () => horn.send('clicked');
+    </script>`);
+  await server.stop();
+  server = await Server.start('--www', folder);
+  const other = await newClient(server);
+  const cuttable = await Line.to(server.port);
+  const page = await visit(browser, cuttable.url, PHONE, { connected: false });
+  await until('its client is in', async () => (await server.status()).clients === 2);
+  other.say('one');
+  await page.waitForFunction(() => document.querySelector('pre').textContent === 'one ');
+  cuttable.cut();
+  other.say('two');
+  await until('it is out', () => other.allSent);
+  cuttable.mend();
+  await page.waitForFunction(() => document.querySelector('pre').textContent === 'one two ');
+  await page.click('body');
+  await until('it is there', () => other.received.at(-1) === 'clicked');
+});
+
+test('a handler that throws does not lose the count', async () => {
   const page = await visit(browser, server.url);
   await page.evaluate(async () => {
     const { Foghorn } = await import('./foghorn.js');

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { Line, RawClient, Server, until } from './harness.js';
+import { Line, newClient, RawClient, Server, until } from './harness.js';
 import { Tabs } from './tabs.js';
 
 let tabs;
@@ -14,12 +14,11 @@ after(() => tabs.close());
 beforeEach(async () => {
   server = await Server.start();
   line = await Line.to(server.port);
-  other = new RawClient(server.port);
-  await until('the other client is in', () => other.connected);
+  other = await newClient(server);
 });
 afterEach(async () => {
-  other.close();
-  line.close();
+  RawClient.closeAll();
+  Line.closeAll();
   await server.stop();
 });
 

@@ -2,14 +2,18 @@
 
 import assert from 'node:assert/strict';
 import { readdir, stat } from 'node:fs/promises';
-import { after, before, test } from 'node:test';
-import { allSent, isConnected, launch, PHONE, RawClient, say, Server, shows, texts, until, visit } from './harness.js';
+import { after, afterEach, before, test } from 'node:test';
+import { allSent, isConnected, launch, newClient, PHONE, RawClient, say, Server, shows, texts, until, visit } from './harness.js';
 
 let browser;
 let server;
 before(async () => {
   browser = await launch();
   server = await Server.start();
+});
+afterEach(async () => {
+  RawClient.closeAll();
+  await Promise.all(browser.contexts().map((context) => context.close()));
 });
 after(async () => {
   await browser.close();
@@ -30,8 +34,7 @@ test('three pages, one of them a phone, show the same messages in the same order
     assert.equal(await page.locator('.own').count(), 5, 'own messages are marked, and only those');
     assert.equal(await page.locator('.own .sent').count(), 5);
     assert.deepEqual(page.problems, []);
-    await page.context().close();
-  }
+    }
 });
 
 test('Enter and the button send, Shift+Enter breaks the line, and the field is empty and has the focus again', async () => {
@@ -49,7 +52,6 @@ test('Enter and the button send, Shift+Enter breaks the line, and the field is e
   assert.equal(await page.evaluate(() => document.activeElement.id), 'send-input');
   await page.keyboard.press('Enter');
   assert.equal((await texts(page)).length, 2, 'an empty field sends nothing');
-  await page.context().close();
 });
 
 test('markup stays text, addresses become links, and nothing else does', async () => {
@@ -66,20 +68,16 @@ test('markup stays text, addresses become links, and nothing else does', async (
     const links = await one.$$eval('#received-area a', (all) => all.map((a) => [a.getAttribute('href'), a.rel, a.target]));
     assert.deepEqual(links, [['https://example.org/a_(b)?q=1#x', 'noopener', '_blank'], ['http://[::1]:1920/', 'noopener', '_blank']]);
     assert.equal(await one.title(), 'Foghorn');
-    await one.context().close();
   }
 });
 
 test('a binary message is shown with its size', async () => {
   const page = await visit(browser, server.url);
-  const raw = new RawClient(server.port);
-  await until('the client is in', () => raw.connected);
+  const raw = await newClient(server);
   raw.say(new Uint8Array(2048));
   raw.say(new Uint8Array(1));
   await shows(page, 'Binary message, 2048 bytes');
   await shows(page, 'Binary message, 1 byte');
-  raw.close();
-  await page.context().close();
 });
 
 test('too long a message is refused before it is sent, with its size, and stays in the field', async () => {
@@ -98,18 +96,27 @@ test('too long a message is refused before it is sent, with its size, and stays 
   assert.equal(text.length, 524_288);
   await page.getByRole('button', { name: 'Show all' }).click();
   assert.equal(await page.locator('.folded').count(), 0);
-  await page.context().close();
 });
 
-test('tells how many are here', async () => {
+test('tells how many are here', async (t) => {
   const own = await Server.start();
+  t.after(() => own.stop());
   const page = await visit(browser, own.url);
   assert.equal(await page.textContent('#people'), 'just you');
-  const raw = new RawClient(own.port);
+  await newClient(own);
   await page.waitForFunction(() => document.querySelector('#people').textContent === '2 here');
-  raw.close();
-  await page.context().close();
-  await own.stop();
+});
+
+test('a newcomer is shown the history that the server gives, and no gap', async (t) => {
+  const own = await Server.start('--history', '2');
+  t.after(() => own.stop());
+  const raw = await newClient(own);
+  for (const text of ['one', 'two', 'three']) raw.say(text);
+  await until('all is out', () => raw.allSent);
+  const page = await visit(browser, own.url, PHONE);
+  await shows(page, 'three');
+  assert.deepEqual(await texts(page), ['two', 'three']);
+  assert.equal(await page.locator('.note').count(), 0);
 });
 
 test('10,000 messages in a burst leave the page alive, with the last 1,000 in order', async (t) => {
@@ -124,8 +131,7 @@ test('10,000 messages in a burst leave the page alive, with the last 1,000 in or
     };
     requestAnimationFrame(frame);
   });
-  const raw = new RawClient(server.port);
-  await until('the client is in', () => raw.connected);
+  const raw = await newClient(server);
   const sent = Array.from({ length: 10_000 }, (_, i) => `burst ${i}`);
   sent.forEach((text) => raw.say(text));
   await shows(page, 'burst 9999');
@@ -135,14 +141,11 @@ test('10,000 messages in a burst leave the page alive, with the last 1,000 in or
   assert.ok(longest < 3_000, `the page stood still for ${longest} ms`);
   const end = await page.$eval('#received-area', (area) => area.scrollHeight - area.scrollTop - area.clientHeight);
   assert.ok(end < 2, 'the newest is in view');
-  raw.close();
-  await page.context().close();
 });
 
 test('who scrolled up is not disturbed, not even when the oldest messages go, and finds the way back', async () => {
   const page = await visit(browser, server.url, PHONE);
-  const raw = new RawClient(server.port);
-  await until('the client is in', () => raw.connected);
+  const raw = await newClient(server);
   for (let i = 0; i < 1_000; i += 1) raw.say(`old ${i} ${'long '.repeat(i % 30)}`);
   await page.waitForFunction(() => document.querySelectorAll('#received-area .text').length === 1_000);
   await page.$eval('#received-area', (area) => { area.scrollTop = area.scrollHeight / 2; });
@@ -159,14 +162,41 @@ test('who scrolled up is not disturbed, not even when the oldest messages go, an
   await page.click('#jump');
   assert.ok(await page.getByText('new 49', { exact: true }).isVisible());
   assert.equal(await page.locator('#jump').isVisible(), false);
-  raw.close();
-  await page.context().close();
+});
+
+test('who scrolls up while messages stream in stays there; an unfolded text stays in view', async () => {
+  const page = await visit(browser, server.url);
+  const raw = await newClient(server);
+  const stream = (async () => {
+    for (let i = 0; i < 700; i += 1) {
+      raw.say(`stream ${i}`);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  })();
+  const top = () => page.$eval('#received-area', (area) => area.scrollTop);
+  await shows(page, 'stream 200');
+  await page.mouse.move(640, 400);
+  await page.mouse.wheel(0, -800);
+  await page.waitForSelector('#jump:not([hidden])');
+  let rest = await top();
+  await until('it rests', async () => rest === (rest = await top()));
+  await stream;
+  await shows(page, 'stream 699');
+  assert.equal(await top(), rest);
+
+  raw.say('long\n'.repeat(200));
+  await page.waitForSelector('.folded', { state: 'attached' });
+  await page.click('#jump');
+  await page.getByRole('button', { name: 'Show all' }).click();
+  const unfolded = await top();
+  raw.say('the next');
+  await shows(page, 'the next');
+  assert.equal(await top(), unfolded);
 });
 
 test('a screen reader is told of a burst in one sentence, and of single messages each', async () => {
   const page = await visit(browser, server.url);
-  const raw = new RawClient(server.port);
-  await until('the client is in', () => raw.connected);
+  const raw = await newClient(server);
   const live = () => page.getAttribute('#received-area', 'aria-live');
   assert.equal(await live(), 'polite');
   raw.say('a single one');
@@ -176,8 +206,6 @@ test('a screen reader is told of a burst in one sentence, and of single messages
   await shows(page, 'burst 199');
   await page.waitForFunction(() => /^\d+ messages came$/.test(document.querySelector('#voice').textContent));
   assert.equal(await live(), 'polite');
-  raw.close();
-  await page.context().close();
 });
 
 test('the invitation shows a QR code and both addresses, closes by Escape, and gives the focus back', async () => {
@@ -193,7 +221,6 @@ test('the invitation shows a QR code and both addresses, closes by Escape, and g
   await page.keyboard.press('Escape');
   assert.equal(await dialog.isVisible(), false);
   assert.equal(await page.evaluate(() => document.activeElement.id), 'invite-open');
-  await page.context().close();
 });
 
 test('everything that is pressed is at least 44 px in size, and the field does not make iOS zoom', async () => {
@@ -204,7 +231,6 @@ test('everything that is pressed is at least 44 px in size, and the field does n
     .map(({ name }) => name));
   assert.deepEqual(small, []);
   assert.ok(await page.$eval('#send-input', (input) => parseFloat(getComputedStyle(input).fontSize)) >= 16);
-  await page.context().close();
 });
 
 test('where a keyboard covers the page (iOS), the field stays above it', async () => {
@@ -216,7 +242,6 @@ test('where a keyboard covers the page (iOS), the field stays above it', async (
   }, height);
   assert.ok(await cover(400) <= 400);
   assert.ok(await cover(844) > 780);
-  await page.context().close();
 });
 
 test('all of the page is at most 40 KB', async () => {
@@ -243,5 +268,4 @@ test('everything that the page asks for is there, and nothing comes from elsewhe
     assert.equal(icon.status, 200, src);
     assert.match(icon.headers.get('content-type'), new RegExp(`^${type.replace('+', '\\+')}`), src);
   }
-  await context.close();
 });
