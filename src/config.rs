@@ -82,8 +82,8 @@ pub const LOG_LINES_PER_SEC: u32 = 20;
 /// See [`LOG_LINES_PER_SEC`].
 pub const LOG_LINES_BURST: u32 = 200;
 /// Heartbeats are looked after this many times in each `--heartbeat`, for all clients together, so that a board with
-/// idle clients sleeps.
-pub const SWEEPS_PER_HEARTBEAT: u32 = 4;
+/// idle clients sleeps: every timer wakes it.
+pub const SWEEPS_PER_HEARTBEAT: u32 = 2;
 
 const MESSAGE_BYTES_RANGE: [u64; 2] = [125, 1 << 30];
 const BACKLOG_BYTES_RANGE: [u64; 2] = [1024, 1 << 30];

@@ -33,6 +33,8 @@ pub struct Hall {
     urgent: RefCell<Vec<usize>>,
     dirty: Cell<bool>,
     flusher: Cell<Option<Waker>>,
+    /// Who wants to know that there was a flush.
+    onlooker: Cell<Option<Waker>>,
     /// Clients that can be replaced by their next connection, by a name that nobody else can guess.
     named: RefCell<HashMap<String, Weak<Link>>>,
     namer: RandomState,
@@ -54,6 +56,7 @@ impl Hall {
             urgent: RefCell::default(),
             dirty: Cell::new(false),
             flusher: Cell::new(None),
+            onlooker: Cell::new(None),
             named: RefCell::default(),
             namer: RandomState::new(),
             sweep: Cell::new(0),
@@ -187,6 +190,19 @@ impl Hall {
         Poll::Pending
     }
 
+    /// Waits for the next flush, after which the figures may be other ones.
+    pub async fn changed(&self) {
+        let mut is_first = true;
+        poll_fn(|cx| {
+            if !std::mem::take(&mut is_first) {
+                return Poll::Ready(());
+            }
+            self.onlooker.set(Some(cx.waker().clone()));
+            Poll::Pending
+        })
+        .await;
+    }
+
     /// Flushes whenever there is something to write, for ever.
     pub async fn run_flush(self: Rc<Self>) {
         loop {
@@ -240,6 +256,9 @@ impl Hall {
         self.stats.backlog_bytes.set(room.backlog().held_bytes() as u64);
         self.stats.clients_behind.set(room.behind_len() as u64);
         self.stats.publishers_waiting.set(room.waiting_len() as u64);
+        if let Some(onlooker) = self.onlooker.take() {
+            onlooker.wake();
+        }
         look_again
     }
 

@@ -139,7 +139,9 @@ async fn serve(
     if let Some(heartbeat) = door.hall.config().limits.heartbeat {
         vital.push(executor.spawn(Rc::clone(&door.hall).run_heartbeat(heartbeat)));
     }
-    executor.spawn(lifecycle::report_status(Arc::clone(&door.stats))).detach();
+    let looked_at = Rc::clone(&door.hall);
+    let has_changed = async move || looked_at.changed().await;
+    executor.spawn(lifecycle::report_status(Arc::clone(&door.stats), has_changed)).detach();
     let watched = Rc::clone(&door);
     let is_well = async move || watched.relay.answer(true, "/status", "localhost", None, None, false).await.is_ok();
     executor.spawn(lifecycle::feed_watchdog(is_well)).detach();

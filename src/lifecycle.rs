@@ -17,7 +17,7 @@ use smol::stream::{Stream, StreamExt};
 
 use crate::stats::Stats;
 
-/// How often the service manager is told the number of clients and messages, if it has changed.
+/// How often the service manager is told the number of clients and messages at the most.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// SIGTERM and SIGINT: the first item asks the server to stop, the second to do so at once.
@@ -61,8 +61,9 @@ fn tell(states: &[NotifyState<'_>]) -> io::Result<()> {
     Ok(())
 }
 
-/// Tells the service manager how many are there, for `systemctl status`. Ends at once where there is none.
-pub async fn report_status(stats: Arc<Stats>) {
+/// Tells the service manager how many are there, for `systemctl status`, when `has_changed` says that there is something
+/// to tell. Ends at once where there is none.
+pub async fn report_status(stats: Arc<Stats>, has_changed: impl AsyncFn()) {
     if std::env::var_os("NOTIFY_SOCKET").is_none() {
         return;
     }
@@ -74,6 +75,7 @@ pub async fn report_status(stats: Arc<Stats>) {
             last = now;
         }
         Timer::after(STATUS_INTERVAL).await;
+        has_changed().await;
     }
 }
 

@@ -146,7 +146,9 @@ impl Launch {
         words.push(std::env::var_os("FOGHORN_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_foghorn").into()));
         words.extend(self.args);
         let mut command = Command::new("sh");
-        command.arg("-c").arg(format!("{}exec \"$@\"", self.before)).arg("sh").args(words);
+        // Ended with this process, even if that is killed and drops nothing.
+        let script = format!("{}exec setpriv --pdeathsig KILL -- \"$@\"", self.before);
+        command.arg("-c").arg(script).arg("sh").args(words);
         for (name, _) in std::env::vars_os() {
             let is_for_servers = ["FOGHORN_", "LISTEN_", "NOTIFY_", "WATCHDOG_", "JOURNAL_", "RUST_"];
             if is_for_servers.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
@@ -644,6 +646,13 @@ impl Client {
         while self.text() != text {}
     }
 
+    /// The next message of the [`Bystanders`]. Those of others are passed over.
+    fn next_from_bystanders(&mut self) -> String {
+        let mut frames = std::iter::repeat_with(|| self.frame());
+        let heard = frames.find(|frame| frame.payload.starts_with(b"bystander")).expect("the iterator has no end");
+        String::from_utf8(heard.payload).unwrap()
+    }
+
     /// Breaks the connection with a reset.
     pub fn reset(self) {
         SockRef::from(self.socket()).set_linger(Some(Duration::ZERO)).unwrap();
@@ -653,7 +662,8 @@ impl Client {
 /// Two honest clients that talk while a third one does what a test is about. They must not notice anything of it.
 pub struct Bystanders {
     stop: Arc<AtomicBool>,
-    talk: JoinHandle<()>,
+    speaker: JoinHandle<()>,
+    listener: JoinHandle<()>,
 }
 
 impl Bystanders {
@@ -661,19 +671,12 @@ impl Bystanders {
         let (mut speaker, mut listener) = (server.join(), server.join());
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let talk = thread::spawn(move || {
-            let mut rounds = 0;
-            loop {
+        let speaker = thread::spawn(move || {
+            for round in 0.. {
                 let is_last = stopped.load(Ordering::SeqCst);
-                let said = format!("bystander {rounds}");
+                let said = format!("bystander {round}{}", if is_last { " says goodbye" } else { "" });
                 speaker.send_text(&said);
-                for client in [&mut speaker, &mut listener] {
-                    let heard = std::iter::repeat_with(|| client.frame())
-                        .find(|frame| frame.payload.starts_with(b"bystander"))
-                        .expect("the iterator has no end");
-                    assert_eq!(String::from_utf8(heard.payload).unwrap(), said, "lost, repeated or out of order");
-                }
-                rounds += 1;
+                assert_eq!(speaker.next_from_bystanders(), said, "lost, repeated or out of order");
                 if is_last {
                     return;
                 }
@@ -681,13 +684,26 @@ impl Bystanders {
                 thread::sleep(Duration::from_millis(2));
             }
         });
-        Self { stop, talk }
+        // In a thread of its own: whoever does not read holds up the others, and must not be one of these two.
+        let listener = thread::spawn(move || {
+            for round in 0.. {
+                let heard = listener.next_from_bystanders();
+                let expected = format!("bystander {round}");
+                assert_eq!(heard.trim_end_matches(" says goodbye"), expected, "lost, repeated or out of order");
+                if heard != expected {
+                    return;
+                }
+            }
+        });
+        Self { stop, speaker, listener }
     }
 
     /// Has them talk once more, and fails if they have missed anything.
     pub fn finish(self) {
         self.stop.store(true, Ordering::SeqCst);
-        self.talk.join().expect("the bystanders were not disturbed");
+        for bystander in [self.speaker, self.listener] {
+            bystander.join().expect("the bystanders were not disturbed");
+        }
     }
 }
 
@@ -708,18 +724,20 @@ pub fn free_listener() -> TcpListener {
 pub const OWN_ADDRESSES: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 99, 0, 1), Ipv4Addr::new(10, 99, 0, 2)];
 
 /// Runs a test again, in a network namespace of its own, where all ports are free and two addresses are not loopback
-/// although nobody else is there. `test` is its whole name. Needs `unshare` and `ip`, and fails without them.
+/// although nobody else is there; `/run` is empty there, too. `test` is its whole name. Needs `unshare` and `ip`, and fails
+/// without them.
 pub fn in_own_network(test: &str, body: impl FnOnce()) {
     const INSIDE: &str = "FOGHORN_TEST_IN_OWN_NETWORK";
     if std::env::var_os(INSIDE).is_some() {
         return body();
     }
     let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
-    let namespaces: &[&str] = if is_root { &["--net"] } else { &["--user", "--map-root-user", "--net"] };
+    let namespaces: &[&str] =
+        if is_root { &["--net", "--mount"] } else { &["--user", "--map-root-user", "--net", "--mount"] };
     let [first, second] = OWN_ADDRESSES;
     let script = format!(
         "PATH=$PATH:/usr/sbin:/sbin; ip link set lo up && ip addr add {first}/32 dev lo && \
-         ip addr add {second}/32 dev lo && exec \"$@\""
+         ip addr add {second}/32 dev lo && mount -t tmpfs tmpfs /run && exec setpriv --pdeathsig KILL -- \"$@\""
     );
     let inner = Command::new("unshare")
         .args(namespaces)

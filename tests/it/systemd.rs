@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::harness::{Client, Launch, Server, eventually, free_listener, get, patience};
+use crate::harness::{Client, Launch, Server, eventually, free_listener, get, in_own_network, patience};
 
 /// Puts the socket that comes as standard input where `sd_listen_fds(3)` has it, and names the process itself.
 const HAND_OVER_ONE: &str = "exec 3<&0 </dev/null; export LISTEN_PID=$$ LISTEN_FDS=1";
@@ -317,4 +317,51 @@ fn an_inherited_socket_may_be_dual_stack() {
     let address = listener.local_addr().unwrap();
     let _server: Server = Launch::bare(&[]).before(HAND_OVER_ONE).stdin(listener).expecting(1).start();
     Client::join(address).expect_echo("over IPv6");
+}
+
+#[test]
+fn where_standard_error_is_the_journal_lines_have_priorities_and_no_timestamps() {
+    in_own_network("systemd::where_standard_error_is_the_journal_lines_have_priorities_and_no_timestamps", || {
+        std::fs::create_dir_all("/run/systemd/journal").unwrap();
+        let journal = UnixDatagram::bind("/run/systemd/journal/socket").expect("/run is the test's own");
+        journal.set_read_timeout(Some(patience())).unwrap();
+        let server = Launch::bare(&["--max-clients", "100"])
+            .before("JOURNAL_STREAM=$(stat -Lc %d:%i /proc/self/fd/2); export JOURNAL_STREAM; ulimit -n 64")
+            .start();
+        let mut entries: Vec<String> = Vec::new();
+        let mut wait_for = |message: &str| {
+            let mut datagram = [0; 4096];
+            loop {
+                let bytes = journal.recv(&mut datagram).expect("the journal is told");
+                entries.push(String::from_utf8_lossy(&datagram[..bytes]).into_owned());
+                if let Some(entry) = entries.last().filter(|entry| entry.contains(message)) {
+                    return entry.clone();
+                }
+            }
+        };
+        let warning = wait_for("clients fit into the limit");
+        let listening = wait_for("listening on [::]:1919");
+        Client::join("127.0.0.1:1919".parse().unwrap()).expect_echo("hello");
+        let joined = wait_for("joined");
+        // syslog(3): 4 is a warning, 6 is information; the library counts the log crate's `info` as a notice, 5.
+        assert!(warning.lines().any(|line| line == "PRIORITY=4"), "{warning}");
+        for entry in [listening, joined] {
+            assert!(entry.lines().any(|line| matches!(line, "PRIORITY=5" | "PRIORITY=6")), "{entry}");
+            assert!(!entry.contains("T00:") && !entry.contains("INFO") && !entry.contains('\u{1b}'), "{entry}");
+        }
+        assert_eq!(server.log(), "", "nothing twice");
+    });
+}
+
+#[test]
+fn it_goes_on_when_the_journal_is_not_there() {
+    in_own_network("systemd::it_goes_on_when_the_journal_is_not_there", || {
+        let _server = Launch::bare(&["-v"])
+            .before("JOURNAL_STREAM=$(stat -Lc %d:%i /proc/self/fd/2); export JOURNAL_STREAM")
+            .start();
+        let address = "127.0.0.1:1920".parse().unwrap();
+        eventually("it listens", || std::net::TcpStream::connect(address).is_ok());
+        Client::join(address).expect_echo("nobody writes it down");
+        assert_eq!(get(address, "/").status, 200);
+    });
 }
