@@ -40,6 +40,18 @@ lint: ## format, clippy, rustdoc
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
+fuzz: ## attack the parsers and the room for FUZZ_SECONDS each, on stable Rust
+	cargo run --release --locked --manifest-path fuzz/Cargo.toml -- --seconds $(FUZZ_SECONDS)
+
+soak: ## hundreds of bad clients and a few honest ones for SOAK_SECONDS
+	cargo build --release --locked
+	cargo run --release --locked --manifest-path soak/Cargo.toml -- --seconds $(SOAK_SECONDS)
+
+deny: ## licences, sources, duplicates and, where the database can be reached, advisories of all crates
+	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny check licenses bans sources
+	cargo deny check advisories || echo "deny: the advisories could not be checked, or one was found; see above" >&2
+
 bench: bench-tools ## measure Foghorn and its peers side by side, into bench/results (about 45 minutes)
 	$(BENCH) suite
 
@@ -82,4 +94,4 @@ test-deb: ## install, load, break, upgrade and purge the packages in a booted De
 deploy: ## build for a board, install there, print the address; HOST=pi@raspberrypi.local
 	scripts/deploy $(HOST)
 
-.PHONY: help run test test-rust test-browser screenshots lint bench bench-quick bench-heart bench-tools arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy
+.PHONY: help run test test-rust test-browser screenshots lint fuzz soak deny bench bench-quick bench-heart bench-tools arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy

@@ -1,0 +1,129 @@
+//! The rules for Host and Origin, against a second writing of them.
+//!
+//! The first line of an input is a Host, the second, if there is one, an Origin.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use foghorn::access::{Access, Host};
+
+use crate::{Kind, kind};
+
+/// The machine's own name in these tests.
+pub const OWN_NAME: &str = "beacon.example.org";
+/// A host that is allowed by name.
+pub const ALLOWED_HOST: &str = "board.example.com";
+/// Origins that are allowed by name.
+pub const ALLOWED_ORIGINS: [&str; 3] = ["https://example.com", "http://example.net:8080", "dev.example"];
+
+/// The rules with what these tests allow.
+///
+/// # Panics
+/// If they are not taken.
+pub fn rules() -> Access {
+    let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+    Access::new(Some(OWN_NAME), &owned(&[ALLOWED_HOST]), &owned(&ALLOWED_ORIGINS)).expect("these are names and origins")
+}
+
+/// Any text as a Host, and as an Origin.
+///
+/// # Panics
+/// If somebody is let in who should not be, or the other way round.
+pub fn target(bytes: &[u8]) -> Kind {
+    let text = String::from_utf8_lossy(bytes);
+    let (host_text, origin) = text.split_once('\n').map_or((&*text, None), |(host, origin)| (host, Some(origin)));
+    let rules = rules();
+
+    let host = Host::parse(host_text).map(|(host, _)| host);
+    let expected_host = name_of(host_text);
+    assert_eq!(host.is_some(), expected_host.is_some(), "{host_text:?} is read as {host:?}");
+    let (Some(host), Some(expected_host)) = (host, expected_host) else { return kind("no host") };
+    let is_ours = rules.allows_host(&host);
+    assert_eq!(is_ours, may_be_called(&expected_host), "Host {host_text:?}");
+    check_neighbours(&rules, host_text, is_ours);
+
+    let is_let_in = rules.allows_origin(origin, &host);
+    let expected = origin.is_none_or(|origin| may_come_from(origin, &expected_host));
+    assert_eq!(is_let_in, expected, "Origin {origin:?} to Host {host_text:?}");
+    let shape = |text: &str| (text.matches('.').count().min(3), text.contains(':'), text.contains('['));
+    kind((is_ours, is_let_in, shape(host_text), origin.map(shape), std::mem::discriminant(&host)))
+}
+
+/// What is allowed does not become so, nor cease to be, by what nobody should look at.
+fn check_neighbours(rules: &Access, host_text: &str, is_ours: bool) {
+    let allows = |text: &str| Host::parse(text).is_some_and(|(host, _)| rules.allows_host(&host));
+    assert_eq!(allows(&host_text.to_ascii_uppercase()), is_ours, "the case of {host_text:?} counts");
+    let (name, _) = host_text.rsplit_once(':').unwrap_or((host_text, ""));
+    if !host_text.starts_with('[') {
+        assert_eq!(allows(&format!("{name}:1919")), is_ours, "the port of {host_text:?} counts");
+        assert!(!allows(&format!("{name}.evil.example")), "{host_text:?} is allowed as a prefix");
+        assert!(!allows(&format!("evil.example/{name}")), "{host_text:?} is allowed as a path");
+        assert!(!allows(&format!("evil.example@{name}")), "{host_text:?} is allowed with a user");
+    }
+    assert!(!allows(&format!(" {host_text}")) && !allows(&format!("{host_text}\t")), "{host_text:?} is trimmed");
+}
+
+/// A host as the oracle writes it: addresses in their one spelling, names lower case, with no final dot.
+#[derive(Debug, PartialEq, Eq)]
+enum Name {
+    Address(String),
+    Labels(Vec<String>),
+}
+
+/// `host`, `host:port`, `[v6]`, `[v6]:port`.
+fn name_of(text: &str) -> Option<Name> {
+    let (host, port) = match text.rfind(':') {
+        Some(at) if !text.ends_with(']') => (&text[..at], Some(&text[at + 1..])),
+        _ => (text, None),
+    };
+    if let Some(port) = port {
+        let number = port.chars().try_fold(0_u32, |sum, char| Some((sum * 10 + char.to_digit(10)?).min(100_000)))?;
+        if port.is_empty() || number > 65_535 {
+            return None;
+        }
+    }
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<Ipv6Addr>().ok().map(|address| Name::Address(address.to_string()));
+    }
+    if let Ok(address) = host.parse::<Ipv4Addr>() {
+        return Some(Name::Address(address.to_string()));
+    }
+    let mut labels: Vec<String> = host.split('.').map(str::to_ascii_lowercase).collect();
+    if labels.len() > 1 && labels.last().is_some_and(String::is_empty) {
+        labels.pop();
+    }
+    let is_label = |label: &String| {
+        !label.is_empty() && label.chars().all(|char| matches!(char, 'a'..='z' | '0'..='9' | '-' | '_'))
+    };
+    labels.iter().all(is_label).then_some(Name::Labels(labels))
+}
+
+/// Section "Who may come in" of the README, for the Host.
+fn may_be_called(name: &Name) -> bool {
+    let Name::Labels(labels) = name else { return true };
+    let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+    match labels[..] {
+        [_] | [_, .., "local" | "lan" | "home" | "internal" | "localdomain"] | [_, .., "home", "arpa"] => true,
+        _ => [OWN_NAME, ALLOWED_HOST].contains(&&*labels.join(".")),
+    }
+}
+
+/// The same for the Origin, with [`ALLOWED_ORIGINS`].
+fn may_come_from(origin: &str, host: &Name) -> bool {
+    let Some(at) = origin.find("://") else { return false };
+    let (scheme, authority) = (origin[..at].to_ascii_lowercase(), &origin[at + 3..]);
+    let is_scheme_char = |char: char| char.is_ascii_alphanumeric() || "+-.".contains(char);
+    let Some(name) = name_of(authority).filter(|_| !scheme.is_empty() && scheme.chars().all(is_scheme_char)) else {
+        return false;
+    };
+    let is_web = scheme == "http" || scheme == "https";
+    let port = authority.rsplit_once(':').filter(|_| !authority.ends_with(']')).map(|(_, port)| port);
+    let port = port.and_then(|port| port.parse::<u16>().ok());
+    is_web && name == *host
+        || scheme == "https" && name == labels("example.com")
+        || scheme == "http" && name == labels("example.net") && port == Some(8080)
+        || name == labels("dev.example")
+}
+
+fn labels(name: &str) -> Name {
+    Name::Labels(name.split('.').map(str::to_owned).collect())
+}

@@ -1,0 +1,138 @@
+//! Request heads: what gets past the door is small, complete, unambiguous and meant for us.
+
+use foghorn::config::HEAD_BYTES_MAX;
+use foghorn::request::{self, Refusal, Request, SUBPROTOCOL, Upgrade, Wants};
+use foghorn::stats::REFUSALS;
+
+use crate::access::rules;
+use crate::{Kind, kind};
+
+/// Any bytes as what a client sends first.
+///
+/// # Panics
+/// If the end of the head depends on how it was cut, or something gets through that another server could read otherwise.
+pub fn target(bytes: &[u8]) -> Kind {
+    let bytes = &bytes[..bytes.len().min(HEAD_BYTES_MAX)];
+    let end = request::scan(bytes, 0);
+    for step in [1, 2, 3, 7, 64, 1024] {
+        assert_eq!(scan_in_pieces(bytes, step), end, "in pieces of {step}");
+    }
+    let head_bytes = match end {
+        Ok(Some(head_bytes)) => head_bytes,
+        Ok(None) => return kind("no end"),
+        Err(refusal) => return check_refusal(refusal),
+    };
+    let head = &bytes[..head_bytes];
+    assert!(head.ends_with(b"\r\n\r\n"), "a head ends with an empty line");
+    assert!(!head.contains(&0), "no NUL gets through");
+    assert_eq!(head.windows(4).filter(|window| window == b"\r\n\r\n").count(), 1, "it ends with the first empty line");
+
+    match request::parse(head, &rules()) {
+        Err(refusal) => check_refusal(refusal),
+        Ok(request) => {
+            check_lines(head);
+            check_fields(&request);
+            let again = request::parse(render(&request).as_bytes(), &rules());
+            assert_eq!(again.as_ref(), Ok(&request), "it is read the same again");
+            match request.wants {
+                Wants::WebSocket(Upgrade { subprotocol, resumes, echo, after, .. }) => {
+                    kind((subprotocol.is_some(), resumes, echo, after.is_some()))
+                }
+                Wants::Page { head_only, if_none_match, .. } => {
+                    kind((head_only, if_none_match.is_some(), request.keep_alive))
+                }
+            }
+        }
+    }
+}
+
+fn scan_in_pieces(bytes: &[u8], step: usize) -> Result<Option<usize>, Refusal> {
+    let mut scanned = 0;
+    while scanned < bytes.len() {
+        let until = (scanned + step).min(bytes.len());
+        match request::scan(&bytes[..until], scanned) {
+            Ok(None) => scanned = until,
+            decided => return decided,
+        }
+    }
+    Ok(None)
+}
+
+fn check_refusal(refusal: Refusal) -> Kind {
+    let Refusal { status, sentence, header } = refusal;
+    assert!(REFUSALS.contains(&status), "{status} is counted");
+    assert!(sentence.is_ascii() && sentence.ends_with('.'), "{sentence:?} is a sentence");
+    assert!(header.is_empty() || header.ends_with("\r\n") && !header.contains("\r\n\r\n"), "{header:?}");
+    kind((status, sentence))
+}
+
+/// The simplest reading of a head that there is, and what must not be in one that gets through.
+fn check_lines(head: &[u8]) {
+    let text = String::from_utf8_lossy(head);
+    let lines: Vec<&str> = text.split("\r\n").collect();
+    let values = |wanted: &str| {
+        let fields = lines[1..].iter().filter_map(|line| line.split_once(':'));
+        fields
+            .filter(|(name, _)| name.eq_ignore_ascii_case(wanted))
+            .map(|(_, value)| value.trim().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(lines[0].split(' ').count(), 3, "method, target and version: {:?}", lines[0]);
+    for line in &lines[1..lines.len() - 2] {
+        assert!(!line.contains(['\r', '\n']), "a line within a line: {line:?}");
+        let (name, _) = line.split_once(':').expect("every line has a name");
+        assert!(!name.is_empty() && !name.contains([' ', '\t']), "the name {name:?}");
+    }
+    assert_eq!(values("host").len(), 1, "one Host");
+    assert_eq!(values("transfer-encoding"), Vec::<String>::new(), "no body");
+    assert!(values("content-length").iter().all(|length| !length.is_empty() && length.trim_matches('0').is_empty()));
+    assert!(values("content-length").len() <= 1, "one Content-Length");
+}
+
+/// What is passed on to tiny_http, or comes back in an answer.
+fn check_fields(request: &Request) {
+    let check =
+        |field: &str| assert!(field.bytes().all(|byte| (0x20..0x7f).contains(&byte) || byte == b'\t'), "{field:?}");
+    check(&request.host);
+    match &request.wants {
+        Wants::Page { target, if_none_match, .. } => {
+            assert!(target.starts_with('/') && !target.contains([' ', '\t']), "{target:?}");
+            check(target);
+            if let Some(tags) = if_none_match {
+                check(tags);
+            }
+        }
+        Wants::WebSocket(upgrade) => {
+            check(&upgrade.key);
+            if let Some(name) = &upgrade.subprotocol {
+                check(name);
+            }
+            assert_eq!(upgrade.resumes, upgrade.subprotocol.as_deref() == Some(SUBPROTOCOL));
+        }
+    }
+}
+
+/// The plainest head that asks for the same.
+fn render(request: &Request) -> String {
+    let close = if request.keep_alive { "" } else { ", close" };
+    let host = &request.host;
+    match &request.wants {
+        Wants::Page { head_only, target, if_none_match } => {
+            let method = if *head_only { "HEAD" } else { "GET" };
+            let tags = if_none_match.as_ref().map_or_else(String::new, |tags| format!("If-None-Match: {tags}\r\n"));
+            format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: x{close}\r\n{tags}\r\n")
+        }
+        Wants::WebSocket(Upgrade { key, subprotocol, echo, after, replaces, .. }) => {
+            let echo = echo.map_or_else(String::new, |echo| format!("&echo={}", u8::from(echo)));
+            let after =
+                after.as_ref().map_or_else(String::new, |after| format!("&after={}:{}", after.epoch, after.seq));
+            let replaces = replaces.as_ref().map_or_else(String::new, |name| format!("&replaces={name}"));
+            let offer =
+                subprotocol.as_ref().map_or_else(String::new, |name| format!("Sec-WebSocket-Protocol: {name}\r\n"));
+            format!(
+                "GET /?{echo}{after}{replaces} HTTP/1.1\r\nHost: {host}\r\nConnection: upgrade{close}\r\n\
+                 Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{offer}\r\n"
+            )
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Fuzz targets: what strangers send, against rules that are written down a second time, in another way.
+//!
+//! - [`head`]: request heads · [`access`]: Host and Origin · [`path`]: paths of the page · [`after`]: where to go on
+//! - [`room`]: published frames, through the backlog and partial writes, to what a client decodes
+//! - [`client`]: what a client sends over its WebSocket
+//!
+//! A target takes any bytes, panics where a rule is broken, and returns a [`Kind`]: a number for what the input turned out
+//! to be. The runner keeps an input that is the first of its kind, and mutates it further; so, with no view into the
+//! code (stable Rust has none to offer), it still finds its way past the first check.
+
+#![forbid(unsafe_code)]
+
+pub mod access;
+pub mod after;
+pub mod client;
+pub mod head;
+pub mod mutate;
+pub mod path;
+pub mod room;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// What an input turned out to be.
+pub type Kind = u64;
+
+/// A target by its name, which is that of its corpus too.
+pub type Target = (&'static str, fn(&[u8]) -> Kind);
+
+/// All of them.
+pub const TARGETS: [Target; 6] = [
+    ("head", head::target),
+    ("access", access::target),
+    ("path", path::target),
+    ("after", after::target),
+    ("room", room::target),
+    ("client", client::target),
+];
+
+/// A number for anything that tells kinds apart.
+pub fn kind(of: impl Hash) -> Kind {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Decodes `%XX` once and leaves everything else as it is, the way that browsers do.
+///
+/// Written by hand, as the other opinion on what `percent-encoding` does for the server.
+pub fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::new();
+    while let Some(byte) = bytes.next() {
+        let mut ahead = bytes.clone();
+        let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
+        match (byte, digit(ahead.next()), digit(ahead.next())) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push(u8::try_from(high * 16 + low).expect("two hexadecimal digits"));
+                bytes = ahead;
+            }
+            _ => decoded.push(byte),
+        }
+    }
+    String::from_utf8(decoded).ok()
+}
