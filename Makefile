@@ -38,6 +38,8 @@ screenshots: ## the README's pictures of the page, anew
 lint: ## format, clippy, rustdoc
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	for crate in fuzz soak bench; do cargo fmt --check --manifest-path $$crate/Cargo.toml && \
+		cargo clippy --locked --all-targets --manifest-path $$crate/Cargo.toml -- -D warnings || exit 1; done
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
 fuzz: ## attack the parsers and the room for FUZZ_SECONDS each, on stable Rust
@@ -50,7 +52,7 @@ soak: ## hundreds of bad clients and a few honest ones for SOAK_SECONDS
 deny: ## licences, sources, duplicates and, where the database can be reached, advisories of all crates
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny check licenses bans sources
-	cargo deny check advisories || echo "deny: the advisories could not be checked, or one was found; see above" >&2
+	if cargo deny fetch db; then cargo deny check advisories; else echo "deny: no advisory database, not checked" >&2; fi
 
 bench: bench-tools ## measure Foghorn and its peers side by side, into bench/results (about 45 minutes)
 	$(BENCH) suite

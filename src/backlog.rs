@@ -73,14 +73,24 @@ impl Backlog {
         self.first_seq
     }
 
-    /// The number of the first frame that starts in the newer half of the capacity; `next_seq` where none does.
+    /// The number of the oldest frame of the newer half: from it on, frames and index take at most half the capacity.
+    /// `next_seq` where not even the newest frame does.
     pub fn first_seq_of_newer_half(&self) -> u64 {
-        let half = self.end.saturating_sub(self.capacity_bytes as u64 / 2);
-        if half <= self.start {
-            return self.first_seq;
+        let len = self.entries.len();
+        let bytes_from = |nth: usize| {
+            let start = nth.checked_sub(1).map_or(self.start, |before| self.entries[before].end);
+            span_bytes(&(start..self.end)) + (len - nth) * INDEX_ENTRY_BYTES
+        };
+        let (mut too_old, mut new_enough) = (0, len);
+        while too_old < new_enough {
+            let middle = usize::midpoint(too_old, new_enough);
+            if bytes_from(middle) > self.capacity_bytes / 2 {
+                too_old = middle + 1;
+            } else {
+                new_enough = middle;
+            }
         }
-        // An entry ends where the next frame starts.
-        self.first_seq + self.entries.partition_point(|entry| entry.end < half) as u64 + 1
+        self.first_seq + new_enough as u64
     }
 
     /// The number that the next frame will get. The first is 1.

@@ -21,7 +21,7 @@ use crate::config::{HEAD_TIMEOUT, Places};
 use crate::hall::Hall;
 use crate::linger;
 use crate::relay::{self, Relay};
-use crate::request::{self, FULL, HEAD_TOO_SLOW, Refusal, Request, TOO_MANY_FROM_IP, Upgrade, Wants};
+use crate::request::{self, BUSY, FULL, HEAD_TOO_SLOW, Refusal, Request, TOO_MANY_FROM_IP, Upgrade, Wants};
 use crate::stats::Stats;
 
 /// What the door leads to, and who stands in it.
@@ -50,6 +50,8 @@ pub struct Guests {
     /// by age. Dropping one's task drops its connection.
     strangers: RefCell<BTreeMap<(Phase, u64), Task<()>>>,
     next_ticket: Cell<u64>,
+    /// Strangers who are not idle.
+    in_turn: Cell<usize>,
     clients: Cell<usize>,
     clients_from: RefCell<HashMap<IpAddr, usize>>,
     waits_for_empty: Cell<Option<Waker>>,
@@ -84,8 +86,7 @@ impl Door {
 
     /// Ready when all clients have gone and no request is in work.
     pub fn poll_empty(&self, cx: &Context<'_>) -> Poll<()> {
-        let is_anybody_served = self.guests.strangers.borrow().keys().any(|(phase, _)| *phase != Phase::Idle);
-        if self.guests.clients.get() == 0 && !is_anybody_served {
+        if self.guests.clients.get() == 0 && self.guests.in_turn.get() == 0 {
             return Poll::Ready(());
         }
         self.guests.waits_for_empty.set(Some(cx.waker().clone()));
@@ -157,6 +158,10 @@ impl Door {
     /// Has a page served. Returns whether the connection goes on.
     async fn serve_page(&self, ticket: u64, socket: &Async<TcpStream>, request: &Request) -> Result<bool, Refusal> {
         let Wants::Page { head_only, target, if_none_match } = &request.wants else { return Ok(false) };
+        // Beyond that nobody waits: connections that wait cannot go for others, and newcomers need places that turn over.
+        if self.guests.in_turn.get() >= self.places.strangers.div_ceil(2) {
+            return Err(BUSY);
+        }
         let turn = Turn::new(self, ticket);
         let local = socket.get_ref().local_addr().ok();
         let Request { host, keep_alive, .. } = request;
@@ -254,6 +259,7 @@ struct Turn<'a> {
 impl<'a> Turn<'a> {
     fn new(door: &'a Door, ticket: u64) -> Self {
         let turn = Self { door, ticket, phase: Cell::new(Phase::Idle) };
+        door.guests.in_turn.set(door.guests.in_turn.get() + 1);
         turn.go_to(Phase::Served);
         turn
     }
@@ -280,6 +286,7 @@ impl<'a> Turn<'a> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.go_to(Phase::Idle);
+        self.door.guests.in_turn.set(self.door.guests.in_turn.get() - 1);
         self.door.guests.wake_if_waited_for();
     }
 }

@@ -231,10 +231,7 @@ impl Hall {
         let room = &mut *room;
         let urgent = self.urgent.take();
         if room.has_news() {
-            for place in 0..room.places() {
-                self.offer(room, place);
-            }
-            room.end_round();
+            self.write_news(room);
         } else {
             for place in urgent {
                 self.offer(room, place);
@@ -260,6 +257,42 @@ impl Hall {
             onlooker.wake();
         }
         look_again
+    }
+
+    /// Writes what is new to everybody, with as little as possible between one call of the kernel and the next.
+    fn write_news(self: &Rc<Self>, room: &mut Room<Rc<Link>>) {
+        let mut bytes_out = 0;
+        let others = room.share_news(FLUSH_BYTES_MAX, |link, slices| {
+            if !link.takes_news() {
+                return None;
+            }
+            match link.write(slices) {
+                Written::Bytes(bytes) => {
+                    bytes_out += bytes as u64;
+                    Some(bytes)
+                }
+                Written::Full => Some(0),
+                Written::Broken => None,
+            }
+        });
+        self.stats.bytes_out.add(bytes_out);
+        for (place, written) in others {
+            if let Some(bytes) = written {
+                room.advance(place, bytes);
+                self.wait_for_room_in(room, place);
+            } else {
+                self.offer(room, place);
+            }
+        }
+        room.end_round();
+    }
+
+    /// Leaves a member alone until its socket takes more.
+    fn wait_for_room_in(self: &Rc<Self>, room: &Room<Rc<Link>>, place: usize) {
+        let link = room.get(place).expect("the caller has just written to it");
+        link.is_full.set(true);
+        let drain = Rc::clone(self).drain(Rc::clone(link), place);
+        link.drain.set(Some(self.executor.spawn(drain)));
     }
 
     fn offer(self: &Rc<Self>, room: &mut Room<Rc<Link>>, place: usize) {
@@ -296,9 +329,7 @@ impl Hall {
             link.wake();
         }
         if written == Written::Full {
-            link.is_full.set(true);
-            let drain = Rc::clone(self).drain(Rc::clone(link), place);
-            link.drain.set(Some(self.executor.spawn(drain)));
+            self.wait_for_room_in(room, place);
         } else if written != Written::Broken && !room.is_up_to_date(place) {
             self.urgent.borrow_mut().push(place);
             self.ring();

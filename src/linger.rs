@@ -3,15 +3,15 @@
 //! A socket that is closed with bytes unread makes the kernel send a reset, which overtakes what was sent and takes it away
 //! from the client. What must stay true: a client that goes on sending costs the others no more than its turn.
 
+use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, TcpStream};
 
 use smol::future::{self, FutureExt};
-use smol::io::AsyncReadExt;
 use smol::{Async, Timer};
 
 use crate::config::{CLOSING_TIMEOUT, LINGER_BYTES_MAX};
 
-/// What is read at a time, in bytes. On the heap, since it would make every task larger for all its life.
+/// What is read at a time, in bytes.
 const CHUNK_BYTES: usize = 16 * 1024;
 
 /// Says that nothing more will be sent, and reads what still comes, unseen, until the client has closed too or
@@ -24,14 +24,21 @@ pub async fn end(socket: &Async<TcpStream>) {
     discard(socket).or(timeout).await;
 }
 
-async fn discard(mut socket: &Async<TcpStream>) {
-    let mut unseen = vec![0; CHUNK_BYTES];
+async fn discard(socket: &Async<TcpStream>) {
     let mut left_bytes = LINGER_BYTES_MAX;
-    while let Ok(read @ 1..) = socket.read(&mut unseen).await {
-        left_bytes = left_bytes.saturating_sub(read);
-        if left_bytes == 0 {
-            return;
+    while socket.readable().await.is_ok() {
+        match read_unseen(socket.get_ref()) {
+            Ok(0) => return,
+            Ok(read) if read >= left_bytes => return,
+            Ok(read) => left_bytes -= read,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => return,
         }
         future::yield_now().await;
     }
+}
+
+/// On the stack, for the time of one call: in the task it would be there for each connection that ends.
+fn read_unseen(mut socket: &TcpStream) -> io::Result<usize> {
+    socket.read(&mut [0; CHUNK_BYTES])
 }

@@ -98,6 +98,11 @@ impl Link {
         }
     }
 
+    /// Whether it can be written news to, and nothing else is to be thought of.
+    pub fn takes_news(&self) -> bool {
+        !self.is_full.get() && self.ending.get().is_none() && !self.has_control()
+    }
+
     /// Whether control bytes wait.
     pub fn has_control(&self) -> bool {
         !self.control.borrow().is_empty()

@@ -178,7 +178,39 @@ impl<S> Room<S> {
         self.level < self.backlog.end()
     }
 
-    /// Notes that everybody was handed what is published, or passed over and [settled](Self::settle).
+    /// Begins a round: offers what was published since the last one to everybody who has all before it. That is the same for
+    /// all of them, so each costs one call of `write`, which returns the bytes that it took, or `None` if it left this
+    /// member alone.
+    ///
+    /// Returns who has to be looked at one by one: those that `write` left alone, that are not where the others are or want
+    /// something else (`None`), and those that took a part (how many bytes it was, to be noted with
+    /// [`advance`](Self::advance)). More than `bytes_max` of news is nobody's share of a turn: then it is all of them.
+    pub fn share_news(
+        &mut self,
+        bytes_max: usize,
+        mut write: impl FnMut(&S, &[IoSlice<'_>]) -> Option<usize>,
+    ) -> Vec<(usize, Option<usize>)> {
+        let (end, seq) = (self.backlog.end(), self.backlog.next_seq());
+        let frames = seq - self.backlog.seq_at(self.level);
+        let slices = self.backlog.slices(self.level..end).map(IoSlice::new);
+        let slices = if slices[1].is_empty() { &slices[..1] } else { &slices[..] };
+        let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
+        let mut others = Vec::new();
+        for (id, member) in &mut self.members {
+            let is_up_to_level = member.behind.is_none() && member.cursor == self.level;
+            let takes_news = member.echo && is_up_to_level && bytes <= bytes_max;
+            let written = if takes_news { write(&member.handle, slices) } else { None };
+            if written == Some(bytes) {
+                (member.cursor, member.seq) = (end, seq);
+                self.deliveries += frames;
+            } else {
+                others.push((id, written));
+            }
+        }
+        others
+    }
+
+    /// Ends a round: notes that everybody was handed what is published, or passed over and [settled](Self::settle).
     pub fn end_round(&mut self) {
         self.level = self.backlog.end();
     }
@@ -279,7 +311,8 @@ impl<S> Room<S> {
     /// all there is: so a slow reader that moves stays, and one that trickles cannot hold up the room for ever.
     pub fn review(&mut self, now: Instant) -> (Vec<usize>, Option<Instant>) {
         let needed = self.waiting.front().map(|next| self.backlog.floor_needed(next.frame.len()));
-        let half_back = self.backlog.end().saturating_sub(self.backlog.capacity_bytes() as u64 / 2);
+        let half_back = self.backlog.position_of(self.backlog.first_seq_of_newer_half());
+        let half_back = half_back.expect("it is held, or the next to come");
         let mut late = Vec::new();
         let mut look_again = needed.map(|_| now + self.patience);
         for &(cursor, id) in &self.behind {
@@ -327,11 +360,6 @@ impl<S> Room<S> {
     /// All members, with their places.
     pub fn iter(&self) -> impl Iterator<Item = (usize, &S)> {
         self.members.iter().map(|(id, member)| (id, &member.handle))
-    }
-
-    /// One more than the highest place in use so far, for going through all while they change.
-    pub fn places(&self) -> usize {
-        self.members.capacity()
     }
 
     /// The number of members.
