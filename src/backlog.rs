@@ -280,6 +280,22 @@ mod tests {
         assert_eq!(log.ranges_without(1, 15).count(), 0);
     }
 
+    #[test]
+    fn the_newer_half_is_half_of_what_frames_and_index_cost() {
+        for payload_bytes in [0, 100] {
+            let frame = Frame::binary(vec![0; payload_bytes]);
+            let mut log = Backlog::new(8 * (frame.len() + INDEX_ENTRY_BYTES));
+            assert_eq!(log.first_seq_of_newer_half(), 1);
+            for _ in 0..20 {
+                log.append(&frame, 0);
+            }
+            assert_eq!((log.first_seq(), log.first_seq_of_newer_half(), log.next_seq()), (13, 17, 21));
+        }
+        let mut log = Backlog::new(100);
+        log.append(&Frame::binary(vec![0; 1000]), 0);
+        assert_eq!(log.first_seq_of_newer_half(), log.next_seq(), "a frame that is larger than half is in none");
+    }
+
     proptest! {
         /// Against the simplest model there is: all frames ever appended, kept for ever.
         #[test]

@@ -369,6 +369,13 @@ mod tests {
     }
 
     #[test]
+    fn a_greeting_has_its_limit() {
+        assert!(parse(&["--greeting", &"x".repeat(GREETING_BYTES_MAX)]).is_ok());
+        let error = parse(&["--greeting", &"x".repeat(GREETING_BYTES_MAX + 1)]).unwrap_err();
+        assert!(error.contains("4097 bytes, and 4096 are allowed"), "{error}");
+    }
+
+    #[test]
     fn places_fit_into_any_limit_of_open_files() {
         for descriptors in [64, 256, 1024, 20_000, 1 << 20] {
             let places = Places::within(descriptors, 1 << 20);
