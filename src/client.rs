@@ -19,12 +19,12 @@ use log::info;
 use serde_json::json;
 use smol::future::{FutureExt, poll_fn};
 use smol::stream::Stream;
-use smol::{Async, Timer};
 
 use crate::config::{CLOSING_TIMEOUT, READ_BUFFER_BYTES, TURN_BYTES_MAX};
 use crate::hall::Hall;
 use crate::linger;
 use crate::link::{Link, ReadEnd};
+use crate::reactor::{Async, Timer};
 use crate::request::{After, Upgrade};
 use crate::room::{Joined, Start};
 use crate::wire::{CloseReason, Frame};

@@ -13,13 +13,14 @@ use std::task::{Context, Poll, Waker};
 
 use log::{debug, info};
 use smol::future::FutureExt;
-use smol::{Async, LocalExecutor, Task, Timer};
+use smol::{LocalExecutor, Task};
 
 use crate::access::Access;
 use crate::client::{self, Arrival};
 use crate::config::{HEAD_TIMEOUT, Places};
 use crate::hall::Hall;
 use crate::linger;
+use crate::reactor::{Async, Timer};
 use crate::relay::{self, Relay};
 use crate::request::{self, BUSY, FULL, HEAD_TOO_SLOW, Refusal, Request, TOO_MANY_FROM_IP, Upgrade, Wants};
 use crate::stats::Stats;

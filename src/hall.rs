@@ -14,11 +14,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use smol::LocalExecutor;
 use smol::future::{self, FutureExt, poll_fn};
-use smol::{LocalExecutor, Timer};
 
 use crate::config::{Config, FLUSH_BYTES_MAX, FLUSH_SLICES_MAX, SWEEPS_PER_HEARTBEAT};
 use crate::link::{Link, Written};
+use crate::reactor::Timer;
 use crate::room::{Joined, Published, Room, Start};
 use crate::stats::Stats;
 use crate::wire::{CloseReason, Frame, PING};
@@ -290,9 +291,8 @@ impl Hall {
     /// Leaves a member alone until its socket takes more.
     fn wait_for_room_in(self: &Rc<Self>, room: &Room<Rc<Link>>, place: usize) {
         let link = room.get(place).expect("the caller has just written to it");
-        link.is_full.set(true);
         let drain = Rc::clone(self).drain(Rc::clone(link), place);
-        link.drain.set(Some(self.executor.spawn(drain)));
+        link.wait_for_room(self.executor.spawn(drain));
     }
 
     fn offer(self: &Rc<Self>, room: &mut Room<Rc<Link>>, place: usize) {
@@ -375,8 +375,7 @@ impl Hall {
 
     /// Waits until a full socket takes more, and has it written to.
     async fn drain(self: Rc<Self>, link: Rc<Link>, place: usize) {
-        // An error shows in the next write, and in the task that reads.
-        let _ = link.socket().writable().await;
+        link.socket().writable().await;
         link.is_full.set(false);
         if link.place.get() == Some(place) {
             self.urgent.borrow_mut().push(place);

@@ -4,6 +4,7 @@
 //!
 //! - what it is made of: [`config`] (flags and limits), [`wire`] (frames, reasons to close), [`stats`]
 //! - the heart, without I/O: [`backlog`] (the shared log), [`room`] (members as cursors into it)
+//! - what wakes its tasks: [`reactor`] (sockets, timers)
 //! - who may come in: [`mod@access`] (Host and Origin), [`request`] (heads)
 //! - the heart with its sockets: [`linger`] (the end of one), [`link`] (one client's), [`hall`] (the flush), [`client`]
 //!   (one connection)
@@ -27,6 +28,7 @@ pub mod lifecycle;
 pub mod linger;
 pub mod link;
 pub mod listen;
+pub mod reactor;
 pub mod relay;
 pub mod request;
 pub mod room;
@@ -45,14 +47,15 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use log::{info, warn};
+use smol::LocalExecutor;
 use smol::future::{self, FutureExt, poll_fn};
 use smol::stream::{Stream, StreamExt};
-use smol::{Async, LocalExecutor, Timer};
 
 use access::Access;
 use config::{Config, DRAIN_TIMEOUT, Limits, Places, RECEIVE_BYTES_MAX_32_BIT};
 use door::{Door, Guests};
 use hall::Hall;
+use reactor::{Async, Timer};
 use relay::Relay;
 use site::Site;
 use stats::Stats;
@@ -117,7 +120,7 @@ pub fn run(
         executor: Rc::clone(&executor),
         guests: Guests::default(),
     });
-    let ended = smol::block_on(executor.run(serve(listeners, door, stop)));
+    let ended = reactor::block_on(executor.run(serve(listeners, door, stop))).and_then(|ended| ended);
     site.close();
     ended.map_err(|error| StartError::Missing(format!("cannot take the listening sockets into use: {error}")))
 }

@@ -5,16 +5,16 @@
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_signal::{Signal, Signals};
 use log::{debug, info};
 use sd_notify::NotifyState;
-use smol::Timer;
-use smol::stream::{Stream, StreamExt};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use smol::stream::{self, Stream, StreamExt};
 
+use crate::reactor::{Async, Timer};
 use crate::stats::Stats;
 
 /// How often the service manager is told the number of clients and messages at the most.
@@ -25,14 +25,17 @@ const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 /// # Errors
 /// If the signals cannot be watched.
 pub fn stop_signals() -> io::Result<impl Stream<Item = ()> + Unpin> {
-    let signals = Signals::new([Signal::Term, Signal::Int])?;
-    Ok(signals.filter_map(|signal| {
-        match signal.ok()? {
-            Signal::Int => info!("stopping (interrupted); once more ends it at once"),
-            _ => info!("stopping (terminated)"),
-        }
-        Some(())
-    }))
+    let terminated = arrivals_of(SIGTERM)?.inspect(|()| info!("stopping (terminated)"));
+    let interrupted = arrivals_of(SIGINT)?.inspect(|()| info!("stopping (interrupted); once more ends it at once"));
+    Ok(stream::or(terminated, interrupted))
+}
+
+/// Each arrival of a signal. Its handler may do no more than write to a socket, whose other end is read here.
+fn arrivals_of(signal: i32) -> io::Result<impl Stream<Item = ()> + Unpin> {
+    let (told, tells) = UnixStream::pair()?;
+    signal_hook::low_level::pipe::register(signal, tells)?;
+    let told = Async::new(told)?;
+    Ok(stream::poll_fn(move |cx| told.poll_read(cx, &mut [0]).map(|read| read.ok().map(drop))))
 }
 
 /// Tells the service manager that connections are taken from now on.

@@ -7,9 +7,9 @@ use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, TcpStream};
 
 use smol::future::{self, FutureExt};
-use smol::{Async, Timer};
 
 use crate::config::{CLOSING_TIMEOUT, LINGER_BYTES_MAX};
+use crate::reactor::{Async, Timer};
 
 /// What is read at a time, in bytes.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -26,8 +26,9 @@ pub async fn end(socket: &Async<TcpStream>) {
 
 async fn discard(socket: &Async<TcpStream>) {
     let mut left_bytes = LINGER_BYTES_MAX;
-    while socket.readable().await.is_ok() {
-        match read_unseen(socket.get_ref()) {
+    loop {
+        socket.readable().await;
+        match socket.try_read(read_unseen) {
             Ok(0) => return,
             Ok(read) if read >= left_bytes => return,
             Ok(read) => left_bytes -= read,

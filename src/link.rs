@@ -14,10 +14,11 @@ use std::task::{Context, Poll, Waker};
 
 use rustix::io::Errno;
 use rustix::net::SendFlags;
-use smol::{Async, Task, io::AsyncRead, io::AsyncWrite};
+use smol::{Task, io::AsyncRead, io::AsyncWrite};
 use socket2::SockRef;
 
 use crate::config::{CONTROL_BYTES_MAX, TURN_BYTES_MAX, UNSENT_BYTES_MAX};
+use crate::reactor::Async;
 use crate::stats::Stats;
 use crate::wire::CloseReason;
 
@@ -89,15 +90,26 @@ impl Link {
     /// machine of the benchmarks takes a fifth longer.
     pub fn write(&self, slices: &[IoSlice<'_>]) -> Written {
         let sent = match slices {
-            [one] => rustix::net::send(&self.socket, one, SendFlags::NOSIGNAL),
-            many => rustix::io::writev(&self.socket, many),
+            [one] => rustix::net::send(self.socket.get_ref(), one, SendFlags::NOSIGNAL),
+            many => rustix::io::writev(self.socket.get_ref(), many),
         };
         match sent {
             Ok(bytes) => Written::Bytes(bytes),
-            Err(Errno::AGAIN) => Written::Full,
+            Err(Errno::AGAIN) => {
+                self.socket.note_full();
+                Written::Full
+            }
             Err(Errno::INTR) => Written::Bytes(0),
             Err(_) => Written::Broken,
         }
+    }
+
+    /// Leaves the socket alone until `drain` has seen that it takes more.
+    pub fn wait_for_room(&self, drain: Task<()>) {
+        // It may have taken a part, which the reactor does not know of.
+        self.socket.note_full();
+        self.is_full.set(true);
+        self.drain.set(Some(drain));
     }
 
     /// Whether it can be written news to, and nothing else is to be thought of.
@@ -165,7 +177,7 @@ impl Link {
         while self.has_control() {
             match self.write_control() {
                 Written::Bytes(_) => {}
-                Written::Full => self.socket.writable().await?,
+                Written::Full => self.socket.writable().await,
                 Written::Broken => return Err(ErrorKind::BrokenPipe.into()),
             }
         }
@@ -239,7 +251,7 @@ impl AsyncRead for ReadEnd {
             return Poll::Pending;
         }
         let bytes_max = buffer.len().min(self.turn_left_bytes);
-        let read = Pin::new(&mut &self.link.socket).poll_read(cx, &mut buffer[..bytes_max]);
+        let read = self.link.socket.poll_read(cx, &mut buffer[..bytes_max]);
         match read {
             Poll::Ready(Ok(bytes)) => {
                 self.turn_left_bytes -= bytes;

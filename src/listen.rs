@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use listenfd::ListenFd;
 use log::{info, warn};
-use smol::{Async, Timer, future};
+use smol::future;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::config::{ACCEPT_BACKOFF, ACCEPT_QUEUE, default_listen};
+use crate::reactor::{Async, Timer};
 use crate::stats::Stats;
 
 /// A socket that cannot be had. Its words say what to do.

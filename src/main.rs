@@ -28,7 +28,8 @@ fn main() -> ExitCode {
 
 fn start(config: Config) -> Result<Ended, Box<dyn std::error::Error>> {
     journal::start(config.log_level)?;
-    let stop = lifecycle::stop_signals()?;
+    let stop = lifecycle::stop_signals()
+        .map_err(|error| format!("cannot watch for signals ({error}): raise the limit of open files (ulimit -n)"))?;
     let mut listeners = listen::inherited()?;
     if listeners.is_empty() {
         listeners = listen::bind(&config.listen)?;

@@ -15,12 +15,12 @@ use log::{debug, warn};
 use smol::future::FutureExt;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::lock::Semaphore;
-use smol::{Async, Timer};
 
 use crate::config::{
     DISK_READS_MAX, FILE_CHUNK_BYTES, HEAD_BYTES_MAX, HEADERS_MAX, HTTP_BODY_BYTES_MAX, HTTP_TIMEOUT,
     RESPONSE_STALL_TIMEOUT,
 };
+use crate::reactor::{Async, Timer};
 use crate::request::{BUSY, Refusal};
 use crate::site::{FILE_HEADER, LOCAL_ADDRESS_HEADER, Site};
 use crate::stats::Stats;
@@ -185,7 +185,8 @@ async fn exchange(path: &Path, request: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 async fn exchange_without_deadline(path: &Path, request: &[u8]) -> io::Result<Vec<u8>> {
-    let mut socket = Async::<UnixStream>::connect(path).await?;
+    let socket = Async::<UnixStream>::connect(path)?;
+    let mut socket = &socket;
     socket.write_all(request).await?;
     let mut answer = Vec::with_capacity(4096);
     let bytes_max = HEAD_BYTES_MAX + HTTP_BODY_BYTES_MAX;

@@ -7,10 +7,10 @@ use std::io::{self, Read};
 use std::net::TcpStream;
 
 use percent_encoding::percent_decode_str;
-use smol::Async;
 
 use crate::access::{Access, Host};
 use crate::config::{HEAD_BYTES_MAX, HEADERS_MAX};
+use crate::reactor::Async;
 
 /// The sub-protocol of clients that resume.
 pub const SUBPROTOCOL: &str = "foghorn.v1";
@@ -146,11 +146,9 @@ pub async fn read_head(socket: &Async<TcpStream>, buffer: &mut Vec<u8>) -> Resul
         }
         // Nothing is awaited while the buffer is longer than what was read: at the deadline it has to tell a silent
         // client from one that has begun.
-        if socket.readable().await.is_err() {
-            return Ok(None);
-        }
+        socket.readable().await;
         buffer.resize(scanned + room, 0);
-        let read = socket.get_ref().read(&mut buffer[scanned..]);
+        let read = socket.try_read(|mut socket| socket.read(&mut buffer[scanned..]));
         buffer.truncate(scanned + read.as_ref().copied().unwrap_or(0));
         match read {
             Ok(1..) => {}

@@ -1,0 +1,145 @@
+//! What the reactor promises, with real sockets, threads and the clock.
+
+use std::io::IoSlice;
+use std::thread;
+
+use rustix::io::writev;
+use smol::future::{self, FutureExt};
+use smol::io::AsyncReadExt;
+
+use super::*;
+
+fn pair() -> (Async<UnixStream>, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    (Async::new(ours).unwrap(), theirs)
+}
+
+async fn read(socket: &Async<UnixStream>) -> usize {
+    poll_fn(|cx| socket.poll_read(cx, &mut [0; 100])).await.unwrap()
+}
+
+/// Whether this is not ready even after all events and timers had several turns.
+async fn stays_pending(future: impl Future<Output = ()>) -> bool {
+    let ends = async {
+        future.await;
+        false
+    };
+    let waits = async {
+        for _ in 0..10 {
+            Timer::after(Duration::from_millis(1)).await;
+        }
+        true
+    };
+    ends.or(waits).await
+}
+
+#[test]
+fn timers_end_in_the_order_of_their_moments() {
+    let mut order = Vec::new();
+    let began = Instant::now();
+    block_on(async {
+        let order = RefCell::new(&mut order);
+        let sleeper = async |millis| {
+            Timer::after(Duration::from_millis(millis)).await;
+            order.borrow_mut().push(millis);
+        };
+        future::zip(future::zip(sleeper(30), sleeper(10)), sleeper(20)).await;
+    })
+    .unwrap();
+    assert_eq!(order, [10, 20, 30]);
+    assert!(began.elapsed() >= Duration::from_millis(30));
+}
+
+#[test]
+fn a_timer_that_nobody_waits_for_any_more_is_forgotten() {
+    block_on(async {
+        Timer::after(Duration::from_secs(1000)).or(Timer::after(Duration::from_millis(1))).await;
+    })
+    .unwrap();
+    assert!(Reactor::of_this_thread().unwrap().timers.borrow().is_empty());
+}
+
+#[test]
+fn another_thread_wakes_this_one() {
+    let turned = Arc::new(AtomicBool::new(false));
+    let mut thread = None;
+    block_on(poll_fn(|cx| {
+        if turned.load(Ordering::SeqCst) {
+            return Poll::Ready(());
+        }
+        let (turned, waker) = (Arc::clone(&turned), cx.waker().clone());
+        thread.get_or_insert_with(|| {
+            thread::spawn(move || {
+                turned.store(true, Ordering::SeqCst);
+                waker.wake();
+            })
+        });
+        Poll::Pending
+    }))
+    .unwrap();
+    thread.unwrap().join().unwrap();
+}
+
+#[test]
+fn each_arrival_is_told_after_a_read_that_took_all() {
+    let (socket, mut peer) = pair();
+    block_on(async {
+        for _ in 0..3 {
+            assert!(stays_pending(socket.readable()).await);
+            peer.write_all(b"hello").unwrap();
+            assert_eq!(read(&socket).await, 5);
+        }
+    })
+    .unwrap();
+}
+
+#[test]
+fn an_end_that_came_with_the_last_bytes_is_seen() {
+    let (socket, mut peer) = pair();
+    peer.write_all(b"bye").unwrap();
+    drop(peer);
+    block_on(async {
+        assert_eq!(read(&socket).await, 3);
+        assert_eq!(read(&socket).await, 0);
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_full_socket_is_told_of_when_it_takes_more() {
+    let (socket, mut peer) = pair();
+    block_on(async {
+        socket.writable().await;
+        let chunk = vec![0; 1 << 20];
+        let mut written = 0;
+        // The first takes a part, the second nothing.
+        while let Ok(bytes) = writev(socket.get_ref(), &[IoSlice::new(&chunk)]) {
+            written += bytes;
+            socket.note_full();
+        }
+        assert!(stays_pending(socket.writable()).await);
+        let mut taken = vec![0; written];
+        peer.read_exact(&mut taken).unwrap();
+        socket.writable().await;
+        assert!(writev(socket.get_ref(), &[IoSlice::new(&chunk)]).is_ok());
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_socket_hears_nothing_of_the_one_whose_place_it_has() {
+    let (first, mut first_peer) = pair();
+    let key = first.key;
+    first_peer.write_all(b"for the first").unwrap();
+    drop(first);
+    let (second, mut second_peer) = pair();
+    assert_eq!(second.key, key);
+    block_on(async {
+        assert!(stays_pending(second.readable()).await);
+        second_peer.write_all(b"for the second").unwrap();
+        let mut text = [0; 14];
+        (&second).read_exact(&mut text).await.unwrap();
+        assert_eq!(&text, b"for the second");
+    })
+    .unwrap();
+}
