@@ -56,8 +56,9 @@ struct Member<S> {
     cursor: u64,
     /// The number of the frame at the cursor, for counting deliveries.
     seq: u64,
-    /// What is known of it while it is behind.
-    behind: Option<Behind>,
+    /// What is known of it while it is behind. A box, since it is not needed for those who keep up, who are gone through for
+    /// each message.
+    behind: Option<Box<Behind>>,
 }
 
 /// A member that has not got everything.
@@ -282,7 +283,7 @@ impl<S> Room<S> {
         let cursor = member.cursor;
         let Some(behind) = &mut member.behind else {
             if cursor < end {
-                member.behind = Some(Behind { cursor, waited: Duration::ZERO, since: None, mark: cursor });
+                member.behind = Some(Box::new(Behind { cursor, waited: Duration::ZERO, since: None, mark: cursor }));
                 self.behind.insert((cursor, id));
             }
             return;
