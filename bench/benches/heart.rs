@@ -49,13 +49,39 @@ fn deliver(bencher: Bencher<'_, '_>, members: usize) {
     let counter = divan::counter::ItemsCount::new(members);
     bencher.counter(counter).bench_local(move || {
         room.publish(0, frame.clone());
-        for id in 0..members {
-            let mut slices = [IoSlice::new(&[]); 32];
-            let filled = room.pending(id, &mut slices, usize::MAX);
-            let bytes = slices[..filled].iter().map(|slice| slice.len()).sum();
-            room.advance(id, bytes);
-        }
+        let others = room.share_news(usize::MAX, |(), slices| Some(black_box(slices).iter().map(|s| s.len()).sum()));
         room.end_round();
+        others
+    });
+}
+
+/// One message on, for a member who is so many messages behind: it must not matter how many.
+#[divan::bench(args = [1, 1000, 50_000])]
+fn advance(bencher: Bencher<'_, '_>, messages_behind: usize) {
+    let mut room = room(2);
+    let frame = Frame::binary(vec![0; 64]);
+    for _ in 0..messages_behind {
+        room.publish(1, frame.clone());
+    }
+    room.settle(0);
+    let frame_bytes = frame.len();
+    bencher.bench_local(move || {
+        room.publish(1, frame.clone());
+        take(&mut room, 1, usize::MAX);
+        take(&mut room, 0, frame_bytes);
+    });
+}
+
+/// Coming back to the middle of a backlog that holds so many messages: a search in it, no walk.
+#[divan::bench(args = [1, 1000, 50_000])]
+fn resume(bencher: Bencher<'_, '_>, messages_held: u64) {
+    let mut room = room(1);
+    for _ in 0..messages_held {
+        room.publish(0, Frame::binary(vec![0; 64]));
+    }
+    bencher.bench_local(move || {
+        let joined = room.join((), true, Start::After(black_box(messages_held / 2)));
+        room.leave(joined.id)
     });
 }
 
@@ -96,9 +122,15 @@ fn fill(room: &mut Room<()>, members: usize) {
         room.publish(0, Frame::binary(vec![0; 64]));
     }
     for id in 0..members {
-        let mut slices = [IoSlice::new(&[]); 32];
-        let filled = room.pending(id, &mut slices, usize::MAX);
-        let bytes = slices[..filled].iter().map(|slice| slice.len()).sum();
-        room.advance(id, bytes);
+        take(room, id, usize::MAX);
     }
+}
+
+/// Writes a member what it lacks, up to so many bytes, to nowhere.
+fn take(room: &mut Room<()>, id: usize, bytes_max: usize) {
+    let mut slices = [IoSlice::new(&[]); 32];
+    let filled = room.pending(id, &mut slices, bytes_max);
+    let bytes = slices[..filled].iter().map(|slice| slice.len()).sum();
+    room.advance(id, bytes);
+    room.settle(id);
 }

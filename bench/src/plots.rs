@@ -1,13 +1,14 @@
 //! Plots of the sweeps, as SVG: latency against load, throughput, cost and memory against clients.
 //!
-//! Axes are logarithmic: ten to ten thousand clients is the point, and on such axes a cost that grows in a straight
-//! line is a straight line.
+//! Axes are logarithmic, since ten to ten thousand clients is the point, but for the cost of one delivery: that is the same
+//! everywhere if the cost of all grows in a straight line.
 
 use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use plotters::coord::combinators::IntoLogRange;
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
 use crate::loads::{Kind, Load, Outcome};
@@ -36,6 +37,13 @@ struct Plot {
     y_title: &'static str,
     figure: &'static str,
     scale: f64,
+    y_axis: Axis,
+}
+
+#[derive(Clone, Copy)]
+enum Axis {
+    Logarithmic,
+    FromZero,
 }
 
 const PLOTS: &[Plot] = &[
@@ -48,6 +56,7 @@ const PLOTS: &[Plot] = &[
         y_title: "p99 in milliseconds",
         figure: "latency_p99_us",
         scale: 1e3,
+        y_axis: Axis::Logarithmic,
     },
     Plot {
         file: "throughput-against-clients.svg",
@@ -58,6 +67,7 @@ const PLOTS: &[Plot] = &[
         y_title: "deliveries per second",
         figure: "deliveries_per_s",
         scale: 1.0,
+        y_axis: Axis::Logarithmic,
     },
     Plot {
         file: "cost-against-clients.svg",
@@ -68,6 +78,7 @@ const PLOTS: &[Plot] = &[
         y_title: "CPU microseconds per delivery",
         figure: "total_us_per_delivery",
         scale: 1.0,
+        y_axis: Axis::FromZero,
     },
     Plot {
         file: "memory-against-clients.svg",
@@ -78,6 +89,7 @@ const PLOTS: &[Plot] = &[
         y_title: "resident MiB",
         figure: "resident_kib",
         scale: 1024.0,
+        y_axis: Axis::Logarithmic,
     },
 ];
 
@@ -93,7 +105,13 @@ pub fn draw_all(folder: &Path, outcomes: &[Outcome]) -> Result<()> {
         let lines = lines(plot, outcomes);
         // A single point is no line: without its sweep a plot stays as it was.
         if lines.iter().any(|line| line.points.len() > 1) {
-            draw(plot, &lines, &folder.join(plot.file)).map_err(|e| anyhow!("cannot draw {}: {e}", plot.file))?;
+            let y = range(lines.iter().flat_map(|line| &line.points).map(|p| p.1));
+            let path = folder.join(plot.file);
+            let drawn = match plot.y_axis {
+                Axis::Logarithmic => draw(plot, &lines, y.log_scale(), &path),
+                Axis::FromZero => draw(plot, &lines, 0.0..y.end, &path),
+            };
+            drawn.map_err(|e| anyhow!("cannot draw {}: {e}", plot.file))?;
         }
     }
     Ok(())
@@ -127,7 +145,11 @@ fn widened(x: Range<f64>) -> Range<f64> {
     x.start..x.end * (x.end / x.start).powf(0.2)
 }
 
-fn draw(plot: &Plot, lines: &[Line], path: &Path) -> Result<(), Box<dyn std::error::Error>> {
+fn draw<Y>(plot: &Plot, lines: &[Line], y: Y, path: &Path) -> Result<(), Box<dyn std::error::Error>>
+where
+    Y: AsRangedCoord<Value = f64>,
+    Y::CoordDescType: ValueFormatter<f64>,
+{
     let points = || lines.iter().flat_map(|line| &line.points);
     let root = SVGBackend::new(path, SIZE_PX).into_drawing_area();
     root.fill(&WHITE)?;
@@ -136,10 +158,7 @@ fn draw(plot: &Plot, lines: &[Line], path: &Path) -> Result<(), Box<dyn std::err
         .margin(12)
         .x_label_area_size(44)
         .y_label_area_size(78)
-        .build_cartesian_2d(
-            widened(range(points().map(|p| p.0))).log_scale(),
-            range(points().map(|p| p.1)).log_scale(),
-        )?;
+        .build_cartesian_2d(widened(range(points().map(|p| p.0))).log_scale(), y)?;
     chart
         .configure_mesh()
         .light_line_style(RGBColor(240, 240, 240))
