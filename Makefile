@@ -54,7 +54,7 @@ deny: ## licences, sources, duplicates and, where the database can be reached, a
 	cargo deny check licenses bans sources
 	if cargo deny fetch db; then cargo deny check advisories; else echo "deny: no advisory database, not checked" >&2; fi
 
-bench: bench-tools ## measure Foghorn and its peers side by side, into bench/results (about 45 minutes)
+bench: bench-tools ## measure Foghorn and its peers side by side, into bench/results (about half an hour)
 	$(BENCH) suite
 
 bench-quick: bench-tools ## the same in under a minute, into bench/target/quick
