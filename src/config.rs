@@ -39,6 +39,8 @@ pub const CLOSING_TIMEOUT: Duration = Duration::from_secs(2);
 pub const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long the server waits at its end for clients to take what is theirs.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the server waits at its end for those who have just come in to say what they want.
+pub const FIRST_WORDS_TIMEOUT: Duration = Duration::from_millis(500);
 /// The longest greeting, in bytes.
 pub const GREETING_BYTES_MAX: usize = 4 * 1024;
 /// What may wait for one client beside the backlog, in bytes: pongs that it provoked and does not read.
@@ -93,6 +95,7 @@ const _: () = assert!(FLUSH_SLICES_MAX <= 1024, "IOV_MAX");
 const _: () = assert!(CONTROL_BYTES_MAX >= 4 * 127, "a few pongs of full size fit");
 const _: () = assert!(HEAD_TIMEOUT.as_secs() <= DRAIN_TIMEOUT.as_secs(), "a head in work ends within the drain");
 const _: () = assert!(CLOSING_TIMEOUT.as_secs() < DRAIN_TIMEOUT.as_secs());
+const _: () = assert!(FIRST_WORDS_TIMEOUT.as_millis() < DRAIN_TIMEOUT.as_millis());
 
 /// A WebSocket broadcaster for a local network: what one client sends, all receive. Serves its own page for phones.
 #[derive(Debug, Parser)]

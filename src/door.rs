@@ -10,6 +10,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use log::{debug, info};
 use smol::future::FutureExt;
@@ -17,7 +18,7 @@ use smol::{LocalExecutor, Task};
 
 use crate::access::Access;
 use crate::client::{self, Arrival};
-use crate::config::{HEAD_TIMEOUT, Places};
+use crate::config::{FIRST_WORDS_TIMEOUT, HEAD_TIMEOUT, Places};
 use crate::hall::Hall;
 use crate::linger;
 use crate::reactor::{Async, Timer};
@@ -51,6 +52,8 @@ pub struct Guests {
     /// by age. Dropping one's task drops its connection.
     strangers: RefCell<BTreeMap<(Phase, u64), Task<()>>>,
     next_ticket: Cell<u64>,
+    /// When the last stranger came in.
+    last_came: Cell<Option<Instant>>,
     /// Strangers who are not idle.
     in_turn: Cell<usize>,
     clients: Cell<usize>,
@@ -76,12 +79,21 @@ impl Door {
         let _ = socket.get_ref().set_nodelay(true);
         let ticket = self.guests.next_ticket.get();
         self.guests.next_ticket.set(ticket + 1);
+        self.guests.last_came.set(Some(Instant::now()));
         let task = self.executor.spawn(Rc::clone(self).meet(ticket, socket, peer));
         let mut strangers = self.guests.strangers.borrow_mut();
         strangers.insert((Phase::Idle, ticket), task);
         if strangers.len() > self.places.strangers {
             strangers.pop_first();
             self.stats.strangers_dropped.add(1);
+        }
+    }
+
+    /// Waits until those who have just come in had the time to say what they want, which is on its way: they are not idle.
+    pub async fn hear_newcomers(&self) {
+        let has_strangers = !self.guests.strangers.borrow().is_empty();
+        if let Some(came) = self.guests.last_came.get().filter(|_| has_strangers) {
+            Timer::at(came + FIRST_WORDS_TIMEOUT).await;
         }
     }
 

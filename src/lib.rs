@@ -167,11 +167,11 @@ async fn serve(
     drop(accepting);
     door.hall.stop();
     let drained = async {
-        poll_fn(|cx| door.poll_empty(cx))
-            .or(async {
-                Timer::after(DRAIN_TIMEOUT).await;
-            })
-            .await;
+        let all_served = async {
+            door.hear_newcomers().await;
+            poll_fn(|cx| door.poll_empty(cx)).await;
+        };
+        all_served.or(Timer::after(DRAIN_TIMEOUT)).await;
         Ended::Drained
     };
     let at_once = poll_fn(|cx| match stop.poll_next(cx) {

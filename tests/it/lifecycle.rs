@@ -4,7 +4,9 @@ use std::fs;
 use std::io::Read;
 use std::net::{Shutdown, TcpStream};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use foghorn::config::FIRST_WORDS_TIMEOUT;
 
 use crate::harness::{
     CLOSE, Client, FIN, GREETING, Launch, Server, TEXT, eventually, folder, free_listener, get, in_own_network, masked,
@@ -110,6 +112,26 @@ fn while_it_drains_nobody_new_is_let_in() {
     late.send(second);
     assert_eq!(late.response(false).status, 101);
     assert_eq!(late.closed_with(), Some(1001));
+}
+
+#[test]
+fn who_has_come_in_just_before_the_end_is_answered() {
+    eventually("a visitor was quick enough to count", || {
+        let mut server = Server::start(&[]);
+        let came = Instant::now();
+        let mut visitor = Client::connect(server.address());
+        // It is in when somebody who came later has been answered.
+        server.get("/status");
+        server.signal("TERM");
+        server.wait_for_log("stopping");
+        let _ = visitor.try_send(request_head(server.address(), "GET", "/", "").as_bytes());
+        let is_quick = came.elapsed() < FIRST_WORDS_TIMEOUT / 2;
+        if is_quick {
+            assert_eq!(visitor.response(false).status, 200);
+        }
+        assert_eq!(server.wait_for_exit().code(), Some(0), "{}", server.log());
+        is_quick
+    });
 }
 
 #[test]
