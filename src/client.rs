@@ -206,11 +206,7 @@ async fn wait_until_up_to_date(hall: &Hall, link: &Link) {
         link.wake_with(cx);
         Poll::Pending
     });
-    up_to_date
-        .or(async {
-            Timer::after(CLOSING_TIMEOUT).await;
-        })
-        .await;
+    up_to_date.or(Timer::after(CLOSING_TIMEOUT)).await;
 }
 
 fn reason_of(error: &Error) -> CloseReason {

@@ -95,7 +95,6 @@ const _: () = assert!(FLUSH_SLICES_MAX <= 1024, "IOV_MAX");
 const _: () = assert!(CONTROL_BYTES_MAX >= 4 * 127, "a few pongs of full size fit");
 const _: () = assert!(HEAD_TIMEOUT.as_secs() <= DRAIN_TIMEOUT.as_secs(), "a head in work ends within the drain");
 const _: () = assert!(CLOSING_TIMEOUT.as_secs() < DRAIN_TIMEOUT.as_secs());
-const _: () = assert!(FIRST_WORDS_TIMEOUT.as_millis() < DRAIN_TIMEOUT.as_millis());
 
 /// A WebSocket broadcaster for a local network: what one client sends, all receive. Serves its own page for phones.
 #[derive(Debug, Parser)]

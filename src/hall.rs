@@ -215,12 +215,7 @@ impl Hall {
             }
             match look_again {
                 None => dirty.await,
-                Some(at) => {
-                    let late = async {
-                        Timer::at(at).await;
-                    };
-                    dirty.or(late).await;
-                }
+                Some(at) => dirty.or(Timer::at(at)).await,
             }
         }
     }

@@ -18,10 +18,7 @@ const CHUNK_BYTES: usize = 16 * 1024;
 /// [`CLOSING_TIMEOUT`] is over.
 pub async fn end(socket: &Async<TcpStream>) {
     let _ = socket.get_ref().shutdown(Shutdown::Write);
-    let timeout = async {
-        Timer::after(CLOSING_TIMEOUT).await;
-    };
-    discard(socket).or(timeout).await;
+    discard(socket).or(Timer::after(CLOSING_TIMEOUT)).await;
 }
 
 async fn discard(socket: &Async<TcpStream>) {

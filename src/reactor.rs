@@ -264,6 +264,20 @@ impl<T> Async<T> {
         result
     }
 
+    /// Writes without waiting.
+    ///
+    /// # Errors
+    /// What `operation` returns; `WouldBlock` if the socket takes nothing.
+    #[expect(clippy::inline_always, reason = "the flush sends through it, see `Link::write`")]
+    #[inline(always)]
+    pub fn try_write<R>(&self, operation: impl FnOnce(&T) -> io::Result<R>) -> io::Result<R> {
+        let result = operation(&self.socket);
+        if matches!(&result, Err(error) if error.kind() == ErrorKind::WouldBlock) {
+            self.note_full();
+        }
+        result
+    }
+
     /// Notes that the socket has taken less than it was offered.
     pub fn note_full(&self) {
         self.source.writing.is_ready.set(false);
@@ -286,21 +300,6 @@ impl<T> Async<T> {
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
                 Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
-        Poll::Pending
-    }
-
-    /// Writes some of `bytes` when the socket takes some.
-    fn poll_write(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>
-    where
-        for<'a> &'a T: Write,
-    {
-        while self.source.writing.poll(cx).is_ready() {
-            match (&self.socket).write(bytes) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.source.writing.is_ready.set(false),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                result => return Poll::Ready(result),
             }
         }
         Poll::Pending
@@ -351,7 +350,13 @@ where
     for<'a> &'a T: Write,
 {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Async::poll_write(&self, cx, bytes)
+        while self.source.writing.poll(cx).is_ready() {
+            match self.try_write(|mut socket| socket.write(bytes)) {
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                result => return Poll::Ready(result),
+            }
+        }
+        Poll::Pending
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
