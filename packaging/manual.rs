@@ -1,7 +1,7 @@
 //! Writes `foghorn.1`, `foghorn.bash`, `_foghorn` (zsh) and `foghorn.fish` into the folder that it is given: an example of
 //! Cargo's, so that what it needs stays out of the binary. `scripts/deb` runs it.
 //!
-//! The flags are told once, in `foghorn::config::Args`; what must stay true: nothing about a flag is written here.
+//! The flags are told once, in `foghorn::config::flags::Args`; what must stay true: nothing about a flag is written here.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -33,7 +33,7 @@ fn main() -> io::Result<()> {
     };
     fs::create_dir_all(&folder)?;
     manual_page(&folder)?;
-    let mut command = foghorn::config::Args::command();
+    let mut command = foghorn::config::flags::Args::command();
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         generate_to(shell, &mut command, "foghorn", &folder)?;
     }
@@ -42,7 +42,7 @@ fn main() -> io::Result<()> {
 
 fn manual_page(folder: &Path) -> io::Result<()> {
     let mut page = Vec::new();
-    clap_mangen::Man::new(foghorn::config::Args::command()).render(&mut page)?;
+    clap_mangen::Man::new(foghorn::config::flags::Args::command()).render(&mut page)?;
     page.extend_from_slice(AFTER_THE_FLAGS.as_bytes());
     fs::write(folder.join("foghorn.1"), page)
 }

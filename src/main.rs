@@ -5,8 +5,11 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use foghorn::config::{Args, Config};
-use foghorn::{Ended, StartError, journal, lifecycle, listen};
+use foghorn::config::flags::{Args, Config};
+use foghorn::net::listener;
+use foghorn::os::systemd;
+use foghorn::telemetry;
+use foghorn::{Ended, StartError};
 
 const FAILED: u8 = 1;
 const BAD_FLAG: u8 = 2;
@@ -27,12 +30,12 @@ fn main() -> ExitCode {
 }
 
 fn start(config: Config) -> Result<Ended, Box<dyn std::error::Error>> {
-    journal::start(config.log_level)?;
-    let stop = lifecycle::stop_signals()
+    telemetry::log::start(config.log_level)?;
+    let stop = systemd::stop_signals()
         .map_err(|error| format!("cannot watch for signals ({error}): raise the limit of open files (ulimit -n)"))?;
-    let mut listeners = listen::inherited()?;
+    let mut listeners = listener::inherited()?;
     if listeners.is_empty() {
-        listeners = listen::bind(&config.listen)?;
+        listeners = listener::bind(&config.listen)?;
     }
     Ok(foghorn::run(listeners, config, stop)?)
 }

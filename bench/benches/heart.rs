@@ -5,9 +5,9 @@ use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
 use divan::{Bencher, black_box};
-use foghorn::backlog::Backlog;
-use foghorn::room::{Room, Start};
-use foghorn::wire::Frame;
+use foghorn::hub::backlog::Backlog;
+use foghorn::hub::channel::{Room, Start};
+use foghorn::hub::frame::Frame;
 
 const BACKLOG_BYTES: usize = 4 << 20;
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -4,7 +4,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use foghorn::access::{Access, Host};
+use foghorn::http::host_policy::{Access, Host};
 
 use crate::{Kind, kind};
 

@@ -4,7 +4,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 
-use foghorn::wire::Frame;
+use foghorn::hub::frame::Frame;
 use tungstenite::protocol::{Message, Role, WebSocket, WebSocketConfig};
 use tungstenite::{Error, error::CapacityError};
 
@@ -95,7 +95,7 @@ fn check_sent_on(frame: &Frame, message: &Message) {
 
 /// The server's own settings.
 fn settings() -> WebSocketConfig {
-    foghorn::client::settings(MESSAGE_BYTES_MAX)
+    foghorn::ws::session::settings(MESSAGE_BYTES_MAX)
 }
 
 fn kind_of(error: &Error) -> Kind {

@@ -1,8 +1,8 @@
 //! Request heads: what gets past the door is small, complete, unambiguous and meant for us.
 
-use foghorn::config::HEAD_BYTES_MAX;
-use foghorn::request::{self, Refusal, Request, SUBPROTOCOL, Upgrade, Wants};
-use foghorn::stats::REFUSALS;
+use foghorn::config::flags::HEAD_BYTES_MAX;
+use foghorn::http::head::{self, Refusal, Request, SUBPROTOCOL, Upgrade, Wants};
+use foghorn::telemetry::counters::REFUSALS;
 
 use crate::access::rules;
 use crate::{Kind, kind};
@@ -13,7 +13,7 @@ use crate::{Kind, kind};
 /// If the end of the head depends on how it was cut, or something gets through that another server could read otherwise.
 pub fn target(bytes: &[u8]) -> Kind {
     let bytes = &bytes[..bytes.len().min(HEAD_BYTES_MAX)];
-    let end = request::scan(bytes, 0);
+    let end = head::scan(bytes, 0);
     for step in [1, 2, 3, 7, 64, 1024] {
         assert_eq!(scan_in_pieces(bytes, step), end, "in pieces of {step}");
     }
@@ -27,12 +27,12 @@ pub fn target(bytes: &[u8]) -> Kind {
     assert!(!head.contains(&0), "no NUL gets through");
     assert_eq!(head.windows(4).filter(|window| window == b"\r\n\r\n").count(), 1, "it ends with the first empty line");
 
-    match request::parse(head, &rules()) {
+    match head::parse(head, &rules()) {
         Err(refusal) => check_refusal(refusal),
         Ok(request) => {
             check_lines(head);
             check_fields(&request);
-            let again = request::parse(render(&request).as_bytes(), &rules());
+            let again = head::parse(render(&request).as_bytes(), &rules());
             assert_eq!(again.as_ref(), Ok(&request), "it is read the same again");
             match request.wants {
                 Wants::WebSocket(Upgrade { subprotocol, resumes, echo, after, .. }) => {
@@ -50,7 +50,7 @@ fn scan_in_pieces(bytes: &[u8], step: usize) -> Result<Option<usize>, Refusal> {
     let mut scanned = 0;
     while scanned < bytes.len() {
         let until = (scanned + step).min(bytes.len());
-        match request::scan(&bytes[..until], scanned) {
+        match head::scan(&bytes[..until], scanned) {
             Ok(None) => scanned = until,
             decided => return decided,
         }

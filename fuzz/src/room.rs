@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::io::{Cursor, IoSlice};
 use std::time::{Duration, Instant};
 
-use foghorn::room::{Published, Room, Start};
-use foghorn::wire::Frame;
+use foghorn::hub::channel::{Published, Room, Start};
+use foghorn::hub::frame::Frame;
 use tungstenite::protocol::{Message, Role, WebSocket, WebSocketConfig};
 
 use crate::{Kind, kind};

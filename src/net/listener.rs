@@ -12,9 +12,9 @@ use log::{info, warn};
 use smol::future;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use crate::config::{ACCEPT_BACKOFF, ACCEPT_QUEUE, default_listen};
-use crate::reactor::{Async, Timer};
-use crate::stats::Stats;
+use crate::config::flags::{ACCEPT_BACKOFF, ACCEPT_QUEUE, default_listen};
+use crate::runtime::reactor::{Async, Timer};
+use crate::telemetry::counters::Stats;
 
 /// A socket that cannot be had. Its words say what to do.
 #[derive(Debug)]

@@ -16,14 +16,14 @@ use smol::future::FutureExt;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::lock::Semaphore;
 
-use crate::config::{
+use crate::config::flags::{
     DISK_READS_MAX, FILE_CHUNK_BYTES, HEAD_BYTES_MAX, HEADERS_MAX, HTTP_BODY_BYTES_MAX, HTTP_TIMEOUT,
     RESPONSE_STALL_TIMEOUT,
 };
-use crate::reactor::{Async, Timer};
-use crate::request::{BUSY, Refusal};
-use crate::site::{FILE_HEADER, LOCAL_ADDRESS_HEADER, Site};
-use crate::stats::Stats;
+use crate::http::head::{BUSY, Refusal};
+use crate::http::page_server::{FILE_HEADER, LOCAL_ADDRESS_HEADER, Site};
+use crate::runtime::reactor::{Async, Timer};
+use crate::telemetry::counters::Stats;
 
 /// Passes requests on to the page's server, so many at a time.
 #[derive(Debug)]

@@ -20,14 +20,14 @@ use serde_json::json;
 use smol::future::{FutureExt, poll_fn};
 use smol::stream::Stream;
 
-use crate::config::{CLOSING_TIMEOUT, READ_BUFFER_BYTES, TURN_BYTES_MAX};
-use crate::hall::Hall;
-use crate::linger;
-use crate::link::{Link, ReadEnd};
-use crate::reactor::{Async, Timer};
-use crate::request::{After, Upgrade};
-use crate::room::{Joined, Start};
-use crate::wire::{CloseReason, Frame};
+use crate::broadcast::broadcaster::Hall;
+use crate::broadcast::transport::{Link, ReadEnd};
+use crate::config::flags::{CLOSING_TIMEOUT, READ_BUFFER_BYTES, TURN_BYTES_MAX};
+use crate::http::head::{After, Upgrade};
+use crate::hub::channel::{Joined, Start};
+use crate::hub::frame::{CloseReason, Frame};
+use crate::net::lingering_close;
+use crate::runtime::reactor::{Async, Timer};
 
 /// A connection that has asked to join.
 #[derive(Debug)]
@@ -231,6 +231,6 @@ async fn close(link: &Link, reason: CloseReason, its_code: Option<u16>) {
         Err(io::ErrorKind::TimedOut.into())
     };
     if link.finish_control().or(timeout).await.is_ok() {
-        linger::end(link.socket()).await;
+        lingering_close::end(link.socket()).await;
     }
 }

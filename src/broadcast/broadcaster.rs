@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 use smol::LocalExecutor;
 use smol::future::{self, FutureExt, poll_fn};
 
-use crate::config::{Config, FLUSH_BYTES_MAX, FLUSH_SLICES_MAX, SWEEPS_PER_HEARTBEAT};
-use crate::link::{Link, Written};
-use crate::reactor::Timer;
-use crate::room::{Joined, Published, Room, Start};
-use crate::stats::Stats;
-use crate::wire::{CloseReason, Frame, PING};
+use crate::broadcast::transport::{Link, Written};
+use crate::config::flags::{Config, FLUSH_BYTES_MAX, FLUSH_SLICES_MAX, SWEEPS_PER_HEARTBEAT};
+use crate::hub::channel::{Joined, Published, Room, Start};
+use crate::hub::frame::{CloseReason, Frame, PING};
+use crate::runtime::reactor::Timer;
+use crate::telemetry::counters::Stats;
 
 /// Everybody who is connected, and the one who writes to them.
 pub struct Hall {

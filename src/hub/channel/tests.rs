@@ -224,7 +224,7 @@ proptest! {
 
 /// A room with one member that has sent `frames` of 100 bytes, none of which the others have taken.
 fn stalled(members: usize, backlog_frames: usize) -> Model {
-    let frame_bytes = Frame::binary(vec![0; 100]).len() + crate::backlog::INDEX_ENTRY_BYTES;
+    let frame_bytes = Frame::binary(vec![0; 100]).len() + crate::hub::backlog::INDEX_ENTRY_BYTES;
     let mut model = Model::new(backlog_frames * frame_bytes);
     for _ in 0..members {
         model.join(true, Start::History(0));

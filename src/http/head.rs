@@ -8,9 +8,9 @@ use std::net::TcpStream;
 
 use percent_encoding::percent_decode_str;
 
-use crate::access::{Access, Host};
-use crate::config::{HEAD_BYTES_MAX, HEADERS_MAX};
-use crate::reactor::Async;
+use crate::config::flags::{HEAD_BYTES_MAX, HEADERS_MAX};
+use crate::http::host_policy::{Access, Host};
+use crate::runtime::reactor::Async;
 
 /// The sub-protocol of clients that resume.
 pub const SUBPROTOCOL: &str = "foghorn.v1";

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use crate::wire::CloseReason;
+use crate::hub::frame::CloseReason;
 
 /// A number that one thread writes and any thread reads.
 #[derive(Debug, Default)]

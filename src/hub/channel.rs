@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use crate::backlog::Backlog;
-use crate::config::PROGRESS_BYTES_MIN;
-use crate::wire::Frame;
+use crate::config::flags::PROGRESS_BYTES_MIN;
+use crate::hub::backlog::Backlog;
+use crate::hub::frame::Frame;
 
 /// Where a newcomer's cursor starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,9 +23,9 @@ use serde_json::json;
 use tempfile::TempDir;
 use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
 
-use crate::config::{HTTP_BODY_BYTES_MAX, HTTP_IN_WORK_MAX, HTTP_RESTART_BACKOFF};
-use crate::stats::{REFUSALS, Stats};
-use crate::wire::CloseReason;
+use crate::config::flags::{HTTP_BODY_BYTES_MAX, HTTP_IN_WORK_MAX, HTTP_RESTART_BACKOFF};
+use crate::hub::frame::CloseReason;
+use crate::telemetry::counters::{REFUSALS, Stats};
 
 static PAGE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/www");
 

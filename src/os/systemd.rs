@@ -14,8 +14,8 @@ use sd_notify::NotifyState;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use smol::stream::{self, Stream, StreamExt};
 
-use crate::reactor::{Async, Timer};
-use crate::stats::Stats;
+use crate::runtime::reactor::{Async, Timer};
+use crate::telemetry::counters::Stats;
 
 /// How often the service manager is told the number of clients and messages at the most.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);

@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use crate::wire::Frame;
+use crate::hub::frame::Frame;
 
 /// What one frame costs on top of its bytes: its entry in the index, in bytes.
 pub const INDEX_ENTRY_BYTES: usize = size_of::<Entry>();

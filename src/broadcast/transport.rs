@@ -16,10 +16,10 @@ use rustix::net::SendFlags;
 use smol::{Task, io::AsyncRead, io::AsyncWrite};
 use socket2::SockRef;
 
-use crate::config::{CONTROL_BYTES_MAX, TURN_BYTES_MAX, UNSENT_BYTES_MAX};
-use crate::reactor::Async;
-use crate::stats::Stats;
-use crate::wire::CloseReason;
+use crate::config::flags::{CONTROL_BYTES_MAX, TURN_BYTES_MAX, UNSENT_BYTES_MAX};
+use crate::hub::frame::CloseReason;
+use crate::runtime::reactor::Async;
+use crate::telemetry::counters::Stats;
 
 /// How a write ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,15 +16,15 @@ use log::{debug, info};
 use smol::future::FutureExt;
 use smol::{LocalExecutor, Task};
 
-use crate::access::Access;
-use crate::client::{self, Arrival};
-use crate::config::{FIRST_WORDS_TIMEOUT, HEAD_TIMEOUT, Places};
-use crate::hall::Hall;
-use crate::linger;
-use crate::reactor::{Async, Timer};
-use crate::relay::{self, Relay};
-use crate::request::{self, BUSY, FULL, HEAD_TOO_SLOW, Refusal, Request, TOO_MANY_FROM_IP, Upgrade, Wants};
-use crate::stats::Stats;
+use crate::broadcast::broadcaster::Hall;
+use crate::config::flags::{FIRST_WORDS_TIMEOUT, HEAD_TIMEOUT, Places};
+use crate::http::backend::{self, Relay};
+use crate::http::head::{self, BUSY, FULL, HEAD_TOO_SLOW, Refusal, Request, TOO_MANY_FROM_IP, Upgrade, Wants};
+use crate::http::host_policy::Access;
+use crate::net::lingering_close;
+use crate::runtime::reactor::{Async, Timer};
+use crate::telemetry::counters::Stats;
+use crate::ws::session::{self, Arrival};
 
 /// What the door leads to, and who stands in it.
 #[derive(Debug)]
@@ -111,7 +111,7 @@ impl Door {
         let wish = Box::pin(self.hear(ticket, &socket, peer)).await;
         if let Some((upgrade, read_ahead, place)) = wish {
             let arrival = Arrival { socket, peer, upgrade, read_ahead, place };
-            let client = client::serve(Rc::clone(&self.hall), arrival);
+            let client = session::serve(Rc::clone(&self.hall), arrival);
             self.executor.spawn(client).detach();
         }
         if let Some(own) = self.guests.strangers.borrow_mut().remove(&(Phase::Idle, ticket)) {
@@ -132,12 +132,12 @@ impl Door {
                 Timer::after(HEAD_TIMEOUT).await;
                 Err(HEAD_TOO_SLOW)
             };
-            let read = request::read_head(socket, &mut buffer).or(too_slow).await;
+            let read = head::read_head(socket, &mut buffer).or(too_slow).await;
             // A refused HEAD has to be told apart even if the rest of its head makes no sense (RFC 9110 section 9.3.2).
             let head_only = buffer.starts_with(b"HEAD ");
             let request = match read {
                 Ok(Some(head_bytes)) => {
-                    let request = request::parse(&buffer[..head_bytes], &self.access);
+                    let request = head::parse(&buffer[..head_bytes], &self.access);
                     buffer.drain(..head_bytes);
                     request
                 }
@@ -157,7 +157,7 @@ impl Door {
             match answered {
                 Ok(true) => {}
                 Ok(false) => {
-                    linger::end(socket).await;
+                    lingering_close::end(socket).await;
                     return None;
                 }
                 Err(refusal) => {
@@ -197,10 +197,10 @@ impl Door {
             sentence.len() + 1,
             if head_only { String::new() } else { format!("{sentence}\n") },
         );
-        if let Err(error) = relay::write_all(socket, answer.as_bytes()).await {
+        if let Err(error) = backend::write_all(socket, answer.as_bytes()).await {
             debug!("{peer} did not take its answer: {error}");
         }
-        linger::end(socket).await;
+        lingering_close::end(socket).await;
     }
 
     fn count_refusal(&self, status: u16) {

@@ -1,0 +1,3 @@
+//! What can be set, and what cannot.
+
+pub mod flags;

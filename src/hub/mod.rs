@@ -1,0 +1,5 @@
+//! The heart, without I/O: what was said, and how far each has got with it.
+
+pub mod backlog;
+pub mod channel;
+pub mod frame;

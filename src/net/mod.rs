@@ -1,0 +1,4 @@
+//! Listening sockets, and the end of connections.
+
+pub mod lingering_close;
+pub mod listener;

@@ -1,0 +1,3 @@
+//! What wakes the tasks of the one thread.
+
+pub mod reactor;

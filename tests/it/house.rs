@@ -1,0 +1,266 @@
+//! The house is laid out as CONTRIBUTING says, and its walls stand: imports run downward, between folders and within them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::harness::project;
+
+/// A file of `src`, or what an import names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Module {
+    folder: String,
+    file: String,
+}
+
+fn module(folder: &str, file: &str) -> Module {
+    Module { folder: folder.to_owned(), file: file.to_owned() }
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(project().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The rows of the table in CONTRIBUTING whose head starts with this cell, each as its cells.
+fn table(first_head: &str) -> Vec<Vec<String>> {
+    let text = read("CONTRIBUTING.md");
+    let cells =
+        |line: &str| -> Vec<String> { line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect() };
+    let rows = text.lines().skip_while(|line| !line.starts_with(&format!("| {first_head} |"))).skip(2);
+    let rows: Vec<_> = rows.take_while(|line| line.starts_with('|')).map(cells).collect();
+    assert!(!rows.is_empty(), "CONTRIBUTING.md has a table of {first_head}");
+    rows
+}
+
+/// The words of a cell that stand between backticks.
+fn ticked(cell: &str) -> Vec<String> {
+    cell.split('`').skip(1).step_by(2).map(|word| word.trim_end_matches('/').to_owned()).collect()
+}
+
+/// The folders of `src` from the top of the house down, each with those that it may use.
+fn folders() -> Vec<(String, Vec<String>)> {
+    table("folder").iter().map(|row| (ticked(&row[0]).remove(0), ticked(&row[2]))).collect()
+}
+
+/// The files of `src` from the top of the house down.
+fn modules() -> Vec<Module> {
+    let rows = table("file").into_iter().map(|row| ticked(&row[0]).remove(0));
+    rows.map(|path| {
+        let path = path.strip_suffix(".rs").unwrap_or_else(|| panic!("{path} is no file"));
+        let (folder, file) = path.split_once('/').unwrap_or(("", path));
+        module(folder, file)
+    })
+    .collect()
+}
+
+impl Module {
+    fn path(&self) -> String {
+        let Self { folder, file } = self;
+        if folder.is_empty() { format!("src/{file}.rs") } else { format!("src/{folder}/{file}.rs") }
+    }
+
+    /// Its code without its tests.
+    fn code(&self) -> String {
+        read(&self.path()).split("#[cfg(test)]").next().unwrap().to_owned()
+    }
+
+    /// Its code without tests and without comments.
+    fn statements(&self) -> String {
+        let code = self.code();
+        code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The files that it names, by `crate::folder::file` (or `foghorn::` in `main.rs`).
+    fn used(&self) -> BTreeSet<Module> {
+        let statements = self.statements();
+        assert!(!statements.contains("super::"), "{}: paths from the crate on, so that they can be read", self.path());
+        let root = if self.file == "main" { "foghorn::" } else { "crate::" };
+        statements.split(root).skip(1).flat_map(|rest| self.named(rest)).collect()
+    }
+
+    /// What stands behind `crate::`: `folder::file`, or `folder::{file, file}`.
+    fn named(&self, rest: &str) -> Vec<Module> {
+        let word = |text: &str| -> String {
+            text.chars().take_while(|char| char.is_ascii_alphanumeric() || *char == '_').collect()
+        };
+        let folder = word(rest);
+        let is_name = |name: &String| name.starts_with(|char: char| char.is_ascii_lowercase());
+        if !is_name(&folder) {
+            let list = rest.strip_prefix('{').and_then(|rest| rest.split('}').next()).unwrap_or_default();
+            let has_folder = list.split(',').any(|name| is_name(&name.trim().to_owned()));
+            assert!(!has_folder, "{}: a `use` for each folder, so that it can be read here", self.path());
+            return Vec::new();
+        }
+        let Some(inside) = rest[folder.len()..].strip_prefix("::") else { return Vec::new() };
+        let names = match inside.strip_prefix('{') {
+            Some(list) => list.split('}').next().unwrap().split(',').map(|name| word(name.trim())).collect(),
+            None => vec![word(inside)],
+        };
+        names.into_iter().filter(is_name).map(|file| module(&folder, &file)).collect()
+    }
+}
+
+/// All files below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn the_tables_of_contributing_have_every_folder_and_every_file_once() {
+    let src = project().join("src");
+    let in_src: BTreeSet<String> = files(&src)
+        .iter()
+        .map(|path| path.strip_prefix(project()).unwrap().to_str().unwrap().to_owned())
+        .filter(|path| !path.ends_with("/mod.rs") && !path.ends_with("/tests.rs"))
+        .collect();
+    let in_table: Vec<String> = modules().iter().map(Module::path).collect();
+    assert_eq!(in_table.iter().cloned().collect::<BTreeSet<_>>(), in_src);
+    assert_eq!(in_table.len(), in_src.len(), "a file has two rows");
+
+    let in_src: BTreeSet<String> = fs::read_dir(&src)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    let in_table: Vec<String> = folders().into_iter().map(|(folder, _)| folder).collect();
+    assert_eq!(in_table.iter().cloned().collect::<BTreeSet<_>>(), in_src);
+    assert_eq!(in_table.len(), in_src.len(), "a folder has two rows");
+
+    let in_files = modules().into_iter().map(|module| module.folder).filter(|folder| !folder.is_empty());
+    let mut in_files: Vec<String> = in_files.collect();
+    in_files.dedup();
+    assert_eq!(in_files, in_table, "both tables have the folders in one order");
+}
+
+#[test]
+fn the_map_in_lib_has_every_folder_in_the_order_of_the_house() {
+    let lib = read("src/lib.rs");
+    let on_map: Vec<&str> = lib
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! - [`")?.split_once('`'))
+        .map(|(folder, _)| folder.trim_start_matches("mod@"))
+        .collect();
+    assert_eq!(on_map, folders().iter().map(|(folder, _)| folder.as_str()).collect::<Vec<_>>());
+    assert!(lib.lines().count() <= 100, "a map is read at a glance");
+}
+
+#[test]
+fn a_folder_uses_only_what_contributing_lets_it_use_and_never_one_above() {
+    let folders = folders();
+    for (nth, (folder, may_use)) in folders.iter().enumerate() {
+        for allowed in may_use {
+            let is_below = folders[nth + 1..].iter().any(|(below, _)| below == allowed);
+            assert!(is_below, "{folder} may use {allowed}, which does not stand below it");
+        }
+        for module in modules().iter().filter(|module| module.folder == *folder) {
+            for used in module.used().iter().filter(|used| used.folder != *folder) {
+                assert!(may_use.contains(&used.folder), "{} may not use {}", module.path(), used.path());
+            }
+        }
+        let used: BTreeSet<String> = modules()
+            .iter()
+            .filter(|module| module.folder == *folder)
+            .flat_map(Module::used)
+            .map(|used| used.folder)
+            .collect();
+        let unused: Vec<&String> = may_use.iter().filter(|allowed| !used.contains(*allowed)).collect();
+        assert!(unused.is_empty(), "{folder} does not need {unused:?} any more: strike it from its row");
+    }
+}
+
+#[test]
+fn within_a_folder_imports_run_down_the_table() {
+    let modules = modules();
+    for (nth, module) in modules.iter().enumerate().filter(|(_, module)| !module.folder.is_empty()) {
+        for used in module.used().iter().filter(|used| used.folder == module.folder) {
+            assert!(modules[nth + 1..].contains(used), "{} uses {}, which stands above it", module.path(), used.path());
+        }
+    }
+}
+
+/// What no row of a table can allow.
+#[test]
+fn walls_stand_where_the_design_has_them() {
+    // Which folder, or file, must never know which.
+    for (above, never) in [
+        ("hub", &["broadcast", "http", "ws", "net", "os", "runtime", "telemetry", "server"][..]),
+        ("broadcast", &["http", "ws", "net", "server"]),
+        ("http", &["broadcast", "ws", "server"]),
+        ("runtime", &["config", "hub", "telemetry"]),
+        ("net", &["hub", "broadcast", "http", "ws"]),
+        ("os", &["hub", "broadcast", "http", "ws"]),
+    ] {
+        for module in modules().iter().filter(|module| module.folder == above) {
+            let known = module.used().into_iter().find(|used| never.contains(&used.folder.as_str()));
+            assert_eq!(known, None, "{} must never know it", module.path());
+        }
+    }
+}
+
+#[test]
+fn only_the_server_knows_that_there_is_a_page() {
+    let page = PAGE.map(|file| module("http", file));
+    for its in modules() {
+        if its.folder == "server" || page.contains(&its) {
+            continue;
+        }
+        let known = its.used().into_iter().find(|used| page.contains(used));
+        assert_eq!(known, None, "{} must not know of the page", its.path());
+    }
+}
+
+/// The files about the page.
+const PAGE: [&str; 2] = ["backend", "page_server"];
+
+#[test]
+fn the_heart_has_no_sockets_no_clock_and_no_async() {
+    for module in modules().iter().filter(|module| module.folder == "hub") {
+        for word in [
+            "smol",
+            "std::net",
+            "std::fs",
+            "std::io::Read",
+            "std::os",
+            "socket2",
+            "rustix",
+            "async ",
+            ".await",
+            "::now",
+            "SystemTime",
+            "thread::",
+            "Mutex",
+            "Waker",
+        ] {
+            assert!(!module.statements().contains(word), "{} has {word}", module.path());
+        }
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    for path in files(&project().join("src")).into_iter().chain(files(&project().join("tests/it"))) {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("//! "), "{}", path.display());
+    }
+}
+
+#[test]
+fn main_is_at_most_80_lines_and_alone_decides_exit_codes() {
+    assert!(read("src/main.rs").lines().count() <= 80);
+    for module in modules().iter().filter(|module| module.file != "main") {
+        for word in ["process::exit", "ExitCode"] {
+            assert!(!module.code().contains(word), "{} has {word}", module.path());
+        }
+    }
+}
+
+#[test]
+fn there_is_no_unsafe_code_and_no_second_runtime() {
+    assert!(read("Cargo.toml").lines().any(|line| line.trim() == "unsafe_code = \"forbid\""));
+    let lock = read("Cargo.lock");
+    for name in ["tokio", "openssl-sys", "native-tls"] {
+        assert!(!lock.contains(&format!("name = \"{name}\"")), "{name} is in Cargo.lock");
+    }
+}
