@@ -5,9 +5,10 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use foghorn::config::flags::{Args, Config};
+use foghorn::config::flags::Args;
+use foghorn::config::settings::Config;
 use foghorn::net::listener;
-use foghorn::os::systemd;
+use foghorn::os::signals;
 use foghorn::telemetry;
 use foghorn::{Ended, StartError};
 
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
 
 fn start(config: Config) -> Result<Ended, Box<dyn std::error::Error>> {
     telemetry::log::start(config.log_level)?;
-    let stop = systemd::stop_signals()
+    let stop = signals::stop_signals()
         .map_err(|error| format!("cannot watch for signals ({error}): raise the limit of open files (ulimit -n)"))?;
     let mut listeners = listener::inherited()?;
     if listeners.is_empty() {

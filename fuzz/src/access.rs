@@ -4,7 +4,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use foghorn::http::host_policy::{Access, Host};
+use foghorn::http::host_policy::{Host, HostPolicy};
 
 use crate::{Kind, kind};
 
@@ -19,9 +19,10 @@ pub const ALLOWED_ORIGINS: [&str; 3] = ["https://example.com", "http://example.n
 ///
 /// # Panics
 /// If they are not taken.
-pub fn rules() -> Access {
+pub fn rules() -> HostPolicy {
     let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
-    Access::new(Some(OWN_NAME), &owned(&[ALLOWED_HOST]), &owned(&ALLOWED_ORIGINS)).expect("these are names and origins")
+    HostPolicy::new(Some(OWN_NAME), &owned(&[ALLOWED_HOST]), &owned(&ALLOWED_ORIGINS))
+        .expect("these are names and origins")
 }
 
 /// Any text as a Host, and as an Origin.
@@ -49,7 +50,7 @@ pub fn target(bytes: &[u8]) -> Kind {
 }
 
 /// What is allowed does not become so, nor cease to be, by what nobody should look at.
-fn check_neighbours(rules: &Access, host_text: &str, is_ours: bool) {
+fn check_neighbours(rules: &HostPolicy, host_text: &str, is_ours: bool) {
     let allows = |text: &str| Host::parse(text).is_some_and(|(host, _)| rules.allows_host(&host));
     assert_eq!(allows(&host_text.to_ascii_uppercase()), is_ours, "the case of {host_text:?} counts");
     let (name, _) = host_text.rsplit_once(':').unwrap_or((host_text, ""));

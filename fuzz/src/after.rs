@@ -1,6 +1,6 @@
 //! The `after` parameter: an epoch and a number, or nothing at all.
 
-use foghorn::http::head::parse_after;
+use foghorn::ws::handshake::parse_after;
 
 use crate::{Kind, kind, percent_decoded};
 

@@ -1,8 +1,12 @@
 //! Request heads: what gets past the door is small, complete, unambiguous and meant for us.
 
-use foghorn::config::flags::HEAD_BYTES_MAX;
-use foghorn::http::head::{self, Refusal, Request, SUBPROTOCOL, Upgrade, Wants};
+use foghorn::config::limits::HEAD_BYTES_MAX;
+use foghorn::http::head;
+use foghorn::http::page_request::PageRequest;
+use foghorn::http::refusal::Refusal;
+use foghorn::server::route::Route;
 use foghorn::telemetry::counters::REFUSALS;
+use foghorn::ws::handshake::{SUBPROTOCOL, Upgrade};
 
 use crate::access::rules;
 use crate::{Kind, kind};
@@ -27,19 +31,19 @@ pub fn target(bytes: &[u8]) -> Kind {
     assert!(!head.contains(&0), "no NUL gets through");
     assert_eq!(head.windows(4).filter(|window| window == b"\r\n\r\n").count(), 1, "it ends with the first empty line");
 
-    match head::parse(head, &rules()) {
+    match Route::of(head, &rules()) {
         Err(refusal) => check_refusal(refusal),
-        Ok(request) => {
+        Ok(route) => {
             check_lines(head);
-            check_fields(&request);
-            let again = head::parse(render(&request).as_bytes(), &rules());
-            assert_eq!(again.as_ref(), Ok(&request), "it is read the same again");
-            match request.wants {
-                Wants::WebSocket(Upgrade { subprotocol, resumes, echo, after, .. }) => {
+            check_fields(&route);
+            let again = Route::of(render(&route).as_bytes(), &rules());
+            assert_eq!(again.as_ref(), Ok(&route), "it is read the same again");
+            match route {
+                Route::WebSocket(Upgrade { subprotocol, resumes, echo, after, .. }) => {
                     kind((subprotocol.is_some(), resumes, echo, after.is_some()))
                 }
-                Wants::Page { head_only, if_none_match, .. } => {
-                    kind((head_only, if_none_match.is_some(), request.keep_alive))
+                Route::Page(PageRequest { head_only, if_none_match, keep_alive, .. }) => {
+                    kind((head_only, if_none_match.is_some(), keep_alive))
                 }
             }
         }
@@ -90,19 +94,19 @@ fn check_lines(head: &[u8]) {
 }
 
 /// What is passed on to tiny_http, or comes back in an answer.
-fn check_fields(request: &Request) {
+fn check_fields(route: &Route) {
     let check =
         |field: &str| assert!(field.bytes().all(|byte| (0x20..0x7f).contains(&byte) || byte == b'\t'), "{field:?}");
-    check(&request.host);
-    match &request.wants {
-        Wants::Page { target, if_none_match, .. } => {
+    match route {
+        Route::Page(PageRequest { target, host, if_none_match, .. }) => {
+            check(host);
             assert!(target.starts_with('/') && !target.contains([' ', '\t']), "{target:?}");
             check(target);
             if let Some(tags) = if_none_match {
                 check(tags);
             }
         }
-        Wants::WebSocket(upgrade) => {
+        Route::WebSocket(upgrade) => {
             check(&upgrade.key);
             if let Some(name) = &upgrade.subprotocol {
                 check(name);
@@ -113,16 +117,15 @@ fn check_fields(request: &Request) {
 }
 
 /// The plainest head that asks for the same.
-fn render(request: &Request) -> String {
-    let close = if request.keep_alive { "" } else { ", close" };
-    let host = &request.host;
-    match &request.wants {
-        Wants::Page { head_only, target, if_none_match } => {
-            let method = if *head_only { "HEAD" } else { "GET" };
+fn render(route: &Route) -> String {
+    match route {
+        Route::Page(page) => {
+            let PageRequest { target, host, if_none_match, keep_alive, .. } = page;
+            let (method, close) = (page.method(), if *keep_alive { "" } else { ", close" });
             let tags = if_none_match.as_ref().map_or_else(String::new, |tags| format!("If-None-Match: {tags}\r\n"));
             format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: x{close}\r\n{tags}\r\n")
         }
-        Wants::WebSocket(Upgrade { key, subprotocol, echo, after, replaces, .. }) => {
+        Route::WebSocket(Upgrade { key, subprotocol, echo, after, replaces, .. }) => {
             let echo = echo.map_or_else(String::new, |echo| format!("&echo={}", u8::from(echo)));
             let after =
                 after.as_ref().map_or_else(String::new, |after| format!("&after={}:{}", after.epoch, after.seq));
@@ -130,7 +133,7 @@ fn render(request: &Request) -> String {
             let offer =
                 subprotocol.as_ref().map_or_else(String::new, |name| format!("Sec-WebSocket-Protocol: {name}\r\n"));
             format!(
-                "GET /?{echo}{after}{replaces} HTTP/1.1\r\nHost: {host}\r\nConnection: upgrade{close}\r\n\
+                "GET /?{echo}{after}{replaces} HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\n\
                  Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{offer}\r\n"
             )
         }

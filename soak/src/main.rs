@@ -177,7 +177,7 @@ fn print_table(done: &Done, before: Figures, peak_kib: u64, after: Figures, stat
         figure("clientsPeak"),
         figure("messages"),
         figure("deliveries"),
-        figure("strangersDropped")
+        figure("pendingDropped")
     );
 }
 

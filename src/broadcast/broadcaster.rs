@@ -18,10 +18,12 @@ use smol::LocalExecutor;
 use smol::future::{self, FutureExt, poll_fn};
 
 use crate::broadcast::transport::{Link, Written};
-use crate::config::flags::{Config, FLUSH_BYTES_MAX, FLUSH_SLICES_MAX, SWEEPS_PER_HEARTBEAT};
+use crate::config::limits::{FLUSH_BYTES_MAX, FLUSH_SLICES_MAX, SWEEPS_PER_HEARTBEAT};
+use crate::config::settings::Config;
 use crate::hub::channel::{Joined, Published, Room, Start};
-use crate::hub::frame::{CloseReason, Frame, PING};
-use crate::runtime::reactor::Timer;
+use crate::hub::close_reason::CloseReason;
+use crate::hub::frame::{Frame, PING};
+use crate::runtime::timer::Timer;
 use crate::telemetry::counters::Stats;
 
 /// Everybody who is connected, and the one who writes to them.

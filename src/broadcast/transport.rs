@@ -7,19 +7,15 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::{SocketAddr, TcpStream};
-use std::pin::Pin;
-use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use rustix::net::SendFlags;
-use smol::{Task, io::AsyncRead, io::AsyncWrite};
+use smol::Task;
 use socket2::SockRef;
 
-use crate::config::flags::{CONTROL_BYTES_MAX, TURN_BYTES_MAX, UNSENT_BYTES_MAX};
-use crate::hub::frame::CloseReason;
-use crate::runtime::reactor::Async;
-use crate::telemetry::counters::Stats;
+use crate::config::limits::{CONTROL_BYTES_MAX, UNSENT_BYTES_MAX};
+use crate::hub::close_reason::CloseReason;
+use crate::runtime::socket::Async;
 
 /// How a write ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,6 +213,11 @@ impl Link {
         self.ending.get()
     }
 
+    /// Notes that something was received.
+    pub fn note_heard(&self) {
+        self.heard.set(true);
+    }
+
     /// Whether something was received since the last call.
     pub fn take_heard(&self) -> bool {
         self.heard.take()
@@ -226,54 +227,5 @@ impl Link {
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("peer", &self.peer).field("place", &self.place).finish_non_exhaustive()
-    }
-}
-
-/// The stream that tungstenite gets: it reads from the socket and writes to the control bytes.
-#[derive(Debug)]
-pub struct ReadEnd {
-    /// The socket, and where control bytes go.
-    pub link: Rc<Link>,
-    /// Where the bytes that come in are counted.
-    pub stats: Arc<Stats>,
-    /// What may still be read in this turn, whatever tungstenite makes of it: it reads on until a message is complete,
-    /// and fragments without end never are.
-    pub turn_left_bytes: usize,
-}
-
-impl AsyncRead for ReadEnd {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        if self.turn_left_bytes == 0 {
-            self.turn_left_bytes = TURN_BYTES_MAX;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let bytes_max = buffer.len().min(self.turn_left_bytes);
-        let read = self.link.socket.poll_read(cx, &mut buffer[..bytes_max]);
-        match read {
-            Poll::Ready(Ok(bytes)) => {
-                self.turn_left_bytes -= bytes;
-                self.link.heard.set(true);
-                self.stats.bytes_in.add(bytes as u64);
-            }
-            Poll::Ready(Err(_)) => {}
-            Poll::Pending => self.turn_left_bytes = TURN_BYTES_MAX,
-        }
-        read
-    }
-}
-
-impl AsyncWrite for ReadEnd {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.link.push_control(bytes);
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
     }
 }

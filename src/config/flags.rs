@@ -1,9 +1,9 @@
-//! What can be set: flags and environment in, a checked [`Config`] out; and every limit that cannot be set.
+//! The command line: flags and environment variables in, a checked [`Config`] out.
 //!
-//! Leaves sockets, files and names of the network to others. What must stay true: a limit stands here and nowhere else,
-//! with its unit in its name or as a `Duration`.
+//! Leaves sockets, files and names of the network to others. What must stay true: a value that cannot work is refused here, by
+//! the name of its flag and with what would work.
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,89 +12,12 @@ use clap::Parser;
 use clap::builder::NonEmptyStringValueParser;
 use log::LevelFilter;
 
-/// The longest request head, in bytes. What is longer is answered with 431.
-pub const HEAD_BYTES_MAX: usize = 8 * 1024;
-/// The most header lines of a request. More are answered with 431.
-pub const HEADERS_MAX: usize = 64;
-/// How long a client may take over a request head, and a kept-alive connection over its next request. Then 408.
-pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a reader of an HTTP answer may take nothing of it.
-pub const RESPONSE_STALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most HTTP requests in work at the same time. More wait.
-pub const HTTP_IN_WORK_MAX: usize = 32;
-/// How long a request waits for its turn before it is answered with 503, and how long an answer may take to be made.
-pub const HTTP_TIMEOUT: Duration = Duration::from_secs(5);
-/// Pause before the page's server is started anew after that has failed: the first, and the longest.
-pub const HTTP_RESTART_BACKOFF: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(5)];
-/// The largest body that tiny_http hands over, in bytes. A larger file is streamed from disk past it, so that a slow
-/// reader of a large file holds none of its threads.
-pub const HTTP_BODY_BYTES_MAX: usize = 64 * 1024;
-/// What is read of such a file at a time, in bytes.
-pub const FILE_CHUNK_BYTES: u64 = 64 * 1024;
-/// The most of these reads at the same time; each takes a thread while it lasts.
-pub const DISK_READS_MAX: usize = 4;
-/// How long the closing handshake of a WebSocket may take.
-pub const CLOSING_TIMEOUT: Duration = Duration::from_secs(2);
-/// What is read from a client that goes on sending during that time, in bytes, so that it can hear why it was closed.
-pub const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// How long the server waits at its end for clients to take what is theirs.
-pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the server waits at its end for those who have just come in to say what they want.
-pub const FIRST_WORDS_TIMEOUT: Duration = Duration::from_millis(500);
-/// The longest greeting, in bytes.
-pub const GREETING_BYTES_MAX: usize = 4 * 1024;
-/// What may wait for one client beside the backlog, in bytes: pongs that it provoked and does not read.
-pub const CONTROL_BYTES_MAX: usize = 1024;
-/// The most bytes that one client is handed in one turn of the flush.
-pub const FLUSH_BYTES_MAX: usize = 256 * 1024;
-/// The most slices in one vectored write. The kernel takes 1,024 (`IOV_MAX`); most writes have one.
-pub const FLUSH_SLICES_MAX: usize = 32;
-/// The most bytes that are read from one client in one turn, before others get theirs.
-pub const TURN_BYTES_MAX: usize = 64 * 1024;
-/// A client that others wait for has to take this many bytes in each `--patience`, or all that it lacks.
-pub const PROGRESS_BYTES_MIN: u64 = 64 * 1024;
-/// What the kernel may hold unsent for one client, in bytes. The rest stays in the backlog, where it is shared.
-pub const UNSENT_BYTES_MAX: u32 = 128 * 1024;
-/// The buffer that tungstenite reads into, in bytes, one for each client.
-pub const READ_BUFFER_BYTES: usize = 1024;
-/// Connections that the kernel keeps for us until they are accepted: phones come in bursts.
-pub const ACCEPT_QUEUE: i32 = 1024;
-/// Pause after a failed accept: the first, and the longest after it has doubled again and again.
-pub const ACCEPT_BACKOFF: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(1)];
-/// The most connections that are not WebSockets (yet). When one more comes, the oldest of them is dropped.
-pub const STRANGERS_MAX: usize = 1024;
-/// The most visitors who are being sent an answer and have not taken it all at once. When one more comes, the oldest of them
-/// is dropped.
-pub const SLOW_READERS_MAX: usize = 128;
-/// Descriptors for each of them: the connection, and a file.
-pub const DESCRIPTORS_PER_SLOW_READER: usize = 2;
-/// What a machine with 32-bit addresses has for messages that are being received: tungstenite reserves the memory for a frame
-/// as soon as it knows its length. Some of its 2 to 3 GiB is taken by other things.
-pub const RECEIVE_BYTES_MAX_32_BIT: usize = 1 << 30;
-/// Descriptors for everything but connections: standard streams, listeners, epoll, signals, the log, the notify socket.
-pub const DESCRIPTORS_FOR_HOUSE: usize = 24;
-/// Descriptors for each HTTP request in work: our end, tiny_http's end twice, a file.
-pub const DESCRIPTORS_PER_HTTP: usize = 4;
-/// Log lines that wait to be written, before more of them are left out.
-pub const LOG_QUEUE_LINES: usize = 1000;
-/// How long the end of the process waits for the log.
-pub const LOG_FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
-/// Log lines each second, on average, and at once after a quiet time. Debug lines are not counted.
-pub const LOG_LINES_PER_SEC: u32 = 20;
-/// See [`LOG_LINES_PER_SEC`].
-pub const LOG_LINES_BURST: u32 = 200;
-/// Heartbeats are looked after this many times in each `--heartbeat`, for all clients together, so that a board with
-/// idle clients sleeps: every timer wakes it.
-pub const SWEEPS_PER_HEARTBEAT: u32 = 2;
+use crate::config::limits::GREETING_BYTES_MAX;
+use crate::config::settings::{Config, Limits};
 
 const MESSAGE_BYTES_RANGE: [u64; 2] = [125, 1 << 30];
 const BACKLOG_BYTES_RANGE: [u64; 2] = [1024, 1 << 30];
 const PATIENCE_RANGE: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(3600)];
-
-const _: () = assert!(FLUSH_SLICES_MAX <= 1024, "IOV_MAX");
-const _: () = assert!(CONTROL_BYTES_MAX >= 4 * 127, "a few pongs of full size fit");
-const _: () = assert!(HEAD_TIMEOUT.as_secs() <= DRAIN_TIMEOUT.as_secs(), "a head in work ends within the drain");
-const _: () = assert!(CLOSING_TIMEOUT.as_secs() < DRAIN_TIMEOUT.as_secs());
 
 /// A WebSocket broadcaster for a local network: what one client sends, all receive. Serves its own page for phones.
 #[derive(Debug, Parser)]
@@ -176,46 +99,6 @@ pub struct Args {
     quiet: bool,
 }
 
-/// The checked settings.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Addresses to bind; empty for the default ones.
-    pub listen: Vec<SocketAddr>,
-    /// First text to a client; none if empty.
-    pub greeting: String,
-    /// Whether a client gets its own messages, unless it says otherwise.
-    pub echo: bool,
-    /// How many of the last messages a newcomer gets.
-    pub history: u64,
-    /// The folder to serve in place of the built-in page.
-    pub www: Option<PathBuf>,
-    /// Names by which the server may be called, beside the local ones.
-    pub allow_hosts: Vec<String>,
-    /// Origins that may connect, beside the server's own.
-    pub allow_origins: Vec<String>,
-    /// The most verbose level that is logged.
-    pub log_level: LevelFilter,
-    /// What bounds clients and memory.
-    pub limits: Limits,
-}
-
-/// The limits that have a flag.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// `--max-message`: the largest payload of a message.
-    pub message_bytes_max: usize,
-    /// `--backlog`: frames and their index.
-    pub backlog_bytes: usize,
-    /// `--patience`: how long one client may keep others waiting.
-    pub patience: Duration,
-    /// `--max-clients`: WebSockets at a time.
-    pub clients_max: usize,
-    /// `--max-clients-per-ip`: WebSockets from one address; `None` is no limit.
-    pub clients_per_ip_max: Option<usize>,
-    /// `--heartbeat`: the silence after which a client is pinged; `None` is never.
-    pub heartbeat: Option<Duration>,
-}
-
 impl From<Args> for Config {
     fn from(args: Args) -> Self {
         let log_level = match (args.verbose, args.quiet) {
@@ -248,38 +131,6 @@ impl Default for Config {
     /// The settings of a start with no flag at all.
     fn default() -> Self {
         Args::parse_from(["foghorn"]).into()
-    }
-}
-
-/// The addresses that are bound where none is given, on every interface, for IPv6 and IPv4.
-pub fn default_listen() -> [SocketAddr; 2] {
-    [1919, 1920].map(|port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))
-}
-
-/// How many connections of which kind fit into the process's limit of open files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Places {
-    /// HTTP requests in work.
-    pub http: usize,
-    /// Connections that are not WebSockets (yet).
-    pub strangers: usize,
-    /// Those of them who are slow to take their answer.
-    pub slow_readers: usize,
-    /// WebSocket clients.
-    pub clients: usize,
-}
-
-impl Places {
-    /// Shares `descriptors` out: first what the page needs, then a quarter for strangers, the rest for clients.
-    pub fn within(descriptors: usize, clients_max: usize) -> Self {
-        let http = (descriptors / 16).clamp(1, HTTP_IN_WORK_MAX);
-        let connections = descriptors.saturating_sub(DESCRIPTORS_FOR_HOUSE + http * DESCRIPTORS_PER_HTTP).max(2);
-        let strangers = (connections / 4).clamp(1, STRANGERS_MAX);
-        let slow_readers = (connections / 8).clamp(1, SLOW_READERS_MAX);
-        // A slow reader is a stranger too: what it needs beside its connection is counted here.
-        let for_readers = slow_readers * (DESCRIPTORS_PER_SLOW_READER - 1);
-        let clients = connections.saturating_sub(strangers + for_readers).max(1).min(clients_max);
-        Self { http, strangers, slow_readers, clients }
     }
 }
 
@@ -375,26 +226,5 @@ mod tests {
         assert!(parse(&["--greeting", &"x".repeat(GREETING_BYTES_MAX)]).is_ok());
         let error = parse(&["--greeting", &"x".repeat(GREETING_BYTES_MAX + 1)]).unwrap_err();
         assert!(error.contains("4097 bytes, and 4096 are allowed"), "{error}");
-    }
-
-    #[test]
-    fn places_fit_into_any_limit_of_open_files() {
-        for descriptors in [64, 256, 1024, 20_000, 1 << 20] {
-            let places = Places::within(descriptors, 1 << 20);
-            let taken = DESCRIPTORS_FOR_HOUSE
-                + places.http * DESCRIPTORS_PER_HTTP
-                + places.strangers
-                + places.slow_readers * (DESCRIPTORS_PER_SLOW_READER - 1)
-                + places.clients;
-            assert!(taken <= descriptors && places.clients > 0, "{descriptors}: {places:?}");
-        }
-    }
-
-    #[test]
-    fn few_clients_are_all_let_in() {
-        assert_eq!(
-            Places::within(20_000, 4096),
-            Places { http: 32, strangers: 1024, slow_readers: 128, clients: 4096 }
-        );
     }
 }

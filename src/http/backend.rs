@@ -1,85 +1,62 @@
-//! Between the network and the page's server: a bounded number of requests at a time goes over the private socket, and
-//! the visitor, however slow, is served from memory or disk when tiny_http is done with it already.
+//! The way to the page's server and back: a bounded number of requests at a time goes over its private socket.
 //!
-//! Leaves parsing of what visitors send to `request`. What must stay true: a slow visitor holds a connection, never a
-//! thread or a place among the requests in work.
+//! The connection to the client is ours alone: tiny_http is a backend, as behind a reverse proxy. Leaves sending to `response`.
+//! What must stay true: a slow client holds none of the places for requests in flight, and an answer comes within
+//! [`HTTP_TIMEOUT`] or is given up.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Read};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 
-use log::{debug, warn};
+use log::warn;
 use smol::future::FutureExt;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::lock::Semaphore;
 
-use crate::config::flags::{
-    DISK_READS_MAX, FILE_CHUNK_BYTES, HEAD_BYTES_MAX, HEADERS_MAX, HTTP_BODY_BYTES_MAX, HTTP_TIMEOUT,
-    RESPONSE_STALL_TIMEOUT,
-};
-use crate::http::head::{BUSY, Refusal};
-use crate::http::page_server::{FILE_HEADER, LOCAL_ADDRESS_HEADER, Site};
-use crate::runtime::reactor::{Async, Timer};
+use crate::config::limits::{HEAD_BYTES_MAX, HEADERS_MAX, HTTP_BODY_BYTES_MAX, HTTP_TIMEOUT};
+use crate::http::page_request::PageRequest;
+use crate::http::page_server::{FILE_HEADER, LOCAL_ADDRESS_HEADER, PageServer};
+use crate::http::refusal::{BUSY, Refusal};
+use crate::http::response::Response;
+use crate::runtime::socket::Async;
+use crate::runtime::timer::Timer;
 use crate::telemetry::counters::Stats;
 
 /// Passes requests on to the page's server, so many at a time.
 #[derive(Debug)]
-pub struct Relay {
-    site: Arc<Site>,
-    stats: Arc<Stats>,
-    in_work: Semaphore,
-    /// Reads of large files from disk, which take a thread each while they last.
-    reading: Semaphore,
+pub struct Backend {
+    page_server: Arc<PageServer>,
+    counters: Arc<Stats>,
+    in_flight: Semaphore,
 }
 
-/// An answer, ready to be sent.
-#[derive(Debug)]
-pub struct Answer {
-    /// The status.
-    pub status: u16,
-    /// Status line, header and, unless it is a file, the body.
-    head_and_body: Vec<u8>,
-    /// A file and how much of it was announced.
-    file: Option<(File, u64)>,
-}
-
-impl Relay {
-    /// A relay for up to `places` requests in work.
-    pub fn new(site: Arc<Site>, stats: Arc<Stats>, places: usize) -> Self {
-        Self { site, stats, in_work: Semaphore::new(places), reading: Semaphore::new(DISK_READS_MAX) }
+impl Backend {
+    /// For up to `in_flight_max` requests at a time.
+    pub fn new(page_server: Arc<PageServer>, counters: Arc<Stats>, in_flight_max: usize) -> Self {
+        Self { page_server, counters, in_flight: Semaphore::new(in_flight_max) }
     }
 
-    /// Has a request answered. `local` is the address of ours that the visitor has used.
+    /// Has a request answered. `local` is the address of ours that the client has used.
     ///
     /// # Errors
     /// If there is no place, or no answer, in time.
-    pub async fn answer(
-        &self,
-        head_only: bool,
-        target: &str,
-        host: &str,
-        if_none_match: Option<&str>,
-        local: Option<SocketAddr>,
-        keep_alive: bool,
-    ) -> Result<Answer, Refusal> {
-        let place = async { Ok(self.in_work.acquire().await) };
-        let _place = place.or(too_late(BUSY)).await?;
-        let method = if head_only { "HEAD" } else { "GET" };
-        let mut request = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
-        let headers =
-            [("If-None-Match", if_none_match.map(str::to_owned)), (LOCAL_ADDRESS_HEADER, local.map(readable))];
+    pub async fn answer(&self, request: &PageRequest, local: Option<SocketAddr>) -> Result<Response, Refusal> {
+        let permit = async { Ok(self.in_flight.acquire().await) };
+        let _permit = permit.or(too_late(BUSY)).await?;
+        let PageRequest { target, host, .. } = request;
+        let mut head = format!("{} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n", request.method());
+        let headers = [("If-None-Match", request.if_none_match.clone()), (LOCAL_ADDRESS_HEADER, local.map(readable))];
         for (name, value) in headers {
             if let Some(value) = value {
-                request += &format!("{name}: {value}\r\n");
+                head += &format!("{name}: {value}\r\n");
             }
         }
-        request += "\r\n";
-        let path = self.site.socket_path().ok_or(BUSY)?;
-        let answered = exchange(&path, request.as_bytes()).await;
-        match answered.and_then(|bytes| self.rebuild(&bytes, keep_alive)) {
+        head += "\r\n";
+        let path = self.page_server.socket_path().ok_or(BUSY)?;
+        let answered = exchange(&path, head.as_bytes()).await;
+        match answered.and_then(|bytes| self.rebuild(&bytes, request.keep_alive)) {
             Ok(answer) => Ok(answer),
             Err(error) => {
                 warn!("the page's HTTP server gives no answer to a request ({error})");
@@ -97,13 +74,13 @@ impl Relay {
         if answered.is_ok_and(|bytes| !bytes.is_empty()) {
             return;
         }
-        if self.site.restart(path) {
-            self.stats.http_restarts.add(1);
+        if self.page_server.restart(path) {
+            self.counters.http_restarts.add(1);
         }
     }
 
     /// Makes tiny_http's answer ours: the connection is ours to keep or to close, and a file takes the body's place.
-    fn rebuild(&self, answer: &[u8], keep_alive: bool) -> io::Result<Answer> {
+    fn rebuild(&self, answer: &[u8], keep_alive: bool) -> io::Result<Response> {
         let mut lines = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut parsed = httparse::Response::new(&mut lines);
         let httparse::Status::Complete(head_bytes) = parsed.parse(answer).map_err(io::Error::other)? else {
@@ -134,39 +111,10 @@ impl Relay {
             head += &format!("Content-Length: {bytes}\r\n");
         }
         head += "\r\n";
-        let file = file.and_then(|(number, bytes)| Some((self.site.take_file(number)?, bytes)));
+        let file = file.and_then(|(number, bytes)| Some((self.page_server.take_file(number)?, bytes)));
         let status = parsed.code.unwrap_or_default();
-        Ok(Answer { status, head_and_body: [head.as_bytes(), &answer[head_bytes..]].concat(), file })
+        Ok(Response { status, head_and_body: [head.as_bytes(), &answer[head_bytes..]].concat(), file })
     }
-
-    /// Sends an answer, for as long as the visitor keeps taking some of it.
-    ///
-    /// # Errors
-    /// If the connection breaks or stalls, or the file cannot be read to its end.
-    pub async fn send(&self, socket: &Async<TcpStream>, answer: Answer, head_only: bool) -> io::Result<()> {
-        write_all(socket, &answer.head_and_body).await?;
-        let Some((mut file, mut left_bytes)) = answer.file.filter(|_| !head_only) else { return Ok(()) };
-        while left_bytes > 0 {
-            let reading = self.reading.acquire().await;
-            let (back, chunk) = smol::unblock(move || read_chunk(file, left_bytes)).await;
-            drop(reading);
-            let chunk = chunk?;
-            if chunk.is_empty() {
-                debug!("a file became shorter while it was read");
-                return Err(ErrorKind::UnexpectedEof.into());
-            }
-            write_all(socket, &chunk).await?;
-            left_bytes -= chunk.len() as u64;
-            file = back;
-        }
-        Ok(())
-    }
-}
-
-fn read_chunk(file: File, bytes_max: u64) -> (File, io::Result<Vec<u8>>) {
-    let mut chunk = Vec::new();
-    let read = (&file).take(bytes_max.min(FILE_CHUNK_BYTES)).read_to_end(&mut chunk);
-    (file, read.map(|_| chunk))
 }
 
 async fn too_late<T, E>(error: E) -> Result<T, E> {
@@ -195,20 +143,4 @@ async fn exchange_without_deadline(path: &Path, request: &[u8]) -> io::Result<Ve
         return Err(io::Error::other("its answer is too large"));
     }
     Ok(answer)
-}
-
-/// Writes all of it, with a new deadline for every part that the visitor takes.
-///
-/// # Errors
-/// If the connection breaks or stalls.
-pub async fn write_all(mut socket: &Async<TcpStream>, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let stalled = async {
-            Timer::after(RESPONSE_STALL_TIMEOUT).await;
-            Err(ErrorKind::TimedOut.into())
-        };
-        let written = socket.write(bytes).or(stalled).await?;
-        bytes = &bytes[written..];
-    }
-    Ok(())
 }

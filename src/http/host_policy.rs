@@ -74,12 +74,12 @@ enum AllowedOrigin {
 
 /// The rules, ready for use.
 #[derive(Debug, Clone)]
-pub struct Access {
+pub struct HostPolicy {
     hosts: Vec<Host>,
     origins: Vec<AllowedOrigin>,
 }
 
-impl Access {
+impl HostPolicy {
     /// Reads the rules. `own_name` is the machine's own name.
     ///
     /// # Errors
@@ -164,18 +164,18 @@ fn parse_allowed(text: &str) -> Result<AllowedOrigin, String> {
 mod tests {
     use super::*;
 
-    fn access(hosts: &[&str], origins: &[&str]) -> Access {
+    fn policy(hosts: &[&str], origins: &[&str]) -> HostPolicy {
         let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
-        Access::new(Some("beacon.example.org"), &owned(hosts), &owned(origins)).unwrap()
+        HostPolicy::new(Some("beacon.example.org"), &owned(hosts), &owned(origins)).unwrap()
     }
 
-    fn lets_in(access: &Access, host: &str, origin: Option<&str>) -> bool {
-        Host::parse(host).is_some_and(|(host, _)| access.allows_host(&host) && access.allows_origin(origin, &host))
+    fn lets_in(policy: &HostPolicy, host: &str, origin: Option<&str>) -> bool {
+        Host::parse(host).is_some_and(|(host, _)| policy.allows_host(&host) && policy.allows_origin(origin, &host))
     }
 
     #[test]
     fn local_names_and_addresses_are_ours() {
-        let access = access(&["board.example.com"], &[]);
+        let policy = policy(&["board.example.com"], &[]);
         for host in [
             "192.168.1.5",
             "192.168.1.5:1920",
@@ -195,13 +195,13 @@ mod tests {
             "Board.Example.Com:443",
             "beacon.example.org",
         ] {
-            assert!(lets_in(&access, host, None), "{host}");
+            assert!(lets_in(&policy, host, None), "{host}");
         }
     }
 
     #[test]
     fn foreign_names_are_not() {
-        let access = access(&["board.example.com"], &[]);
+        let policy = policy(&["board.example.com"], &[]);
         for host in [
             "",
             ":80",
@@ -235,13 +235,13 @@ mod tests {
             "évil.local",
         ] {
             let is_plain_name = host == "xlocal.";
-            assert_eq!(lets_in(&access, host, None), is_plain_name, "{host:?}");
+            assert_eq!(lets_in(&policy, host, None), is_plain_name, "{host:?}");
         }
     }
 
     #[test]
     fn an_origin_has_to_be_of_the_same_host_on_any_port() {
-        let access = access(&[], &[]);
+        let policy = policy(&[], &[]);
         for (host, origin, expected) in [
             ("board.local:1919", "http://board.local:1920", true),
             ("board.local", "https://BOARD.local", true),
@@ -262,13 +262,13 @@ mod tests {
             ("board.local", "://board.local", false),
             ("127.0.0.1", "http://localhost", false),
         ] {
-            assert_eq!(lets_in(&access, host, Some(origin)), expected, "{origin} to {host}");
+            assert_eq!(lets_in(&policy, host, Some(origin)), expected, "{origin} to {host}");
         }
     }
 
     #[test]
     fn allowed_origins_come_in_beside() {
-        let access = access(&[], &["https://example.com", "http://example.net:8080", "dev.example", "null"]);
+        let policy = policy(&[], &["https://example.com", "http://example.net:8080", "dev.example", "null"]);
         for (origin, expected) in [
             ("https://example.com", true),
             ("https://EXAMPLE.com:8443", true),
@@ -281,26 +281,26 @@ mod tests {
             ("NULL", true),
             ("", false),
         ] {
-            assert_eq!(lets_in(&access, "board.local", Some(origin)), expected, "{origin}");
+            assert_eq!(lets_in(&policy, "board.local", Some(origin)), expected, "{origin}");
         }
-        let anybody = super::Access::new(None, &[], &["*".to_owned()]).unwrap();
+        let anybody = super::HostPolicy::new(None, &[], &["*".to_owned()]).unwrap();
         assert!(lets_in(&anybody, "board.local", Some("https://anywhere.example")));
         assert!(!lets_in(&anybody, "evil.com", Some("http://evil.com")), "the Host is checked all the same");
     }
 
     #[test]
     fn a_port_that_is_meant_is_the_scheme_s_own_where_none_is_written() {
-        let access = access(&[], &["https://example.com:443"]);
-        assert!(lets_in(&access, "board.local", Some("https://example.com")));
-        assert!(!lets_in(&access, "board.local", Some("https://example.com:444")));
+        let policy = policy(&[], &["https://example.com:443"]);
+        assert!(lets_in(&policy, "board.local", Some("https://example.com")));
+        assert!(!lets_in(&policy, "board.local", Some("https://example.com:444")));
     }
 
     #[test]
     fn a_value_that_can_never_match_is_named() {
-        let host = |text: &str| Access::new(None, &[text.to_owned()], &[]).unwrap_err();
+        let host = |text: &str| HostPolicy::new(None, &[text.to_owned()], &[]).unwrap_err();
         assert!(host("http://board").contains("such as board.example.com"));
         assert!(host("board:80").contains("with no port"));
-        let origin = Access::new(None, &[], &["https://example.com/".to_owned()]).unwrap_err();
+        let origin = HostPolicy::new(None, &[], &["https://example.com/".to_owned()]).unwrap_err();
         assert!(origin.contains("with no path"), "{origin}");
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use crate::config::flags::PROGRESS_BYTES_MIN;
+use crate::config::limits::PROGRESS_BYTES_MIN;
 use crate::hub::backlog::Backlog;
 use crate::hub::frame::Frame;
 

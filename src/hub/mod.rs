@@ -2,4 +2,5 @@
 
 pub mod backlog;
 pub mod channel;
+pub mod close_reason;
 pub mod frame;

@@ -8,8 +8,9 @@ use std::net::{Shutdown, TcpStream};
 
 use smol::future::{self, FutureExt};
 
-use crate::config::flags::{CLOSING_TIMEOUT, LINGER_BYTES_MAX};
-use crate::runtime::reactor::{Async, Timer};
+use crate::config::limits::{CLOSING_TIMEOUT, LINGER_BYTES_MAX};
+use crate::runtime::socket::Async;
+use crate::runtime::timer::Timer;
 
 /// What is read at a time, in bytes.
 const CHUNK_BYTES: usize = 16 * 1024;

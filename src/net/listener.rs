@@ -12,8 +12,10 @@ use log::{info, warn};
 use smol::future;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use crate::config::flags::{ACCEPT_BACKOFF, ACCEPT_QUEUE, default_listen};
-use crate::runtime::reactor::{Async, Timer};
+use crate::config::limits::{ACCEPT_BACKOFF, ACCEPT_QUEUE};
+use crate::config::settings::default_listen;
+use crate::runtime::socket::Async;
+use crate::runtime::timer::Timer;
 use crate::telemetry::counters::Stats;
 
 /// A socket that cannot be had. Its words say what to do.

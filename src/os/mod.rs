@@ -1,4 +1,5 @@
-//! What the machine and its service manager are told and tell.
+//! What the machine and its service manager tell, and what they are told.
 
 pub mod addresses;
+pub mod signals;
 pub mod systemd;

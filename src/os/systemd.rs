@@ -1,42 +1,22 @@
-//! From the start to the end of the process: signals, and what the service manager is told.
+//! What the service manager is told: ready, stopping, how many are there, and that all is well.
 //!
-//! Knows nothing of rooms and pages. What must stay true: without systemd all of this is silent and costs nothing.
+//! Knows nothing of channels and pages. What must stay true: without systemd all of this is silent and costs nothing.
 
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram, UnixStream};
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{debug, info};
+use log::debug;
 use sd_notify::NotifyState;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use smol::stream::{self, Stream, StreamExt};
 
-use crate::runtime::reactor::{Async, Timer};
+use crate::runtime::timer::Timer;
 use crate::telemetry::counters::Stats;
 
 /// How often the service manager is told the number of clients and messages at the most.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
-
-/// SIGTERM and SIGINT: the first item asks the server to stop, the second to do so at once.
-///
-/// # Errors
-/// If the signals cannot be watched.
-pub fn stop_signals() -> io::Result<impl Stream<Item = ()> + Unpin> {
-    let terminated = arrivals_of(SIGTERM)?.inspect(|()| info!("stopping (terminated)"));
-    let interrupted = arrivals_of(SIGINT)?.inspect(|()| info!("stopping (interrupted); once more ends it at once"));
-    Ok(stream::or(terminated, interrupted))
-}
-
-/// Each arrival of a signal. Its handler may do no more than write to a socket, whose other end is read here.
-fn arrivals_of(signal: i32) -> io::Result<impl Stream<Item = ()> + Unpin> {
-    let (told, tells) = UnixStream::pair()?;
-    signal_hook::low_level::pipe::register(signal, tells)?;
-    let told = Async::new(told)?;
-    Ok(stream::poll_fn(move |cx| told.poll_read(cx, &mut [0]).map(|read| read.ok().map(drop))))
-}
 
 /// Tells the service manager that connections are taken from now on.
 pub fn notify_ready() {

@@ -1,3 +1,8 @@
 //! What wakes the tasks of the one thread.
 
 pub mod reactor;
+pub mod socket;
+pub mod timer;
+
+#[cfg(test)]
+mod tests;

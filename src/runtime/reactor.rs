@@ -2,19 +2,15 @@
 //!
 //! smol brings a reactor for programs of many threads. Its helper thread takes the reactor over whenever this thread is busy,
 //! so that the next message comes by way of two more switches between threads, and every socket is armed anew after every
-//! event. This one is for one thread and does neither: a socket is registered once, edge-triggered (`epoll(7)`). What must
-//! stay true: an edge is told once, so whoever is told `WouldBlock` by a socket, or gets or gives less than it could, notes
-//! that here, and nobody uses a socket in any other way.
+//! event. This one is for one thread and does neither: a socket is registered once, edge-triggered (`epoll(7)`). Leaves reading
+//! and writing to `socket`. What must stay true: no wake is lost, whatever thread it comes from.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,9 +21,6 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 use slab::Slab;
-use smol::future::poll_fn;
-use smol::io::{AsyncRead, AsyncWrite};
-use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 /// Events that are taken from the kernel at a time.
 const EVENTS_MAX: usize = 1024;
@@ -68,7 +61,7 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
     }
 }
 
-struct Reactor {
+pub(super) struct Reactor {
     epoll: OwnedFd,
     unpark: Arc<Unpark>,
     sources: RefCell<Slab<Rc<Source>>>,
@@ -78,7 +71,7 @@ struct Reactor {
 }
 
 impl Reactor {
-    fn of_this_thread() -> io::Result<Rc<Self>> {
+    pub(super) fn of_this_thread() -> io::Result<Rc<Self>> {
         REACTOR.with(|cell| {
             if let Some(reactor) = cell.get() {
                 return Ok(Rc::clone(reactor));
@@ -96,6 +89,40 @@ impl Reactor {
         let unpark = Arc::new(Unpark { is_due: AtomicBool::new(false), is_parked: AtomicBool::new(false), event });
         let (sources, timers, next_timer) = Default::default();
         Ok(Self { epoll, unpark, sources, timers, next_timer })
+    }
+
+    /// Has the kernel tell of this socket from now on.
+    pub(super) fn register(self: &Rc<Self>, socket: impl AsFd) -> io::Result<Registration> {
+        // What there is to read already, the kernel tells as the first edge.
+        let source =
+            Rc::new(Source { reading: Side::new(false), writing: Side::new(true), has_ended: Cell::new(false) });
+        let key = self.sources.borrow_mut().insert(Rc::clone(&source));
+        let registration = Registration { source, key, reactor: Rc::clone(self) };
+        epoll::add(&self.epoll, socket, EventData::new_u64(key as u64), INTEREST)?;
+        Ok(registration)
+    }
+
+    /// A number for a timer that nobody else has.
+    pub(super) fn next_timer(&self) -> u64 {
+        let number = self.next_timer.get();
+        self.next_timer.set(number + 1);
+        number
+    }
+
+    /// Has this timer's task woken at a moment.
+    pub(super) fn wake_at(&self, at: Instant, timer: u64, waker: Waker) {
+        self.timers.borrow_mut().insert((at, timer), waker);
+    }
+
+    /// Forgets a timer.
+    pub(super) fn forget_timer(&self, at: Instant, timer: u64) {
+        self.timers.borrow_mut().remove(&(at, timer));
+    }
+
+    /// How many timers are not due yet.
+    #[cfg(test)]
+    pub(super) fn timers_len(&self) -> usize {
+        self.timers.borrow().len()
     }
 
     /// Waits until something happens, and wakes whom it is about.
@@ -160,11 +187,32 @@ impl Wake for Unpark {
     }
 }
 
+/// A socket's place in the reactor, while the socket lives.
+pub(super) struct Registration {
+    pub(super) source: Rc<Source>,
+    pub(super) key: usize,
+    reactor: Rc<Reactor>,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        // The kernel forgets a socket that is closed, which comes next.
+        self.reactor.sources.borrow_mut().remove(self.key);
+    }
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
 /// What is known of a socket.
-struct Source {
-    reading: Side,
-    writing: Side,
-    has_ended: Cell<bool>,
+pub(super) struct Source {
+    pub(super) reading: Side,
+    pub(super) writing: Side,
+    /// Whether the peer will send nothing more, or the connection is broken.
+    pub(super) has_ended: Cell<bool>,
 }
 
 impl Source {
@@ -183,8 +231,8 @@ impl Source {
 }
 
 /// One direction of a socket.
-struct Side {
-    is_ready: Cell<bool>,
+pub(super) struct Side {
+    pub(super) is_ready: Cell<bool>,
     waker: Cell<Option<Waker>>,
 }
 
@@ -200,7 +248,8 @@ impl Side {
         }
     }
 
-    fn poll(&self, cx: &Context<'_>) -> Poll<()> {
+    /// Ready if the direction is; else its task is woken when it may be.
+    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<()> {
         if self.is_ready.get() {
             return Poll::Ready(());
         }
@@ -209,223 +258,3 @@ impl Side {
         Poll::Pending
     }
 }
-
-/// A socket whose readiness is known. At most one task may wait for each of its directions.
-pub struct Async<T> {
-    socket: T,
-    source: Rc<Source>,
-    key: usize,
-    reactor: Rc<Reactor>,
-}
-
-impl<T: AsFd> Async<T> {
-    /// Registers a socket with the reactor of this thread.
-    ///
-    /// # Errors
-    /// If the kernel refuses.
-    pub fn new(socket: T) -> io::Result<Self> {
-        SockRef::from(&socket).set_nonblocking(true)?;
-        let reactor = Reactor::of_this_thread()?;
-        // What there is to read already, the kernel tells as the first edge.
-        let source =
-            Rc::new(Source { reading: Side::new(false), writing: Side::new(true), has_ended: Cell::new(false) });
-        let key = reactor.sources.borrow_mut().insert(Rc::clone(&source));
-        let registered = Self { socket, source, key, reactor };
-        epoll::add(&registered.reactor.epoll, &registered.socket, EventData::new_u64(key as u64), INTEREST)?;
-        Ok(registered)
-    }
-}
-
-impl<T> Async<T> {
-    /// The socket, for all but reading and writing.
-    pub fn get_ref(&self) -> &T {
-        &self.socket
-    }
-
-    /// Waits until a read may find something.
-    pub async fn readable(&self) {
-        poll_fn(|cx| self.source.reading.poll(cx)).await;
-    }
-
-    /// Waits until a write may be taken.
-    pub async fn writable(&self) {
-        poll_fn(|cx| self.source.writing.poll(cx)).await;
-    }
-
-    /// Reads without waiting.
-    ///
-    /// # Errors
-    /// What `operation` returns; `WouldBlock` if there is nothing yet.
-    pub fn try_read<R>(&self, operation: impl FnOnce(&T) -> io::Result<R>) -> io::Result<R> {
-        let result = operation(&self.socket);
-        if matches!(&result, Err(error) if error.kind() == ErrorKind::WouldBlock) {
-            self.source.reading.is_ready.set(false);
-        }
-        result
-    }
-
-    /// Writes without waiting.
-    ///
-    /// # Errors
-    /// What `operation` returns; `WouldBlock` if the socket takes nothing.
-    #[expect(clippy::inline_always, reason = "the flush sends through it, see `Link::write`")]
-    #[inline(always)]
-    pub fn try_write<R>(&self, operation: impl FnOnce(&T) -> io::Result<R>) -> io::Result<R> {
-        let result = operation(&self.socket);
-        if matches!(&result, Err(error) if error.kind() == ErrorKind::WouldBlock) {
-            self.note_full();
-        }
-        result
-    }
-
-    /// Notes that the socket has taken less than it was offered.
-    pub fn note_full(&self) {
-        self.source.writing.is_ready.set(false);
-    }
-
-    /// Reads into `buffer` when there is something.
-    pub fn poll_read(&self, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>
-    where
-        for<'a> &'a T: Read,
-    {
-        let side = &self.source.reading;
-        while side.poll(cx).is_ready() {
-            match self.try_read(|mut socket| socket.read(buffer)) {
-                Ok(bytes) => {
-                    // Less than could be had means that there is no more (`epoll(7)`), but for an end that came with it.
-                    if bytes < buffer.len() && !self.source.has_ended.get() {
-                        side.is_ready.set(false);
-                    }
-                    return Poll::Ready(Ok(bytes));
-                }
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
-        Poll::Pending
-    }
-}
-
-impl Async<TcpListener> {
-    /// Accepts a connection.
-    ///
-    /// # Errors
-    /// As `accept(2)`.
-    pub async fn accept(&self) -> io::Result<(Async<TcpStream>, SocketAddr)> {
-        loop {
-            self.readable().await;
-            match self.try_read(TcpListener::accept) {
-                Ok((socket, peer)) => return Ok((Async::new(socket)?, peer)),
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-}
-
-impl Async<UnixStream> {
-    /// Connects, which takes no time with a socket of the same machine.
-    ///
-    /// # Errors
-    /// If nobody listens there; `WouldBlock` if too many wait already to be accepted.
-    pub fn connect(path: &Path) -> io::Result<Self> {
-        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        socket.set_nonblocking(true)?;
-        socket.connect(&SockAddr::unix(path)?)?;
-        Self::new(OwnedFd::from(socket).into())
-    }
-}
-
-impl<T> AsyncRead for &Async<T>
-where
-    for<'a> &'a T: Read,
-{
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        Async::poll_read(&self, cx, buffer)
-    }
-}
-
-impl<T> AsyncWrite for &Async<T>
-where
-    for<'a> &'a T: Write,
-{
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        while self.source.writing.poll(cx).is_ready() {
-            match self.try_write(|mut socket| socket.write(bytes)) {
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-                result => return Poll::Ready(result),
-            }
-        }
-        Poll::Pending
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<T> Drop for Async<T> {
-    fn drop(&mut self) {
-        // The kernel forgets a socket that is closed, which comes next.
-        self.reactor.sources.borrow_mut().remove(self.key);
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for Async<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.socket.fmt(f)
-    }
-}
-
-/// Ready at a moment. To be awaited in the thread of the reactor.
-#[derive(Debug)]
-pub struct Timer {
-    at: Instant,
-    number: Option<u64>,
-}
-
-impl Timer {
-    /// Ready this long after now.
-    pub fn after(duration: Duration) -> Self {
-        Self::at(Instant::now() + duration)
-    }
-
-    /// Ready at this moment, or at once if it has passed.
-    pub fn at(at: Instant) -> Self {
-        Self { at, number: None }
-    }
-}
-
-impl Future for Timer {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.at <= Instant::now() {
-            return Poll::Ready(());
-        }
-        let reactor = Reactor::of_this_thread().expect("whoever polls it runs in block_on");
-        let number = *self.number.get_or_insert_with(|| {
-            let number = reactor.next_timer.get();
-            reactor.next_timer.set(number + 1);
-            number
-        });
-        reactor.timers.borrow_mut().insert((self.at, number), cx.waker().clone());
-        Poll::Pending
-    }
-}
-
-impl Drop for Timer {
-    fn drop(&mut self) {
-        let Some(number) = self.number else { return };
-        if let Ok(reactor) = Reactor::of_this_thread() {
-            reactor.timers.borrow_mut().remove(&(self.at, number));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,4 +1,6 @@
-//! A server from its start to its end, and every connection until it is known what it wants.
+//! A server from its start to its end: what each connection wants, and who has a place.
 
+pub mod admission;
 pub mod dispatch;
+pub mod route;
 pub mod run;

@@ -19,14 +19,23 @@ use smol::future::{self, FutureExt, poll_fn};
 use smol::stream::{Stream, StreamExt};
 
 use crate::broadcast::broadcaster::Hall;
-use crate::config::flags::{Config, DRAIN_TIMEOUT, Limits, Places, RECEIVE_BYTES_MAX_32_BIT};
-use crate::http::backend::Relay;
-use crate::http::host_policy::Access;
-use crate::http::page_server::Site;
+use crate::config::fd_budget::FdBudget;
+use crate::config::limits::{DRAIN_TIMEOUT, RECEIVE_BYTES_MAX_32_BIT};
+use crate::config::settings::{Config, Limits};
+use crate::http::backend::Backend;
+use crate::http::host_policy::HostPolicy;
+use crate::http::page_request::PageRequest;
+use crate::http::page_server::PageServer;
+use crate::http::resources::Resources;
+use crate::http::response::ResponseSender;
+use crate::http::status::Status;
 use crate::net::listener;
 use crate::os::{addresses, systemd};
-use crate::runtime::reactor::{self, Async, Timer};
-use crate::server::dispatch::{Door, Guests};
+use crate::runtime::reactor;
+use crate::runtime::socket::Async;
+use crate::runtime::timer::Timer;
+use crate::server::admission::Admission;
+use crate::server::dispatch::Dispatch;
 use crate::telemetry::counters::Stats;
 
 /// Why the server could not start. Its words say what to do.
@@ -65,57 +74,60 @@ pub fn run(
     config: Config,
     stop: impl Stream<Item = ()> + Unpin,
 ) -> Result<Ended, StartError> {
-    let access = access_rules(&config)?;
-    let www = config.www.as_deref().map(check_www).transpose()?;
-    let stats = Arc::new(Stats::new());
-    let limits = &config.limits;
-    let folders = runtime_folders();
-    let site = Site::start(folders, www, Arc::clone(&stats), limits.message_bytes_max, limits.backlog_bytes);
-    let site = site.map_err(|error| {
+    let host_policy = host_policy(&config)?;
+    let www = config.www.as_deref().map(find_www).transpose()?;
+    let counters = Arc::new(Stats::new());
+    let Limits { message_bytes_max, backlog_bytes, clients_per_ip_max, .. } = config.limits;
+    let status = Status { counters: Arc::clone(&counters), message_bytes_max, backlog_bytes };
+    let page_server = PageServer::start(runtime_folders(), Resources { www, status }).map_err(|error| {
         StartError::Missing(format!(
             "cannot make a private socket for the page ({error}): set RUNTIME_DIRECTORY to a folder that can be written to"
         ))
     })?;
 
-    let places = places(limits);
+    let budget = fd_budget(&config.limits);
     let executor = Rc::new(LocalExecutor::new());
-    let hall = Rc::new(Hall::new(Arc::new(config), Arc::clone(&stats), Rc::clone(&executor)));
-    let door = Rc::new(Door {
-        access,
-        hall,
-        relay: Relay::new(Arc::clone(&site), Arc::clone(&stats), places.http),
-        stats,
-        places,
+    let broadcaster = Rc::new(Hall::new(Arc::new(config), Arc::clone(&counters), Rc::clone(&executor)));
+    let dispatch = Rc::new(Dispatch {
+        host_policy,
+        admission: Rc::new(Admission::new(budget, clients_per_ip_max, Arc::clone(&counters))),
+        broadcaster,
+        backend: Backend::new(Arc::clone(&page_server), Arc::clone(&counters), budget.http_in_flight),
+        sender: ResponseSender::new(),
+        counters,
         executor: Rc::clone(&executor),
-        guests: Guests::default(),
     });
-    let ended = reactor::block_on(executor.run(serve(listeners, door, stop))).and_then(|ended| ended);
-    site.close();
+    let ended = reactor::block_on(executor.run(serve(listeners, dispatch, stop))).and_then(|ended| ended);
+    page_server.close();
     ended.map_err(|error| StartError::Missing(format!("cannot take the listening sockets into use: {error}")))
 }
 
 async fn serve(
     listeners: Vec<TcpListener>,
-    door: Rc<Door>,
+    dispatch: Rc<Dispatch>,
     mut stop: impl Stream<Item = ()> + Unpin,
 ) -> io::Result<Ended> {
     let bound: Vec<SocketAddr> = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
-    let executor = &door.executor;
+    let executor = &dispatch.executor;
     let mut accepting = Vec::new();
     for listener in listeners {
-        let taking = Rc::clone(&door);
+        let taking = Rc::clone(&dispatch);
         let take = move |socket, peer| taking.take(socket, peer);
-        accepting.push(executor.spawn(listener::accept_all(Async::new(listener)?, Arc::clone(&door.stats), take)));
+        accepting.push(executor.spawn(listener::accept_all(
+            Async::new(listener)?,
+            Arc::clone(&dispatch.counters),
+            take,
+        )));
     }
-    let mut vital = vec![executor.spawn(Rc::clone(&door.hall).run_flush())];
-    if let Some(heartbeat) = door.hall.config().limits.heartbeat {
-        vital.push(executor.spawn(Rc::clone(&door.hall).run_heartbeat(heartbeat)));
+    let mut vital = vec![executor.spawn(Rc::clone(&dispatch.broadcaster).run_flush())];
+    if let Some(heartbeat) = dispatch.broadcaster.config().limits.heartbeat {
+        vital.push(executor.spawn(Rc::clone(&dispatch.broadcaster).run_heartbeat(heartbeat)));
     }
-    let looked_at = Rc::clone(&door.hall);
+    let looked_at = Rc::clone(&dispatch.broadcaster);
     let has_changed = async move || looked_at.changed().await;
-    executor.spawn(systemd::report_status(Arc::clone(&door.stats), has_changed)).detach();
-    let watched = Rc::clone(&door);
-    let is_well = async move || watched.relay.answer(true, "/status", "localhost", None, None, false).await.is_ok();
+    executor.spawn(systemd::report_status(Arc::clone(&dispatch.counters), has_changed)).detach();
+    let watched = Rc::clone(&dispatch);
+    let is_well = async move || watched.backend.answer(&PageRequest::probe(), None).await.is_ok();
     executor.spawn(systemd::feed_watchdog(is_well)).detach();
     addresses::say(&bound);
     systemd::notify_ready();
@@ -134,11 +146,11 @@ async fn serve(
     asked_to_stop.or(failed).await;
     systemd::notify_stopping();
     drop(accepting);
-    door.hall.stop();
+    dispatch.broadcaster.stop();
     let drained = async {
         let all_served = async {
-            door.hear_newcomers().await;
-            poll_fn(|cx| door.poll_empty(cx)).await;
+            dispatch.admission.hear_newcomers().await;
+            poll_fn(|cx| dispatch.admission.poll_empty(cx)).await;
         };
         all_served.or(Timer::after(DRAIN_TIMEOUT)).await;
         Ended::Drained
@@ -150,20 +162,20 @@ async fn serve(
     Ok(drained.or(at_once).await)
 }
 
-fn access_rules(config: &Config) -> Result<Access, StartError> {
+fn host_policy(config: &Config) -> Result<HostPolicy, StartError> {
     let own_name = fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    Access::new(own_name.as_deref().map(str::trim), &config.allow_hosts, &config.allow_origins)
+    HostPolicy::new(own_name.as_deref().map(str::trim), &config.allow_hosts, &config.allow_origins)
         .map_err(StartError::Config)
 }
 
-fn check_www(www: &Path) -> Result<&Path, StartError> {
-    match fs::read_dir(www) {
-        Ok(_) => Ok(www),
-        Err(error) => Err(StartError::Missing(format!(
+/// The folder of `--www`, without links in its path.
+fn find_www(www: &Path) -> Result<PathBuf, StartError> {
+    fs::read_dir(www).and_then(|_| www.canonicalize()).map_err(|error| {
+        StartError::Missing(format!(
             "cannot serve --www {} ({error}): give a folder that exists and can be read",
             www.display()
-        ))),
-    }
+        ))
+    })
 }
 
 /// Where the private socket may go: `RUNTIME_DIRECTORY` of `systemd.exec(5)`, a user's own, the one for temporary files.
@@ -173,7 +185,7 @@ fn runtime_folders() -> Vec<PathBuf> {
 }
 
 /// Raises the limit of open files as far as it goes, and shares the descriptors out.
-fn places(limits: &Limits) -> Places {
+fn fd_budget(limits: &Limits) -> FdBudget {
     let descriptors = rlimit::increase_nofile_limit(rlimit::INFINITY).unwrap_or(1024);
     let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
     let wanted = limits.clients_max;
@@ -186,12 +198,12 @@ fn places(limits: &Limits) -> Places {
         // No warning: with the default flags that is how it is on such a machine.
         info!("{in_memory} clients fit into 32-bit addresses with this --max-message; lower it for {wanted}");
     }
-    let places = Places::within(descriptors, wanted.min(in_memory));
-    if places.clients < wanted.min(in_memory) {
-        let clients = places.clients;
+    let budget = FdBudget::within(descriptors, wanted.min(in_memory));
+    if budget.clients < wanted.min(in_memory) {
+        let clients = budget.clients;
         warn!(
             "only {clients} clients fit into the limit of {descriptors} open files; raise it (ulimit -n, LimitNOFILE=) for {wanted}"
         );
     }
-    places
+    budget
 }

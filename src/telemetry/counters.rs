@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use crate::hub::frame::CloseReason;
+use crate::hub::close_reason::CloseReason;
 
 /// A number that one thread writes and any thread reads.
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ pub struct Stats {
     /// HTTP requests answered by the page.
     pub http_requests: Count,
     /// Connections dropped to make place for newer ones before they had asked for anything.
-    pub strangers_dropped: Count,
+    pub pending_dropped: Count,
     /// Accepts that failed.
     pub accept_errors: Count,
     /// Times the page's HTTP server had to be started anew.
@@ -88,7 +88,7 @@ impl Stats {
             bytes_out: Count::default(),
             backlog_bytes: Count::default(),
             http_requests: Count::default(),
-            strangers_dropped: Count::default(),
+            pending_dropped: Count::default(),
             accept_errors: Count::default(),
             http_restarts: Count::default(),
             closed: Default::default(),
@@ -99,6 +99,16 @@ impl Stats {
     /// How many WebSockets ended for this reason.
     pub fn closed(&self, reason: CloseReason) -> &Count {
         &self.closed[reason as usize]
+    }
+
+    /// The names of all reasons, each with how many WebSockets ended for it.
+    pub fn closed_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        CloseReason::ALL.into_iter().map(|reason| (reason.key(), self.closed(reason).get()))
+    }
+
+    /// The statuses that are counted, each with how many requests were refused with it.
+    pub fn refused_by_status(&self) -> impl Iterator<Item = (u16, u64)> {
+        REFUSALS.into_iter().zip(self.refused.iter().map(Count::get))
     }
 
     /// How many requests were refused with this status, if it is one of [`REFUSALS`].

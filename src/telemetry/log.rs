@@ -14,7 +14,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use simple_logger::SimpleLogger;
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
-use crate::config::flags::{LOG_FLUSH_TIMEOUT, LOG_LINES_BURST, LOG_LINES_PER_SEC, LOG_QUEUE_LINES};
+use crate::config::limits::{LOG_FLUSH_TIMEOUT, LOG_LINES_BURST, LOG_LINES_PER_SEC, LOG_QUEUE_LINES};
 
 /// Starts logging.
 ///

@@ -13,21 +13,22 @@ use std::time::Instant;
 
 use async_tungstenite::WebSocketStream;
 use async_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
-use async_tungstenite::tungstenite::handshake::derive_accept_key;
 use async_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
 use log::info;
-use serde_json::json;
 use smol::future::{FutureExt, poll_fn};
 use smol::stream::Stream;
 
 use crate::broadcast::broadcaster::Hall;
-use crate::broadcast::transport::{Link, ReadEnd};
-use crate::config::flags::{CLOSING_TIMEOUT, READ_BUFFER_BYTES, TURN_BYTES_MAX};
-use crate::http::head::{After, Upgrade};
-use crate::hub::channel::{Joined, Start};
-use crate::hub::frame::{CloseReason, Frame};
+use crate::broadcast::transport::Link;
+use crate::config::limits::{CLOSING_TIMEOUT, READ_BUFFER_BYTES, TURN_BYTES_MAX};
+use crate::hub::close_reason::CloseReason;
+use crate::hub::frame::Frame;
 use crate::net::lingering_close;
-use crate::runtime::reactor::{Async, Timer};
+use crate::runtime::socket::Async;
+use crate::runtime::timer::Timer;
+use crate::ws::handshake::Upgrade;
+use crate::ws::join;
+use crate::ws::reader::ReadEnd;
 
 /// A connection that has asked to join.
 #[derive(Debug)]
@@ -41,20 +42,20 @@ pub struct Arrival<P> {
     /// Bytes that came behind the request's head.
     pub read_ahead: Vec<u8>,
     /// What is given back by being dropped when the connection is gone.
-    pub place: P,
+    pub permit: P,
 }
 
 /// Lets a client in, and serves it until its connection has ended. There is one such future for each client, so what is
 /// only needed at the start stays outside of it.
 pub fn serve<P>(hall: Rc<Hall>, arrival: Arrival<P>) -> impl Future<Output = ()> {
-    let Arrival { socket, peer, upgrade, read_ahead, place } = arrival;
+    let Arrival { socket, peer, upgrade, read_ahead, permit } = arrival;
     let began = Instant::now();
-    let link = Rc::new(Link::new(socket, peer, answer(&upgrade)));
-    enter(&hall, &link, &upgrade);
+    let link = Rc::new(Link::new(socket, peer, upgrade.answer()));
+    join::enter(&hall, &link, &upgrade);
     info!("{peer} joined{}", if upgrade.resumes { " (resumes)" } else { "" });
 
     async move {
-        let _place = place;
+        let _permit = permit;
         let _member = Member { hall: &hall, link: &link };
         let stats = Arc::clone(hall.stats());
         let stream = ReadEnd { link: Rc::clone(&link), stats, turn_left_bytes: TURN_BYTES_MAX };
@@ -86,54 +87,6 @@ impl Drop for Member<'_> {
         self.hall.leave(self.link);
         self.hall.forget(self.link);
     }
-}
-
-/// The answer to the handshake (RFC 6455 section 4.2.2). The offered extensions are declined by not naming them.
-fn answer(upgrade: &Upgrade) -> Vec<u8> {
-    let accept = derive_accept_key(upgrade.key.as_bytes());
-    let subprotocol =
-        upgrade.subprotocol.as_ref().map_or_else(String::new, |name| format!("Sec-WebSocket-Protocol: {name}\r\n"));
-    format!(
-        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n{subprotocol}\r\n"
-    )
-    .into_bytes()
-}
-
-/// Joins the room where the client wants to go on, or with the history that newcomers get.
-fn enter(hall: &Hall, link: &Rc<Link>, upgrade: &Upgrade) {
-    let (config, stats) = (hall.config(), hall.stats());
-    if let Some(name) = upgrade.replaces.as_ref().filter(|_| upgrade.resumes) {
-        hall.replace(name);
-    }
-    let after = upgrade.after.as_ref().filter(|_| upgrade.resumes);
-    let known = after.filter(|after| after.epoch == stats.epoch && after.seq <= hall.head());
-    let start = known.map_or(Start::History(config.history), |After { seq, .. }| Start::After(*seq));
-    let is_stranded = after.is_some() && known.is_none();
-    let echo = upgrade.resumes || upgrade.echo.unwrap_or(config.echo);
-    let name = if upgrade.resumes { hall.name(link) } else { String::new() };
-    hall.join(link, echo, start, |joined, clients| match (upgrade.resumes, config.greeting.as_str()) {
-        (true, _) => Frame::text(hello(hall, &name, joined, clients, is_stranded)).to_vec(),
-        (false, "") => Vec::new(),
-        (false, greeting) => Frame::text(greeting.to_owned()).to_vec(),
-    });
-}
-
-/// The first frame to a client that resumes.
-fn hello(hall: &Hall, name: &str, joined: Joined, clients: usize, is_stranded: bool) -> String {
-    let config = hall.config();
-    json!({
-        "foghorn": 1,
-        "greeting": config.greeting,
-        "epoch": hall.stats().epoch,
-        "seq": joined.seq,
-        "lost": (!is_stranded).then_some(joined.lost),
-        "head": joined.head,
-        "clients": clients,
-        "maxMessage": config.limits.message_bytes_max,
-        "id": name,
-    })
-    .to_string()
 }
 
 /// Every setting of tungstenite, on purpose.

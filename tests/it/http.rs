@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::thread;
 
-use foghorn::config::flags::HTTP_BODY_BYTES_MAX;
+use foghorn::config::limits::HTTP_BODY_BYTES_MAX;
 use tempfile::TempDir;
 
 use crate::harness::{

@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use foghorn::config::flags::FIRST_WORDS_TIMEOUT;
+use foghorn::config::limits::FIRST_WORDS_TIMEOUT;
 
 use crate::harness::{
     CLOSE, Client, FIN, GREETING, Launch, Server, TEXT, eventually, folder, free_listener, get, in_own_network, masked,

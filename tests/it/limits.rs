@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use foghorn::config::flags::{HTTP_IN_WORK_MAX, SLOW_READERS_MAX};
+use foghorn::config::limits::{HTTP_IN_FLIGHT_MAX, SLOW_READERS_MAX};
 
 use crate::harness::{Bystanders, Client, Launch, Server, eventually, folder, patience, request_head, upgrade_head};
 
@@ -169,7 +169,7 @@ fn many_pages_at_once_are_all_served_with_few_threads() {
         }
     }
     // One for each request in work, and as many that have just answered and are not back yet.
-    let most = threads + 2 * HTTP_IN_WORK_MAX as u64;
+    let most = threads + 2 * HTTP_IN_FLIGHT_MAX as u64;
     let now = server.process_figure("Threads");
     assert!(now <= most, "{threads} threads before, {now} with 300 visitors");
 }
@@ -186,7 +186,7 @@ fn a_connection_that_says_nothing_makes_room_for_the_next_one() {
         started.elapsed() < Duration::from_secs(4) || patience() > Duration::from_secs(20),
         "before its time was up"
     );
-    assert!(server.figure("/strangersDropped") > 0);
+    assert!(server.figure("/pendingDropped") > 0);
     bystanders.finish();
     drop(newer);
 }
@@ -200,7 +200,7 @@ fn a_page_that_is_being_served_is_not_pushed_out_by_newer_connections() {
     reader.send(request_head(server.address(), "GET", "/large.bin", "").as_bytes());
     assert_eq!(reader.response(true).status, 200);
     let crowd: Vec<Client> = (0..30).map(|_| Client::connect(server.address())).collect();
-    eventually("some had to go", || server.figure("/strangersDropped") > 0);
+    eventually("some had to go", || server.figure("/pendingDropped") > 0);
     assert!(reader.bytes(BYTES).expect("the whole file comes") == vec![7; BYTES], "unchanged");
     drop(crowd);
 }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
-use foghorn::config::flags as config;
-use foghorn::hub::frame::CloseReason;
+use foghorn::config::limits;
+use foghorn::config::settings;
+use foghorn::hub::close_reason::CloseReason;
 use foghorn::telemetry::counters::REFUSALS;
 
 use crate::harness::{Launch, project};
@@ -76,7 +77,7 @@ fn readme_and_help_name_the_same_flags_with_the_same_values_and_defaults() {
         let default = without_ticks(&row[1]);
         match bracketed(text, "default") {
             Some("[::]:1919 and [::]:1920") => {
-                assert_eq!(default, config::default_listen().map(|address| address.to_string()).join(", "));
+                assert_eq!(default, settings::default_listen().map(|address| address.to_string()).join(", "));
             }
             Some(its_default) => assert_eq!(default, its_default, "the default of {flag}"),
             None => assert!(matches!(&*default, "" | "off" | "the built-in page"), "{flag} has no default {default}"),
@@ -125,21 +126,21 @@ fn seconds(duration: Duration) -> String {
 
 #[test]
 fn readme_and_code_have_the_same_limits() {
-    let head = [kib(config::HEAD_BYTES_MAX), format!("{} lines", config::HEADERS_MAX), seconds(config::HEAD_TIMEOUT)];
-    let turn = [kib(config::TURN_BYTES_MAX) + " read", kib(config::FLUSH_BYTES_MAX) + " written"];
-    let log = [format!("{} a second", config::LOG_LINES_PER_SEC), format!("{} at once", config::LOG_LINES_BURST)];
-    let slow = [config::SLOW_READERS_MAX.to_string(), seconds(config::RESPONSE_STALL_TIMEOUT)];
-    let progress = kib(usize::try_from(config::PROGRESS_BYTES_MIN).unwrap());
+    let head = [kib(limits::HEAD_BYTES_MAX), format!("{} lines", limits::HEADERS_MAX), seconds(limits::HEAD_TIMEOUT)];
+    let turn = [kib(limits::TURN_BYTES_MAX) + " read", kib(limits::FLUSH_BYTES_MAX) + " written"];
+    let log = [format!("{} a second", limits::LOG_LINES_PER_SEC), format!("{} at once", limits::LOG_LINES_BURST)];
+    let slow = [limits::SLOW_READERS_MAX.to_string(), seconds(limits::RESPONSE_STALL_TIMEOUT)];
+    let progress = kib(usize::try_from(limits::PROGRESS_BYTES_MIN).unwrap());
     let expected = BTreeMap::from([
         ("request head", head.to_vec()),
-        ("HTTP requests in work", vec![config::HTTP_IN_WORK_MAX.to_string(), seconds(config::HTTP_TIMEOUT)]),
-        ("connections that are not WebSockets", vec![config::STRANGERS_MAX.to_string()]),
+        ("HTTP requests in work", vec![limits::HTTP_IN_FLIGHT_MAX.to_string(), seconds(limits::HTTP_TIMEOUT)]),
+        ("connections that are not WebSockets", vec![limits::PENDING_MAX.to_string()]),
         ("visitors who are slow to take an answer", slow.to_vec()),
         ("one client's turn", turn.to_vec()),
-        ("pongs that a client does not read", vec![kib(config::CONTROL_BYTES_MAX)]),
+        ("pongs that a client does not read", vec![kib(limits::CONTROL_BYTES_MAX)]),
         ("a client that others wait for", vec![progress]),
-        ("closing handshake", vec![seconds(config::CLOSING_TIMEOUT)]),
-        ("drain at shutdown", vec![seconds(config::DRAIN_TIMEOUT)]),
+        ("closing handshake", vec![seconds(limits::CLOSING_TIMEOUT)]),
+        ("drain at shutdown", vec![seconds(limits::DRAIN_TIMEOUT)]),
         ("log lines", log.to_vec()),
     ]);
     let table: BTreeMap<String, String> =

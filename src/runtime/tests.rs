@@ -1,13 +1,21 @@
 //! What the reactor promises, with real sockets, threads and the clock.
 
-use std::io::IoSlice;
+use std::cell::RefCell;
+use std::io::{IoSlice, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::io::writev;
-use smol::future::{self, FutureExt};
+use smol::future::{self, FutureExt, poll_fn};
 use smol::io::AsyncReadExt;
 
-use super::*;
+use super::reactor::{Reactor, block_on};
+use super::socket::Async;
+use super::timer::Timer;
 
 fn pair() -> (Async<UnixStream>, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
@@ -56,7 +64,7 @@ fn a_timer_that_nobody_waits_for_any_more_is_forgotten() {
         Timer::after(Duration::from_secs(1000)).or(Timer::after(Duration::from_millis(1))).await;
     })
     .unwrap();
-    assert!(Reactor::of_this_thread().unwrap().timers.borrow().is_empty());
+    assert_eq!(Reactor::of_this_thread().unwrap().timers_len(), 0);
 }
 
 #[test]
@@ -129,11 +137,11 @@ fn a_full_socket_is_told_of_when_it_takes_more() {
 #[test]
 fn a_socket_hears_nothing_of_the_one_whose_place_it_has() {
     let (first, mut first_peer) = pair();
-    let key = first.key;
+    let key = first.registration.key;
     first_peer.write_all(b"for the first").unwrap();
     drop(first);
     let (second, mut second_peer) = pair();
-    assert_eq!(second.key, key);
+    assert_eq!(second.registration.key, key);
     block_on(async {
         assert!(stays_pending(second.readable()).await);
         second_peer.write_all(b"for the second").unwrap();

@@ -1,0 +1,54 @@
+//! The checked settings of a server.
+//!
+//! Leaves to `flags` where they come from, so that a test can make its own. What must stay true: whatever is in here works.
+
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use log::LevelFilter;
+
+/// The checked settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Addresses to bind; empty for the default ones.
+    pub listen: Vec<SocketAddr>,
+    /// First text to a client; none if empty.
+    pub greeting: String,
+    /// Whether a client gets its own messages, unless it says otherwise.
+    pub echo: bool,
+    /// How many of the last messages a newcomer gets.
+    pub history: u64,
+    /// The folder to serve in place of the built-in page.
+    pub www: Option<PathBuf>,
+    /// Names by which the server may be called, beside the local ones.
+    pub allow_hosts: Vec<String>,
+    /// Origins that may connect, beside the server's own.
+    pub allow_origins: Vec<String>,
+    /// The most verbose level that is logged.
+    pub log_level: LevelFilter,
+    /// What bounds clients and memory.
+    pub limits: Limits,
+}
+
+/// The limits that have a flag.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// `--max-message`: the largest payload of a message.
+    pub message_bytes_max: usize,
+    /// `--backlog`: frames and their index.
+    pub backlog_bytes: usize,
+    /// `--patience`: how long one client may keep others waiting.
+    pub patience: Duration,
+    /// `--max-clients`: WebSockets at a time.
+    pub clients_max: usize,
+    /// `--max-clients-per-ip`: WebSockets from one address; `None` is no limit.
+    pub clients_per_ip_max: Option<usize>,
+    /// `--heartbeat`: the silence after which a client is pinged; `None` is never.
+    pub heartbeat: Option<Duration>,
+}
+
+/// The addresses that are bound where none is given, on every interface, for IPv6 and IPv4.
+pub fn default_listen() -> [SocketAddr; 2] {
+    [1919, 1920].map(|port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))
+}

@@ -1,0 +1,54 @@
+//! What is asked of the page: a file, the status, the QR code, or only whether it has changed.
+//!
+//! Leaves answering to the page's server. What must stay true: a body is refused, since nobody behind would read it.
+
+use crate::http::head::Head;
+use crate::http::refusal::{BAD_METHOD, Refusal};
+
+/// A request for something that the page's server has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRequest {
+    /// `HEAD` in place of `GET`.
+    pub head_only: bool,
+    /// Path and query, as they came.
+    pub target: String,
+    /// The Host header, checked.
+    pub host: String,
+    /// The `If-None-Match` header.
+    pub if_none_match: Option<String>,
+    /// Whether the client wants to send further requests on this connection.
+    pub keep_alive: bool,
+}
+
+impl PageRequest {
+    /// Reads what is asked for.
+    ///
+    /// # Errors
+    /// If it is another method than GET and HEAD, or has a body.
+    pub fn parse(head: &Head<'_>) -> Result<Self, Refusal> {
+        let target = head.target()?.to_owned();
+        if head.method != "GET" && head.method != "HEAD" {
+            return Err(BAD_METHOD);
+        }
+        head.headers.check_no_body()?;
+        let if_none_match = head.headers.one("if-none-match")?.map(str::to_owned);
+        Ok(Self {
+            head_only: head.method == "HEAD",
+            target,
+            host: head.host_text.to_owned(),
+            if_none_match,
+            keep_alive: head.keep_alive(),
+        })
+    }
+
+    /// Asks no more than whether anybody answers.
+    pub fn probe() -> Self {
+        let (target, host) = ("/status".to_owned(), "localhost".to_owned());
+        Self { head_only: true, target, host, if_none_match: None, keep_alive: false }
+    }
+
+    /// `GET` or `HEAD`.
+    pub fn method(&self) -> &'static str {
+        if self.head_only { "HEAD" } else { "GET" }
+    }
+}

@@ -1,0 +1,91 @@
+//! Why a request is refused: all statuses, each with one sentence.
+//!
+//! Leaves to others when. What must stay true: a refusal says what to do, and nothing of a request is echoed.
+
+/// Why a request is refused: a status, one sentence that says what to do, and perhaps a header line that it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// One sentence.
+    pub sentence: &'static str,
+    /// A header line with its `\r\n`, or nothing.
+    pub header: &'static str,
+}
+
+impl Refusal {
+    /// The whole answer, after which the connection ends. A HEAD request gets no body.
+    pub fn answer(&self, head_only: bool) -> String {
+        let Self { status, sentence, header } = self;
+        let reason = tiny_http::StatusCode(*status).default_reason_phrase();
+        format!(
+            "HTTP/1.1 {status} {reason}\r\n{header}Content-Type: text/plain; charset=utf-8\r\n\
+             Content-Length: {}\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n\
+             {}",
+            sentence.len() + 1,
+            if head_only { String::new() } else { format!("{sentence}\n") },
+        )
+    }
+}
+
+const fn refuse(status: u16, sentence: &'static str) -> Refusal {
+    Refusal { status, sentence, header: "" }
+}
+
+/// The bytes are not HTTP.
+pub const NOT_HTTP: Refusal = refuse(400, "This is not an HTTP request; open http:// (not https://) and this address.");
+/// What one server may read in one way and another in another.
+pub const AMBIGUOUS: Refusal =
+    refuse(400, "The header lines of this request can be read in two ways; send plain ones.");
+/// No Host header, more than one, or none that is a name or an address.
+pub const NO_HOST: Refusal = refuse(400, "The request needs exactly one Host header with a name or an address.");
+/// A target that is no path.
+pub const BAD_TARGET: Refusal = refuse(400, "The address of a request has to start with a slash.");
+/// An upgrade that is none (RFC 6455 section 4.2.1).
+pub const BAD_HANDSHAKE: Refusal =
+    refuse(400, "This WebSocket handshake is incomplete; see RFC 6455 section 4.1 for what it needs.");
+/// `?echo=` with something else than 0 or 1.
+pub const BAD_ECHO: Refusal = refuse(400, "In the address, echo has to be 0 or 1.");
+/// `?after=` with something else than `EPOCH:SEQ`.
+pub const BAD_AFTER: Refusal = refuse(400, "In the address, after has to be EPOCH:SEQ as the server has told them.");
+/// A name that a foreign page may have.
+pub const FOREIGN_HOST: Refusal =
+    refuse(403, "The server does not go by this name; start it with --allow-host and the name to change that.");
+/// A foreign page.
+pub const FOREIGN_ORIGIN: Refusal = refuse(
+    403,
+    "Pages from elsewhere may not connect; start the server with --allow-origin and the page's origin to change that.",
+);
+/// Another method than GET and HEAD.
+pub const BAD_METHOD: Refusal = Refusal {
+    status: 405,
+    sentence: "Only GET and HEAD are answered here; messages are sent over the WebSocket.",
+    header: "Allow: GET, HEAD\r\n",
+};
+/// The head did not come in time.
+pub const HEAD_TOO_SLOW: Refusal = refuse(408, "The request took too long; send it again.");
+/// A body of unknown length.
+pub const NO_LENGTH: Refusal = refuse(411, "Send no body; messages are sent over the WebSocket.");
+/// A body.
+pub const BODY: Refusal = refuse(413, "Send no body; messages are sent over the WebSocket.");
+/// Another version of the WebSocket protocol.
+pub const BAD_VERSION: Refusal = Refusal {
+    status: 426,
+    sentence: "The server speaks version 13 of the WebSocket protocol.",
+    header: "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n",
+};
+/// Too many WebSockets from one address.
+pub const TOO_MANY_FROM_IP: Refusal =
+    refuse(429, "Too many connections from your address; close some, or raise --max-clients-per-ip.");
+/// A head of more than [`HEAD_BYTES_MAX`](crate::config::limits::HEAD_BYTES_MAX) bytes or
+/// [`HEADERS_MAX`](crate::config::limits::HEADERS_MAX) lines.
+pub const HEAD_TOO_LARGE: Refusal = refuse(431, "The header of the request is larger than 8 KiB; send fewer cookies.");
+/// Too many WebSockets.
+pub const FULL: Refusal = Refusal {
+    status: 503,
+    sentence: "All places are taken; come back in a few seconds.",
+    header: "Retry-After: 5\r\n",
+};
+/// The page's server is busy or does not answer.
+pub const BUSY: Refusal =
+    Refusal { status: 503, sentence: "The server is busy; come back in a few seconds.", header: "Retry-After: 2\r\n" };

@@ -1,0 +1,37 @@
+//! What lies at which address of the page: the status, the QR code, files.
+//!
+//! Leaves how it travels to the page's server. What must stay true: looking changes nothing.
+
+use std::path::PathBuf;
+
+use crate::http::qr_code::qr_code;
+use crate::http::representation::Representation;
+use crate::http::static_files::{baked_in, decode_path, from_disk};
+use crate::http::status::Status;
+
+/// All that the page's server has.
+#[derive(Debug)]
+pub struct Resources {
+    /// The folder to serve in place of the built-in page; without links in its path.
+    pub www: Option<PathBuf>,
+    /// The figures.
+    pub status: Status,
+}
+
+impl Resources {
+    /// What lies at `target`. `local_address` is the address of ours that the client has used.
+    pub fn find(&self, target: &str, host: &str, local_address: Option<&str>) -> Representation {
+        let path = target.split('?').next().unwrap_or_default();
+        match path {
+            "/status" => return self.status.figures(local_address),
+            "/qr.svg" => return qr_code(host),
+            _ => {}
+        }
+        let Some(parts) = decode_path(path) else { return Representation::not_found() };
+        let is_folder = path.ends_with('/');
+        match &self.www {
+            Some(www) => from_disk(www, &parts, is_folder),
+            None => baked_in(&parts, is_folder).with_page_policy(host),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Files: those that are baked in, or a folder on disk.
+//!
+//! Leaves the page's policy to `representation`. What must stay true: no path, link or encoding leads out of the folder or to a
+//! hidden file.
+
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use include_dir::{Dir, include_dir};
+use log::error;
+use percent_encoding::percent_decode_str;
+
+use crate::config::limits::HTTP_BODY_BYTES_MAX;
+use crate::http::representation::Representation;
+
+static PAGE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/www");
+
+/// Decodes a path once and cuts it into its parts. `None` for what could lead out of the folder or to a hidden file.
+pub fn decode_path(path: &str) -> Option<Vec<String>> {
+    let decoded = percent_decode_str(path).decode_utf8().ok()?;
+    let parts: Vec<String> = decoded.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    let is_plain = |part: &String| !part.starts_with('.') && !part.contains(['\\', '\0']);
+    parts.iter().all(is_plain).then_some(parts)
+}
+
+fn content_type(name: &str) -> String {
+    let mime = mime_guess::from_path(name).first_or_octet_stream();
+    let is_text = mime.type_() == "text" || mime.subtype() == "javascript" || mime.subtype() == "json";
+    if is_text { format!("{mime}; charset=utf-8") } else { mime.to_string() }
+}
+
+/// The file of the built-in page that lies there.
+pub fn baked_in(parts: &[String], is_folder: bool) -> Representation {
+    let path = parts.join("/");
+    let path = if is_folder { Path::new(&path).join("index.html") } else { PathBuf::from(path) };
+    let Some(file) = PAGE.get_file(&path) else { return Representation::not_found() };
+    let mut hasher = DefaultHasher::new();
+    file.contents().hash(&mut hasher);
+    let mut found = Representation::new(content_type(&path.to_string_lossy()), file.contents().to_vec());
+    found.etag = Some(format!("\"{:x}\"", hasher.finish()));
+    found
+}
+
+/// The file that lies there in the folder `www`, whose path has no link in it.
+pub fn from_disk(www: &Path, parts: &[String], is_folder: bool) -> Representation {
+    let mut path = www.to_owned();
+    path.extend(parts);
+    if path.is_dir() {
+        if !is_folder {
+            // Links of the page inside are relative to its folder. Only the parts that were understood go back.
+            let encoded: Vec<String> = parts
+                .iter()
+                .map(|part| percent_encoding::utf8_percent_encode(part, percent_encoding::NON_ALPHANUMERIC).to_string())
+                .collect();
+            return Representation::sentence(308, "This is a folder.")
+                .with("Location", format!("/{}/", encoded.join("/")));
+        }
+        path.push("index.html");
+    } else if is_folder {
+        return Representation::not_found();
+    }
+    // A symlink may lead elsewhere in the folder, not out of it and not to a hidden file.
+    let Ok(path) = path.canonicalize() else { return Representation::not_found() };
+    let is_hidden = |inside: &Path| inside.iter().any(|part| part.as_encoded_bytes().starts_with(b"."));
+    if path.strip_prefix(www).map_or(true, is_hidden) {
+        return Representation::not_found();
+    }
+    match read_file(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Representation::not_found(),
+        Err(error) => {
+            error!("cannot read {} ({error}); make it readable for the user that runs foghorn", path.display());
+            Representation::sentence(500, "The server cannot read this file; its log says why.")
+        }
+    }
+}
+
+fn read_file(path: &Path) -> io::Result<Representation> {
+    // Looked at before it is opened: to open a FIFO means to wait until somebody writes to it.
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Ok(Representation::not_found());
+    }
+    let file = File::open(path)?;
+    let changed_ns = metadata.modified()?.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    let mut found = Representation::new(content_type(&path.to_string_lossy()), Vec::new());
+    found.etag = Some(format!("\"{:x}-{changed_ns:x}\"", metadata.len()));
+    if metadata.len() > HTTP_BODY_BYTES_MAX as u64 {
+        found.file = Some((file, metadata.len()));
+    } else {
+        io::Read::read_to_end(&mut io::Read::take(file, HTTP_BODY_BYTES_MAX as u64), &mut found.body)?;
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_decoded_once_and_stay_inside() {
+        let decoded = |path: &str| decode_path(path).map(|parts| parts.join("|"));
+        assert_eq!(decoded("/"), Some(String::new()));
+        assert_eq!(decoded("//a//b.css"), Some("a|b.css".into()));
+        assert_eq!(decoded("/a%20b/%C3%A4"), Some("a b|ä".into()));
+        assert_eq!(decoded("/%252e%252e/x"), Some("%2e%2e|x".into()), "not decoded twice");
+        for path in [
+            "/..",
+            "/../x",
+            "/a/../../x",
+            "/%2e%2e/x",
+            "/.git",
+            "/a/.env",
+            "/a%2f..%2fx",
+            "/a\\..\\x",
+            "/a%5cx",
+            "/a%00",
+            "/%ff",
+        ] {
+            assert_eq!(decoded(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn every_file_of_the_page_has_a_type() {
+        fn names(dir: &Dir<'_>) -> Vec<String> {
+            let files = dir.files().map(|file| file.path().display().to_string());
+            files.chain(dir.dirs().flat_map(names)).collect()
+        }
+        let names = names(&PAGE);
+        assert!(names.contains(&"index.html".to_owned()));
+        for name in names {
+            assert!(!content_type(&name).starts_with("application/octet-stream"), "{name}");
+        }
+        assert_eq!(content_type("app.js"), "text/javascript; charset=utf-8");
+    }
+}

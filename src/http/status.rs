@@ -1,0 +1,57 @@
+//! `GET /status`: all figures as JSON.
+//!
+//! Leaves counting to `telemetry`. What must stay true: no address, code or content of anybody's stands in it.
+
+use std::sync::Arc;
+
+use serde_json::{Map, json};
+
+use crate::http::representation::Representation;
+use crate::telemetry::counters::Stats;
+
+/// Where the figures come from.
+#[derive(Debug)]
+pub struct Status {
+    /// What was counted.
+    pub counters: Arc<Stats>,
+    /// `--max-message`.
+    pub message_bytes_max: usize,
+    /// `--backlog`.
+    pub backlog_bytes: usize,
+}
+
+impl Status {
+    /// The figures of this moment. `local_address` is the address of ours that the client has used.
+    pub fn figures(&self, local_address: Option<&str>) -> Representation {
+        let counters = &self.counters;
+        let closed: Map<_, _> =
+            counters.closed_by_reason().map(|(key, count)| (key.to_owned(), count.into())).collect();
+        let refused: Map<_, _> =
+            counters.refused_by_status().map(|(status, count)| (status.to_string(), count.into())).collect();
+        let figures = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "epoch": counters.epoch,
+            "uptimeSeconds": counters.started.elapsed().as_secs(),
+            "clients": counters.clients.get(),
+            "clientsPeak": counters.clients_peak.get(),
+            "clientsTotal": counters.clients_total.get(),
+            "clientsBehind": counters.clients_behind.get(),
+            "publishersWaiting": counters.publishers_waiting.get(),
+            "messages": counters.messages.get(),
+            "deliveries": counters.deliveries.get(),
+            "bytesIn": counters.bytes_in.get(),
+            "bytesOut": counters.bytes_out.get(),
+            "backlogBytes": counters.backlog_bytes.get(),
+            "backlogBytesMax": self.backlog_bytes,
+            "maxMessage": self.message_bytes_max,
+            "httpRequests": counters.http_requests.get(),
+            "httpRestarts": counters.http_restarts.get(),
+            "pendingDropped": counters.pending_dropped.get(),
+            "acceptErrors": counters.accept_errors.get(),
+            "closed": closed,
+            "refused": refused,
+            "address": local_address.map(|address| format!("http://{address}/")),
+        });
+        Representation::new("application/json", format!("{figures:#}\n").into_bytes())
+    }
+}

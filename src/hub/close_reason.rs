@@ -1,0 +1,97 @@
+//! Why a WebSocket connection ended: behind each reason stand its close code, its words and its counter.
+//!
+//! Leaves sending and counting to others. What must stay true: every connection ends with exactly one of these.
+
+/// Why a WebSocket connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The client said goodbye; its code is answered.
+    ClosedByClient,
+    /// The connection broke without a closing handshake.
+    Vanished,
+    /// The server stops.
+    ServerStops,
+    /// The client broke RFC 6455: unmasked frames, reserved bits or opcodes, bad fragments or control frames.
+    ProtocolError,
+    /// A text message was not UTF-8.
+    InvalidUtf8,
+    /// A message was larger than `--max-message`.
+    MessageTooBig,
+    /// The client kept others waiting for longer than `--patience`, or did not take its control frames.
+    TooSlow,
+    /// Nothing came from the client for two heartbeats.
+    Silent,
+    /// The client has come back over another connection.
+    Replaced,
+}
+
+impl CloseReason {
+    /// All reasons, in the order of their counters.
+    pub const ALL: [Self; 9] = [
+        Self::ClosedByClient,
+        Self::Vanished,
+        Self::ServerStops,
+        Self::ProtocolError,
+        Self::InvalidUtf8,
+        Self::MessageTooBig,
+        Self::TooSlow,
+        Self::Silent,
+        Self::Replaced,
+    ];
+
+    /// The close code that the server sends (RFC 6455 section 7.4.1; 1013 from the IANA registry), where it sends one
+    /// of its own: a client's goodbye is answered with the client's code, and a dead connection is told nothing.
+    pub fn code(self) -> Option<u16> {
+        match self {
+            Self::ClosedByClient | Self::Vanished | Self::Silent => None,
+            Self::Replaced => Some(1000),
+            Self::ServerStops => Some(1001),
+            Self::ProtocolError => Some(1002),
+            Self::InvalidUtf8 => Some(1007),
+            Self::MessageTooBig => Some(1009),
+            Self::TooSlow => Some(1013),
+        }
+    }
+
+    /// The words for the log and for the reason field of the Close frame (at most 123 bytes, RFC 6455 section 5.5).
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::ClosedByClient => "closed by the client",
+            Self::Vanished => "connection lost",
+            Self::ServerStops => "the server stops",
+            Self::ProtocolError => "protocol error",
+            Self::InvalidUtf8 => "text is not UTF-8",
+            Self::MessageTooBig => "message too big",
+            Self::TooSlow => "too slow",
+            Self::Silent => "no sign of life",
+            Self::Replaced => "came back over another connection",
+        }
+    }
+
+    /// The name of the counter in `/status`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::ClosedByClient => "closedByClient",
+            Self::Vanished => "vanished",
+            Self::ServerStops => "serverStops",
+            Self::ProtocolError => "protocolError",
+            Self::InvalidUtf8 => "invalidUtf8",
+            Self::MessageTooBig => "messageTooBig",
+            Self::TooSlow => "tooSlow",
+            Self::Silent => "silent",
+            Self::Replaced => "replaced",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_every_reason_fit_into_a_close_frame() {
+        for reason in CloseReason::ALL {
+            assert!(reason.words().len() <= 123, "{reason:?}");
+        }
+    }
+}

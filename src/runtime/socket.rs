@@ -1,0 +1,176 @@
+//! Sockets whose readiness is known.
+//!
+//! Leaves waiting to the reactor. What must stay true: an edge is told once, so whoever is told `WouldBlock` by a socket, or gets
+//! or gives less than it could, notes that here, and nobody uses a socket in any other way.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use smol::future::poll_fn;
+use smol::io::{AsyncRead, AsyncWrite};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
+
+use crate::runtime::reactor::{Reactor, Registration};
+
+/// A socket whose readiness is known. At most one task may wait for each of its directions.
+pub struct Async<T> {
+    /// Given up before the socket is closed.
+    pub(super) registration: Registration,
+    socket: T,
+}
+
+impl<T: AsFd> Async<T> {
+    /// Registers a socket with the reactor of this thread.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn new(socket: T) -> io::Result<Self> {
+        SockRef::from(&socket).set_nonblocking(true)?;
+        let registration = Reactor::of_this_thread()?.register(&socket)?;
+        Ok(Self { registration, socket })
+    }
+}
+
+impl<T> Async<T> {
+    /// The socket, for all but reading and writing.
+    pub fn get_ref(&self) -> &T {
+        &self.socket
+    }
+
+    /// Waits until a read may find something.
+    pub async fn readable(&self) {
+        poll_fn(|cx| self.registration.source.reading.poll(cx)).await;
+    }
+
+    /// Waits until a write may be taken.
+    pub async fn writable(&self) {
+        poll_fn(|cx| self.registration.source.writing.poll(cx)).await;
+    }
+
+    /// Reads without waiting.
+    ///
+    /// # Errors
+    /// What `operation` returns; `WouldBlock` if there is nothing yet.
+    pub fn try_read<R>(&self, operation: impl FnOnce(&T) -> io::Result<R>) -> io::Result<R> {
+        let result = operation(&self.socket);
+        if matches!(&result, Err(error) if error.kind() == ErrorKind::WouldBlock) {
+            self.registration.source.reading.is_ready.set(false);
+        }
+        result
+    }
+
+    /// Writes without waiting.
+    ///
+    /// # Errors
+    /// What `operation` returns; `WouldBlock` if the socket takes nothing.
+    #[expect(clippy::inline_always, reason = "the flush sends through it, see `Link::write`")]
+    #[inline(always)]
+    pub fn try_write<R>(&self, operation: impl FnOnce(&T) -> io::Result<R>) -> io::Result<R> {
+        let result = operation(&self.socket);
+        if matches!(&result, Err(error) if error.kind() == ErrorKind::WouldBlock) {
+            self.note_full();
+        }
+        result
+    }
+
+    /// Notes that the socket has taken less than it was offered.
+    pub fn note_full(&self) {
+        self.registration.source.writing.is_ready.set(false);
+    }
+
+    /// Reads into `buffer` when there is something.
+    pub fn poll_read(&self, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>
+    where
+        for<'a> &'a T: Read,
+    {
+        let side = &self.registration.source.reading;
+        while side.poll(cx).is_ready() {
+            match self.try_read(|mut socket| socket.read(buffer)) {
+                Ok(bytes) => {
+                    // Less than could be had means that there is no more (`epoll(7)`), but for an end that came with it.
+                    if bytes < buffer.len() && !self.registration.source.has_ended.get() {
+                        side.is_ready.set(false);
+                    }
+                    return Poll::Ready(Ok(bytes));
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Async<TcpListener> {
+    /// Accepts a connection.
+    ///
+    /// # Errors
+    /// As `accept(2)`.
+    pub async fn accept(&self) -> io::Result<(Async<TcpStream>, SocketAddr)> {
+        loop {
+            self.readable().await;
+            match self.try_read(TcpListener::accept) {
+                Ok((socket, peer)) => return Ok((Async::new(socket)?, peer)),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Async<UnixStream> {
+    /// Connects, which takes no time with a socket of the same machine.
+    ///
+    /// # Errors
+    /// If nobody listens there; `WouldBlock` if too many wait already to be accepted.
+    pub fn connect(path: &Path) -> io::Result<Self> {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.connect(&SockAddr::unix(path)?)?;
+        Self::new(OwnedFd::from(socket).into())
+    }
+}
+
+impl<T> AsyncRead for &Async<T>
+where
+    for<'a> &'a T: Read,
+{
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        Async::poll_read(&self, cx, buffer)
+    }
+}
+
+impl<T> AsyncWrite for &Async<T>
+where
+    for<'a> &'a T: Write,
+{
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        while self.registration.source.writing.poll(cx).is_ready() {
+            match self.try_write(|mut socket| socket.write(bytes)) {
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                result => return Poll::Ready(result),
+            }
+        }
+        Poll::Pending
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Async<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.socket.fmt(f)
+    }
+}

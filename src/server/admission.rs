@@ -1,0 +1,216 @@
+//! Who has a place, and who has to go for others.
+//!
+//! Leaves what a connection wants to `dispatch`. What must stay true: a connection that asks for nothing, or slowly, can only take
+//! the place of another such one, never that of a client or of a request in flight; whoever has a place gives it back by being
+//! dropped.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use smol::Task;
+
+use crate::config::fd_budget::FdBudget;
+use crate::config::limits::FIRST_WORDS_TIMEOUT;
+use crate::http::refusal::{BUSY, FULL, Refusal, TOO_MANY_FROM_IP};
+use crate::runtime::timer::Timer;
+use crate::telemetry::counters::Stats;
+
+/// Everybody's places.
+pub struct Admission {
+    budget: FdBudget,
+    clients_per_ip_max: Option<usize>,
+    counters: Arc<Stats>,
+    /// Connections that are not WebSockets, in the order in which they have to go for others: first by their state, then by
+    /// age. Dropping one's task drops its connection.
+    pending: RefCell<BTreeMap<(ConnectionState, u64), Task<()>>>,
+    next_connection_id: Cell<u64>,
+    /// When the last one came in.
+    last_arrival: Cell<Option<Instant>>,
+    /// Pending connections that are not idle.
+    in_flight: Cell<usize>,
+    clients: Cell<usize>,
+    clients_from: RefCell<HashMap<IpAddr, usize>>,
+    empty_waker: Cell<Option<Waker>>,
+}
+
+/// What a pending connection is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ConnectionState {
+    /// It has asked for nothing, or not to the end.
+    Idle,
+    /// It is slow to take its answer.
+    TakingAnswer,
+    /// Its request is in flight.
+    InFlight,
+}
+
+impl Admission {
+    /// Nobody is there yet.
+    pub fn new(budget: FdBudget, clients_per_ip_max: Option<usize>, counters: Arc<Stats>) -> Self {
+        Self {
+            budget,
+            clients_per_ip_max,
+            counters,
+            pending: RefCell::default(),
+            next_connection_id: Cell::new(0),
+            last_arrival: Cell::new(None),
+            in_flight: Cell::new(0),
+            clients: Cell::new(0),
+            clients_from: RefCell::default(),
+            empty_waker: Cell::new(None),
+        }
+    }
+
+    /// Takes a new connection in: `spawn` gets its id, and starts the task that owns it. If there are too many pending ones,
+    /// one has to go: the oldest that is idle, if any is.
+    pub fn take_in(&self, spawn: impl FnOnce(u64) -> Task<()>) {
+        let id = self.next_connection_id.get();
+        self.next_connection_id.set(id + 1);
+        self.last_arrival.set(Some(Instant::now()));
+        let mut pending = self.pending.borrow_mut();
+        pending.insert((ConnectionState::Idle, id), spawn(id));
+        if pending.len() > self.budget.pending {
+            pending.pop_first();
+            self.counters.pending_dropped.add(1);
+        }
+    }
+
+    /// Notes that a connection is pending no longer: it has ended, or has become a WebSocket's.
+    pub fn settle(&self, id: u64) {
+        if let Some(own) = self.pending.borrow_mut().remove(&(ConnectionState::Idle, id)) {
+            own.detach();
+        }
+    }
+
+    /// Waits until those who have just come in had the time to say what they want, which is on its way: they are not idle.
+    pub async fn hear_newcomers(&self) {
+        let has_pending = !self.pending.borrow().is_empty();
+        if let Some(came) = self.last_arrival.get().filter(|_| has_pending) {
+            Timer::at(came + FIRST_WORDS_TIMEOUT).await;
+        }
+    }
+
+    /// Ready when all clients have gone and no request is in flight.
+    pub fn poll_empty(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.clients.get() == 0 && self.in_flight.get() == 0 {
+            return Poll::Ready(());
+        }
+        self.empty_waker.set(Some(cx.waker().clone()));
+        Poll::Pending
+    }
+
+    /// A place for a request of this connection, until the answer is out.
+    ///
+    /// # Errors
+    /// If half of the pending connections are not idle. Beyond that nobody waits: those who wait cannot go for others, and
+    /// newcomers need places that turn over.
+    pub fn begin_request(&self, id: u64) -> Result<RequestPermit<'_>, Refusal> {
+        if self.in_flight.get() >= self.budget.pending.div_ceil(2) {
+            return Err(BUSY);
+        }
+        let permit = RequestPermit { admission: self, id, state: Cell::new(ConnectionState::Idle) };
+        self.in_flight.set(self.in_flight.get() + 1);
+        permit.go_to(ConnectionState::InFlight);
+        Ok(permit)
+    }
+
+    /// A place for a WebSocket from this address.
+    ///
+    /// # Errors
+    /// If all are taken, or too many from this address.
+    pub fn admit_client(self: &Rc<Self>, ip: IpAddr) -> Result<ClientPermit, Refusal> {
+        if self.clients.get() >= self.budget.clients {
+            return Err(FULL);
+        }
+        let mut clients_from = self.clients_from.borrow_mut();
+        let from_here = clients_from.get(&ip).copied().unwrap_or(0);
+        if self.clients_per_ip_max.is_some_and(|max| from_here >= max) && !ip.is_loopback() {
+            return Err(TOO_MANY_FROM_IP);
+        }
+        clients_from.insert(ip, from_here + 1);
+        self.clients.set(self.clients.get() + 1);
+        Ok(ClientPermit { admission: Rc::clone(self), ip })
+    }
+
+    fn wake_if_waited_for(&self) {
+        if let Some(waker) = self.empty_waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission").field("clients", &self.clients).finish_non_exhaustive()
+    }
+}
+
+/// A client's place, until its connection is gone.
+#[derive(Debug)]
+pub struct ClientPermit {
+    admission: Rc<Admission>,
+    ip: IpAddr,
+}
+
+impl Drop for ClientPermit {
+    fn drop(&mut self) {
+        let admission = &self.admission;
+        admission.clients.set(admission.clients.get() - 1);
+        let mut clients_from = admission.clients_from.borrow_mut();
+        if let Some(count) = clients_from.get_mut(&self.ip) {
+            *count -= 1;
+            if *count == 0 {
+                clients_from.remove(&self.ip);
+            }
+        }
+        admission.wake_if_waited_for();
+    }
+}
+
+/// The place of a request, from when it is in flight until its answer is out.
+#[derive(Debug)]
+pub struct RequestPermit<'a> {
+    admission: &'a Admission,
+    id: u64,
+    state: Cell<ConnectionState>,
+}
+
+impl RequestPermit<'_> {
+    /// Notes that the answer is there, and that it is up to the client to take it. If there are too many who are slow to, the
+    /// oldest has to go.
+    pub fn answer_is_sent(&self) {
+        self.go_to(ConnectionState::TakingAnswer);
+        let mut pending = self.admission.pending.borrow_mut();
+        let is_taking = |key: &&(ConnectionState, u64)| key.0 == ConnectionState::TakingAnswer;
+        if pending.keys().filter(is_taking).count() > self.admission.budget.slow_readers {
+            let oldest = pending.keys().find(is_taking).copied();
+            // Never this one, whose id is younger, or whose task is at work right now.
+            if let Some(oldest) = oldest.filter(|(_, id)| *id != self.id) {
+                pending.remove(&oldest);
+                self.admission.counters.pending_dropped.add(1);
+            }
+        }
+    }
+
+    fn go_to(&self, state: ConnectionState) {
+        let mut pending = self.admission.pending.borrow_mut();
+        let before = self.state.replace(state);
+        // Not there: it has to go already.
+        let Some(task) = pending.remove(&(before, self.id)) else { return };
+        pending.insert((state, self.id), task);
+    }
+}
+
+impl Drop for RequestPermit<'_> {
+    fn drop(&mut self) {
+        self.go_to(ConnectionState::Idle);
+        self.admission.in_flight.set(self.admission.in_flight.get() - 1);
+        self.admission.wake_if_waited_for();
+    }
+}

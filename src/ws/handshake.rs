@@ -1,0 +1,203 @@
+//! The opening handshake (RFC 6455 section 4.2): what a client asks for, and the answer.
+//!
+//! Leaves joining to `join`. What must stay true: whatever is not understood is refused with a sentence, never guessed.
+
+use async_tungstenite::tungstenite::handshake::derive_accept_key;
+use percent_encoding::percent_decode_str;
+
+use crate::http::head::Head;
+use crate::http::refusal::{BAD_AFTER, BAD_ECHO, BAD_HANDSHAKE, BAD_VERSION, Refusal};
+
+/// The sub-protocol of clients that resume.
+pub const SUBPROTOCOL: &str = "foghorn.v1";
+
+/// A valid WebSocket handshake, and what the client wishes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Upgrade {
+    /// `Sec-WebSocket-Key`: 16 bytes in base64.
+    pub key: String,
+    /// The sub-protocol to agree on: [`SUBPROTOCOL`] if offered, else the first offered, as `ws` did; browsers end a
+    /// connection whose offers are all declined.
+    pub subprotocol: Option<String>,
+    /// Whether [`SUBPROTOCOL`] was offered.
+    pub resumes: bool,
+    /// `?echo=`: whether the client wants its own messages.
+    pub echo: Option<bool>,
+    /// `?after=`: where the client wants to go on.
+    pub after: Option<After>,
+    /// `?replaces=`: the client's earlier connection, by the name that its hello gave. Unknown names are ignored.
+    pub replaces: Option<String>,
+}
+
+/// Where a client wants to go on.
+#[derive(Debug, PartialEq, Eq)]
+pub struct After {
+    /// The run of the server.
+    pub epoch: String,
+    /// The last message that the client has.
+    pub seq: u64,
+}
+
+impl Upgrade {
+    /// Reads a handshake, and what the client wishes (RFC 6455 section 4.2.1).
+    ///
+    /// # Errors
+    /// What is missing or wrong.
+    pub fn parse(head: &Head<'_>) -> Result<Self, Refusal> {
+        let Head { method, minor_version, headers, .. } = head;
+        if *method != "GET" || *minor_version != 1 || !headers.has_token("connection", "upgrade") {
+            return Err(BAD_HANDSHAKE);
+        }
+        headers.check_no_body()?;
+        if headers.one("sec-websocket-version")? != Some("13") {
+            return Err(BAD_VERSION);
+        }
+        let key = headers.one("sec-websocket-key")?.filter(|key| is_key(key)).ok_or(BAD_HANDSHAKE)?;
+        let offers: Vec<&str> = headers.tokens("sec-websocket-protocol").filter(|name| !name.is_empty()).collect();
+        if offers.iter().any(|name| !name.bytes().all(is_token_byte)) {
+            return Err(BAD_HANDSHAKE);
+        }
+        let resumes = offers.contains(&SUBPROTOCOL);
+        let subprotocol = if resumes { Some(SUBPROTOCOL) } else { offers.first().copied() };
+        let mut upgrade = Self {
+            key: key.to_owned(),
+            subprotocol: subprotocol.map(str::to_owned),
+            resumes,
+            echo: None,
+            after: None,
+            replaces: None,
+        };
+        let query = head.target()?.split_once('?').map_or("", |(_, query)| query);
+        for pair in query.split('&') {
+            match pair.split_once('=') {
+                Some(("echo", value)) => upgrade.echo = Some(parse_echo(value)?),
+                Some(("after", value)) => upgrade.after = Some(parse_after(value)?),
+                Some(("replaces", value)) => upgrade.replaces = Some(value.to_owned()),
+                _ => {}
+            }
+        }
+        Ok(upgrade)
+    }
+
+    /// The answer (RFC 6455 section 4.2.2). The offered extensions are declined by not naming them.
+    pub fn answer(&self) -> Vec<u8> {
+        let accept = derive_accept_key(self.key.as_bytes());
+        let subprotocol =
+            self.subprotocol.as_ref().map_or_else(String::new, |name| format!("Sec-WebSocket-Protocol: {name}\r\n"));
+        format!(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Accept: {accept}\r\n{subprotocol}\r\n"
+        )
+        .into_bytes()
+    }
+}
+
+/// Whether it is 16 bytes in base64 (RFC 6455 section 4.1).
+fn is_key(key: &str) -> bool {
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
+    key.strip_suffix("==").is_some_and(|digits| digits.len() == 22 && digits.bytes().all(is_base64))
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+fn parse_echo(value: &str) -> Result<bool, Refusal> {
+    match value {
+        "0" => Ok(false),
+        "1" => Ok(true),
+        _ => Err(BAD_ECHO),
+    }
+}
+
+/// Reads the value of `?after=`: `EPOCH:SEQ`, where the colon may be percent-encoded.
+///
+/// # Errors
+/// If it is anything else.
+pub fn parse_after(value: &str) -> Result<After, Refusal> {
+    let value = percent_decode_str(value).decode_utf8().map_err(|_| BAD_AFTER)?;
+    let (epoch, seq) = value.split_once(':').ok_or(BAD_AFTER)?;
+    let is_epoch = (1..=32).contains(&epoch.len()) && epoch.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_seq = !seq.is_empty() && seq.bytes().all(|byte| byte.is_ascii_digit());
+    match seq.parse() {
+        Ok(seq) if is_epoch && is_seq => Ok(After { epoch: epoch.to_owned(), seq }),
+        _ => Err(BAD_AFTER),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(lines: &[&str]) -> Result<Upgrade, Refusal> {
+        let head = lines.iter().flat_map(|line| [*line, "\r\n"]).chain(["\r\n"]).collect::<String>();
+        Upgrade::parse(&Head::parse(head.as_bytes())?)
+    }
+
+    fn status_of(lines: &[&str]) -> u16 {
+        parse(lines).map_or_else(|refusal| refusal.status, |_| 101)
+    }
+
+    fn upgrade(path: &str, extra: &[&str]) -> Result<Upgrade, Refusal> {
+        let first = format!("GET {path} HTTP/1.1");
+        let head = [
+            first.as_str(),
+            "Host: board.local:1919",
+            "Connection: keep-alive, Upgrade",
+            "Upgrade: WebSocket",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        ];
+        parse(&[&head, extra].concat())
+    }
+
+    #[test]
+    fn a_handshake_needs_all_its_parts() {
+        let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+        let head = ["GET / HTTP/1.1", "Host: x", "Upgrade: websocket"];
+        assert!(upgrade("/any/path", &[]).is_ok());
+        assert_eq!(status_of(&[&head[..], &["Sec-WebSocket-Version: 13", key]].concat()), 400);
+        let head = [&head[..], &["Connection: Upgrade"]].concat();
+        assert_eq!(status_of(&[&head[..], &["Sec-WebSocket-Version: 13"]].concat()), 400);
+        assert_eq!(status_of(&[&head[..], &["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: short"]].concat()), 400);
+        assert_eq!(status_of(&[&head[..], &["Sec-WebSocket-Version: 8", key]].concat()), 426);
+        assert_eq!(status_of(&[&head[..], &[key]].concat()), 426);
+        assert_eq!(upgrade("/", &["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]).unwrap_err().status, 400);
+        assert_eq!(upgrade("/", &["Content-Length: 5"]).unwrap_err().status, 413);
+    }
+
+    #[test]
+    fn the_first_sub_protocol_is_taken_unless_ours_is_offered() {
+        let agreed = |offer: &str| upgrade("/", &[offer]).map(|upgrade| (upgrade.subprotocol, upgrade.resumes));
+        assert_eq!(agreed("X: y"), Ok((None, false)));
+        assert_eq!(agreed("Sec-WebSocket-Protocol: chat, other"), Ok((Some("chat".into()), false)));
+        assert_eq!(agreed("Sec-WebSocket-Protocol: chat, foghorn.v1"), Ok((Some(SUBPROTOCOL.into()), true)));
+        assert_eq!(agreed("Sec-WebSocket-Protocol: a b").map_err(|refusal| refusal.status), Err(400));
+    }
+
+    #[test]
+    fn wishes_stand_in_the_address() {
+        let plain = upgrade("/?echo=0&x=y", &[]).unwrap();
+        assert_eq!((plain.echo, plain.after), (Some(false), None));
+        let after = After { epoch: "abc123".into(), seq: 41 };
+        assert_eq!(upgrade("/?after=abc123%3A41", &[]).unwrap().after, Some(after));
+        for query in [
+            "echo=yes",
+            "echo=",
+            "after=",
+            "after=abc",
+            "after=:1",
+            "after=abc:",
+            "after=abc:-1",
+            "after=abc:+1",
+            "after=abc:1e3",
+            "after=abc:99999999999999999999999",
+            "after=%ff:1",
+            "after=a%00b:1",
+            "after=abc:1:2",
+        ] {
+            assert_eq!(upgrade(&format!("/?{query}"), &[]).unwrap_err().status, 400, "{query}");
+        }
+    }
+}

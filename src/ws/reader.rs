@@ -1,0 +1,65 @@
+//! What tungstenite reads from and writes to: one client's bytes, so many in a turn.
+//!
+//! Leaves what the bytes mean to tungstenite. What must stay true: nothing is written to the socket here; pongs and the answer
+//! to a Close become control bytes, which wait for the flush.
+
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use smol::io::{AsyncRead, AsyncWrite};
+
+use crate::broadcast::transport::Link;
+use crate::config::limits::TURN_BYTES_MAX;
+use crate::telemetry::counters::Stats;
+
+/// The stream that tungstenite gets: it reads from the socket and writes to the control bytes.
+#[derive(Debug)]
+pub struct ReadEnd {
+    /// The socket, and where control bytes go.
+    pub link: Rc<Link>,
+    /// Where the bytes that come in are counted.
+    pub stats: Arc<Stats>,
+    /// What may still be read in this turn, whatever tungstenite makes of it: it reads on until a message is complete,
+    /// and fragments without end never are.
+    pub turn_left_bytes: usize,
+}
+
+impl AsyncRead for ReadEnd {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.turn_left_bytes == 0 {
+            self.turn_left_bytes = TURN_BYTES_MAX;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let bytes_max = buffer.len().min(self.turn_left_bytes);
+        let read = self.link.socket().poll_read(cx, &mut buffer[..bytes_max]);
+        match read {
+            Poll::Ready(Ok(bytes)) => {
+                self.turn_left_bytes -= bytes;
+                self.link.note_heard();
+                self.stats.bytes_in.add(bytes as u64);
+            }
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.turn_left_bytes = TURN_BYTES_MAX,
+        }
+        read
+    }
+}
+
+impl AsyncWrite for ReadEnd {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.link.push_control(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
