@@ -1,0 +1,32 @@
+//! Starts servers and speaks to them byte by byte.
+//!
+//! What must stay true: a test waits for conditions, up to [`patience`], and never for a time to pass; every server is
+//! ended with its test, by its own process id, and must not have panicked. In reading order:
+//!
+//! - [`wait`]: how long anything may take
+//! - [`files`]: folders to be served, and the project's own
+//! - [`launch`], [`server`], [`output`]: a server that is to be started, one that runs, and what it writes
+//! - [`http`], [`frames`]: what goes over the wire; [`client`]: who sends and reads it, rules broken included
+//! - [`bystanders`]: honest clients beside what a test is about
+//! - [`network`]: ports of the test's own, and a whole network
+
+mod bystanders;
+mod client;
+mod files;
+mod frames;
+mod http;
+mod launch;
+mod network;
+mod output;
+mod server;
+mod wait;
+
+pub use bystanders::Bystanders;
+pub use client::{Client, GREETING, get, request};
+pub use files::{folder, project};
+pub use frames::{BINARY, CLOSE, CONTINUATION, FIN, Frame, PING, PONG, TEXT, masked, unmasked};
+pub use http::{Response, lines, request_head, upgrade_head};
+pub use launch::Launch;
+pub use network::{OWN_ADDRESSES, free_listener, in_own_network};
+pub use server::Server;
+pub use wait::{eventually, is_emulated, patience};
