@@ -51,7 +51,7 @@ fn both_addresses_lead_to_one_room_and_one_page() {
 
 #[test]
 fn by_default_it_listens_on_ports_1919_and_1920_for_ipv6_and_ipv4() {
-    in_own_network("broadcast::by_default_it_listens_on_ports_1919_and_1920_for_ipv6_and_ipv4", || {
+    in_own_network(|| {
         let server = Launch::bare(&[]).expecting(2).start();
         assert_eq!(server.addresses.iter().map(SocketAddr::port).collect::<Vec<_>>(), [1919, 1920]);
         let has_ipv6 = Path::new("/proc/net/if_inet6").exists();

@@ -354,7 +354,7 @@ fn quiet_it_says_only_what_goes_wrong() {
 
 #[test]
 fn it_goes_on_when_its_log_cannot_be_written() {
-    in_own_network("lifecycle::it_goes_on_when_its_log_cannot_be_written", || {
+    in_own_network(|| {
         let mut server = Launch::bare(&["-v"]).before("exec 2>/dev/full").start();
         let address = "127.0.0.1:1919".parse().unwrap();
         eventually("it listens or has ended", || server.try_exit().is_some() || TcpStream::connect(address).is_ok());

@@ -492,43 +492,40 @@ fn a_head_that_does_not_come_in_time_is_answered_with_408_however_it_dribbles() 
 
 #[test]
 fn too_many_from_one_address_are_answered_with_429_but_not_from_loopback_or_with_no_limit() {
-    in_own_network(
-        "refusals::too_many_from_one_address_are_answered_with_429_but_not_from_loopback_or_with_no_limit",
-        || {
-            let [near, far] = OWN_ADDRESSES.map(|ip| SocketAddr::new(ip.into(), 1919));
-            let loopback = SocketAddr::from(([127, 0, 0, 1], 1919));
-            let server = Launch::bare(&["--max-clients-per-ip", "3"]).expecting(2).start();
-            // Within one machine, a connection comes from the address that it goes to.
-            let mut from_near: Vec<_> = (0..3).map(|_| Client::join(near)).collect();
-            let mut client = Client::connect(near);
-            let response = client.try_upgrade(near, "/", "");
-            assert_eq!(response.status, 429, "{response:?}");
-            expect_a_sentence(&response);
-            assert!(response.text().contains("--max-clients-per-ip"), "{response:?}");
-            assert_eq!(server.figure("/refused/429"), 1);
-            assert_eq!(crate::harness::get(near, "/").status, 200, "the page is for everybody");
-            let _from_far = Client::join(far);
-            let _from_loopback: Vec<_> = (0..5).map(|_| Client::join(loopback)).collect();
-            // Whoever leaves makes room.
-            let mut leaving = from_near.pop().unwrap();
-            leaving.send_close(1000, "");
-            assert_eq!(leaving.closed_with(), Some(1000));
-            drop(leaving);
-            crate::harness::eventually("the place is free again", || {
-                Client::connect(near).try_upgrade(near, "/", "").status == 101
-            });
-            drop(server);
+    in_own_network(|| {
+        let [near, far] = OWN_ADDRESSES.map(|ip| SocketAddr::new(ip.into(), 1919));
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 1919));
+        let server = Launch::bare(&["--max-clients-per-ip", "3"]).expecting(2).start();
+        // Within one machine, a connection comes from the address that it goes to.
+        let mut from_near: Vec<_> = (0..3).map(|_| Client::join(near)).collect();
+        let mut client = Client::connect(near);
+        let response = client.try_upgrade(near, "/", "");
+        assert_eq!(response.status, 429, "{response:?}");
+        expect_a_sentence(&response);
+        assert!(response.text().contains("--max-clients-per-ip"), "{response:?}");
+        assert_eq!(server.figure("/refused/429"), 1);
+        assert_eq!(crate::harness::get(near, "/").status, 200, "the page is for everybody");
+        let _from_far = Client::join(far);
+        let _from_loopback: Vec<_> = (0..5).map(|_| Client::join(loopback)).collect();
+        // Whoever leaves makes room.
+        let mut leaving = from_near.pop().unwrap();
+        leaving.send_close(1000, "");
+        assert_eq!(leaving.closed_with(), Some(1000));
+        drop(leaving);
+        crate::harness::eventually("the place is free again", || {
+            Client::connect(near).try_upgrade(near, "/", "").status == 101
+        });
+        drop(server);
 
-            let server = Launch::bare(&["--max-clients-per-ip", "0"]).expecting(2).start();
-            let _many: Vec<_> = (0..300).map(|_| Client::join(near)).collect();
-            drop(server);
+        let server = Launch::bare(&["--max-clients-per-ip", "0"]).expecting(2).start();
+        let _many: Vec<_> = (0..300).map(|_| Client::join(near)).collect();
+        drop(server);
 
-            let server = Launch::bare(&[]).expecting(2).start();
-            let _many: Vec<_> = (0..256).map(|_| Client::join(near)).collect();
-            assert_eq!(Client::connect(near).try_upgrade(near, "/", "").status, 429, "the default is 256");
-            drop(server);
-        },
-    );
+        let server = Launch::bare(&[]).expecting(2).start();
+        let _many: Vec<_> = (0..256).map(|_| Client::join(near)).collect();
+        assert_eq!(Client::connect(near).try_upgrade(near, "/", "").status, 429, "the default is 256");
+        drop(server);
+    });
 }
 
 #[test]

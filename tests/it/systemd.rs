@@ -321,7 +321,7 @@ fn an_inherited_socket_may_be_dual_stack() {
 
 #[test]
 fn where_standard_error_is_the_journal_lines_have_priorities_and_no_timestamps() {
-    in_own_network("systemd::where_standard_error_is_the_journal_lines_have_priorities_and_no_timestamps", || {
+    in_own_network(|| {
         std::fs::create_dir_all("/run/systemd/journal").unwrap();
         let journal = UnixDatagram::bind("/run/systemd/journal/socket").expect("/run is the test's own");
         journal.set_read_timeout(Some(patience())).unwrap();
@@ -355,7 +355,7 @@ fn where_standard_error_is_the_journal_lines_have_priorities_and_no_timestamps()
 
 #[test]
 fn it_goes_on_when_the_journal_is_not_there() {
-    in_own_network("systemd::it_goes_on_when_the_journal_is_not_there", || {
+    in_own_network(|| {
         let _server = Launch::bare(&["-v"])
             .before("JOURNAL_STREAM=$(stat -Lc %d:%i /proc/self/fd/2); export JOURNAL_STREAM")
             .start();
