@@ -7,31 +7,14 @@ use std::process::Command;
 use std::thread;
 
 use foghorn::config::limits::HTTP_BODY_BYTES_MAX;
-use tempfile::TempDir;
 
 use crate::harness::{
-    Bystanders, Client, Launch, Response, Server, eventually, folder, project, request, request_head,
+    Bystanders, Client, GREETING, LARGE_BYTES, Response, Server, contents, eventually, folder, project, request,
+    request_head,
 };
-
-/// More than is handed through tiny_http, and more than a kernel takes at once for a reader that does not read.
-const LARGE_BYTES: usize = 8 << 20;
-
-fn serve(www: &TempDir) -> Server {
-    Launch::new(&["--www"]).arg(www.path()).start()
-}
 
 fn etag(response: &Response) -> &str {
     response.header("ETag").expect("a page has an ETag")
-}
-
-/// Contents by which a misplaced byte is seen.
-fn contents(bytes: usize) -> Vec<u8> {
-    let mut contents = Vec::with_capacity(bytes + 8);
-    while contents.len() < bytes {
-        contents.extend((contents.len() as u64).to_be_bytes());
-    }
-    contents.truncate(bytes);
-    contents
 }
 
 #[test]
@@ -81,7 +64,9 @@ fn the_page_is_at_the_root_and_a_query_changes_nothing() {
 #[test]
 fn a_page_that_is_known_is_not_sent_again() {
     let www = folder(&[("index.html", b"from disk"), ("large.bin", &vec![7; 300 * 1024])]);
-    for (server, path) in [(Server::start(&[]), "/"), (serve(&www), "/"), (serve(&www), "/large.bin")] {
+    for (server, path) in
+        [(Server::start(&[]), "/"), (Server::serving(&www), "/"), (Server::serving(&www), "/large.bin")]
+    {
         let page = server.get(path);
         assert_eq!(page.header("Cache-Control"), Some("no-cache"), "ask every time");
         let tag = etag(&page).to_owned();
@@ -108,9 +93,10 @@ fn a_page_that_is_known_is_not_sent_again() {
 #[test]
 fn head_gets_the_same_head_and_no_body() {
     let www = folder(&[("large.bin", &vec![7; 300 * 1024])]);
-    for (server, paths) in
-        [(Server::start(&[]), &["/", "/nothing", "/qr.svg"][..]), (serve(&www), &["/large.bin", "/", "/nothing"])]
-    {
+    for (server, paths) in [
+        (Server::start(&[]), &["/", "/nothing", "/qr.svg"][..]),
+        (Server::serving(&www), &["/large.bin", "/", "/nothing"]),
+    ] {
         for path in paths {
             let get = server.get(path);
             let mut client = Client::connect(server.address());
@@ -129,7 +115,7 @@ fn head_gets_the_same_head_and_no_body() {
 #[test]
 fn what_is_not_there_is_answered_with_a_short_page() {
     let www = folder(&[("index.html", b"from disk"), ("sub/page.html", b"sub")]);
-    for server in [Server::start(&[]), serve(&www)] {
+    for server in [Server::start(&[]), Server::serving(&www)] {
         for path in ["/nothing", "/index.html/", "/index.html/x", "/sub/", "/nothing/", "/INDEX.HTML", "/status/x"] {
             let response = server.get(path);
             assert_eq!(response.status, 404, "{path}: {response:?}");
@@ -142,7 +128,7 @@ fn what_is_not_there_is_answered_with_a_short_page() {
 #[test]
 fn a_connection_serves_many_requests_also_when_they_are_sent_at_once() {
     let www = folder(&[("a.txt", b"a"), ("b.txt", b"b"), ("large.bin", &contents(300 * 1024))]);
-    let server = serve(&www);
+    let server = Server::serving(&www);
     let mut client = Client::connect(server.address());
     let paths = ["/a.txt", "/b.txt", "/nothing", "/large.bin", "/a.txt", "/status"];
     let mut bytes = String::new();
@@ -187,7 +173,7 @@ fn a_page_connection_may_become_a_websocket() {
     client.send(request_head(server.address(), "GET", "/", "").as_bytes());
     assert_eq!(client.response(false).status, 200);
     client.upgrade(server.address(), "/", "");
-    assert_eq!(client.text(), crate::harness::GREETING);
+    assert_eq!(client.text(), GREETING);
     client.expect_echo("one connection");
 }
 
@@ -214,7 +200,7 @@ fn the_baked_in_page_may_load_only_what_is_its_own() {
 #[test]
 fn a_page_from_disk_is_left_alone() {
     let www = folder(&[("index.html", b"<script>alert(1)</script>")]);
-    let response = serve(&www).get("/");
+    let response = Server::serving(&www).get("/");
     for name in ["Content-Security-Policy", "X-Frame-Options", "Cross-Origin-Opener-Policy", "Referrer-Policy"] {
         assert_eq!(response.header(name), None, "{name}");
     }
@@ -234,7 +220,7 @@ fn the_server_does_not_say_what_it_is_made_of() {
 #[test]
 fn a_folder_is_served_live_from_disk() {
     let www = folder(&[("index.html", b"first"), ("sub/index.html", b"index of sub"), ("a b/ä.txt", b"umlaut")]);
-    let server = serve(&www);
+    let server = Server::serving(&www);
     let first = server.get("/");
     assert_eq!(first.text(), "first");
     fs::write(www.path().join("index.html"), "second, longer").unwrap();
@@ -255,7 +241,7 @@ fn a_folder_is_served_live_from_disk() {
 fn a_folder_without_its_slash_is_redirected_within_the_site() {
     let www =
         folder(&[("sub/index.html", b"index of sub"), ("a b/index.html", b"x"), ("evil.example/index.html", b"y")]);
-    let server = serve(&www);
+    let server = Server::serving(&www);
     for (path, there) in
         [("/sub", "index of sub"), ("/a%20b", "x"), ("//evil.example", "y"), ("/sub?q=1", "index of sub")]
     {
@@ -279,7 +265,7 @@ fn no_path_leads_out_of_the_folder_or_to_hidden_files() {
         ("www/%2e%2e/x.txt", b"named so"),
         ("www-other/x.txt", b"SECRET"),
     ]);
-    let server = Launch::new(&["--www"]).arg(outer.path().join("www")).start();
+    let server = Server::serving(outer.path().join("www"));
     let absolute = outer.path().join("secret.txt");
     let absolute = absolute.to_str().unwrap();
     for path in [
@@ -351,7 +337,7 @@ fn symlinks_lead_only_to_what_is_served_anyway() {
     ] {
         symlink(to, www.join(name)).unwrap();
     }
-    let server = Launch::new(&["--www"]).arg(&www).start();
+    let server = Server::serving(&www);
     for path in ["/out.txt", "/absolute.txt", "/folder/x.txt", "/hidden.txt", "/chain.txt", "/loop", "/dangling"] {
         let response = server.get(path);
         assert_eq!(response.status, 404, "{path}: {response:?}");
@@ -362,7 +348,7 @@ fn symlinks_lead_only_to_what_is_served_anyway() {
     // The folder itself may be a link, as those of deployments are.
     let link = outer.path().join("current");
     symlink("www", &link).unwrap();
-    let server = Launch::new(&["--www"]).arg(&link).start();
+    let server = Server::serving(&link);
     assert_eq!(server.get("/page.txt").text(), "page");
 }
 
@@ -373,7 +359,7 @@ fn what_is_no_file_is_not_there() {
     assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo (coreutils) is there").success());
     symlink("/dev/zero", www.path().join("zero")).unwrap();
     std::os::unix::net::UnixListener::bind(www.path().join("socket")).unwrap();
-    let server = serve(&www);
+    let server = Server::serving(&www);
     for path in ["/fifo", "/zero", "/socket"] {
         assert_eq!(server.get(path).status, 404, "{path}");
         assert_eq!(server.get("/page.txt").text(), "page", "after {path}");
@@ -390,7 +376,7 @@ fn a_file_of_any_size_comes_whole() {
     for bytes in sizes {
         fs::write(www.path().join(bytes.to_string()), &contents[..bytes]).unwrap();
     }
-    let server = serve(&www);
+    let server = Server::serving(&www);
     for bytes in sizes {
         let response = server.get(&format!("/{bytes}"));
         assert_eq!(response.status, 200, "{bytes}");
@@ -402,7 +388,7 @@ fn a_file_of_any_size_comes_whole() {
 fn readers_of_a_large_file_who_stop_reading_hold_up_nobody() {
     let contents = contents(LARGE_BYTES);
     let www = folder(&[("large.bin", &contents), ("small.txt", b"small")]);
-    let server = serve(&www);
+    let server = Server::serving(&www);
     let bystanders = Bystanders::start(&server);
     let threads = server.process_figure("Threads");
     // More of them than there are requests in work.
@@ -430,7 +416,7 @@ fn readers_of_a_large_file_who_stop_reading_hold_up_nobody() {
 #[test]
 fn a_file_that_shrinks_while_it_is_read_ends_the_connection_and_nothing_else() {
     let www = folder(&[("large.bin", &contents(LARGE_BYTES))]);
-    let server = serve(&www);
+    let server = Server::serving(&www);
     let mut client = Client::connect_narrow(server.address(), 4096);
     client.send(request_head(server.address(), "GET", "/large.bin", "").as_bytes());
     assert_eq!(client.response(true).status, 200);

@@ -2,19 +2,15 @@
 
 use std::fs;
 use std::net::TcpStream;
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use foghorn::config::limits::{HTTP_IN_FLIGHT_MAX, SLOW_READERS_MAX};
 
-use crate::harness::{Bystanders, Client, Launch, Server, eventually, folder, patience, request_head, upgrade_head};
-
-/// So that this process can be more clients than its usual limit allows.
-fn raise_own_limit() {
-    let limit = rlimit::increase_nofile_limit(20_000).expect("the limit of open files can be raised");
-    assert!(limit >= 4096, "this test needs 4,096 open files: raise the hard limit (ulimit -Hn), which is {limit}");
-}
+use crate::harness::{
+    Bystanders, Client, LARGE_BYTES, Launch, Server, eventually, folder, patience, raise_own_limit, request_head,
+    upgrade_head,
+};
 
 #[test]
 fn when_all_places_are_taken_a_client_is_answered_with_503_and_the_page_is_still_served() {
@@ -193,24 +189,22 @@ fn a_connection_that_says_nothing_makes_room_for_the_next_one() {
 
 #[test]
 fn a_page_that_is_being_served_is_not_pushed_out_by_newer_connections() {
-    const BYTES: usize = 8 << 20;
-    let www = folder(&[("large.bin", &vec![7; BYTES])]);
+    let www = folder(&[("large.bin", &vec![7; LARGE_BYTES])]);
     let server = Launch::new(&["--www"]).arg(www.path()).before("ulimit -n 64").start();
     let mut reader = Client::connect_narrow(server.address(), 4096);
     reader.send(request_head(server.address(), "GET", "/large.bin", "").as_bytes());
     assert_eq!(reader.response(true).status, 200);
     let crowd: Vec<Client> = (0..30).map(|_| Client::connect(server.address())).collect();
     eventually("some had to go", || server.figure("/pendingDropped") > 0);
-    assert!(reader.bytes(BYTES).expect("the whole file comes") == vec![7; BYTES], "unchanged");
+    assert!(reader.bytes(LARGE_BYTES).expect("the whole file comes") == vec![7; LARGE_BYTES], "unchanged");
     drop(crowd);
 }
 
 #[test]
 fn of_too_many_visitors_who_do_not_take_their_answer_the_oldest_goes() {
-    const BYTES: usize = 8 << 20;
     raise_own_limit();
-    let www = folder(&[("large.bin", &vec![7; BYTES])]);
-    let server = Launch::new(&["--www"]).arg(www.path()).start();
+    let www = folder(&[("large.bin", &vec![7; LARGE_BYTES])]);
+    let server = Server::serving(&www);
     let bystanders = Bystanders::start(&server);
     let mut visitors: Vec<Client> = (0..SLOW_READERS_MAX + 10)
         .map(|_| {
@@ -220,25 +214,18 @@ fn of_too_many_visitors_who_do_not_take_their_answer_the_oldest_goes() {
             visitor
         })
         .collect();
-    assert!(visitors[0].bytes(BYTES).is_err(), "the oldest had to go");
+    assert!(visitors[0].bytes(LARGE_BYTES).is_err(), "the oldest had to go");
     let newest = visitors.last_mut().unwrap();
-    assert!(newest.bytes(BYTES).expect("the whole file comes") == vec![7; BYTES], "the newest is served");
+    assert!(newest.bytes(LARGE_BYTES).expect("the whole file comes") == vec![7; LARGE_BYTES], "the newest is served");
     assert_eq!(server.get("/status").status, 200);
     bystanders.finish();
-}
-
-/// Changes the limit of open files of a running process.
-fn limit_descriptors(server: &Server, soft: usize) {
-    let limited =
-        Command::new("prlimit").arg(format!("--pid={}", server.pid())).arg(format!("--nofile={soft}:")).status();
-    assert!(limited.expect("prlimit (package util-linux) is there").success());
 }
 
 #[test]
 fn when_descriptors_run_out_accepting_is_tried_again_until_they_come_back() {
     let server = Server::start(&[]);
     let bystanders = Bystanders::start(&server);
-    limit_descriptors(&server, 3);
+    server.limit_descriptors(3);
     let mut waiting: Vec<Client> = (0..5).map(|_| Client::connect(server.address())).collect();
     for client in &mut waiting {
         client.send(request_head(server.address(), "GET", "/", "").as_bytes());
@@ -249,7 +236,7 @@ fn when_descriptors_run_out_accepting_is_tried_again_until_they_come_back() {
     while started.elapsed() < Duration::from_millis(500) {
         assert_eq!(server.log().matches("cannot accept connections").count(), 1, "logged once: {}", server.log());
     }
-    limit_descriptors(&server, 1024);
+    server.limit_descriptors(1024);
     for client in &mut waiting {
         assert_eq!(client.response(false).status, 200);
     }
@@ -274,12 +261,12 @@ fn the_page_comes_back_when_its_own_descriptors_had_run_out() {
     // None left for the relay, or for tiny_http, or for what comes after.
     let open = server.open_descriptors();
     for (nth, visitor) in visitors.iter_mut().enumerate() {
-        limit_descriptors(&server, open + nth % 6);
+        server.limit_descriptors(open + nth % 6);
         visitor.send(request_head(server.address(), "GET", "/", "").as_bytes());
         let status = visitor.response(false).status;
         assert!(matches!(status, 200 | 500 | 503), "{status}");
     }
-    limit_descriptors(&server, 1024);
+    server.limit_descriptors(1024);
     eventually("the page is back", || server.get("/").status == 200);
     assert_eq!(server.get("/").status, 200);
     bystanders.finish();

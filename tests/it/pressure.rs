@@ -3,70 +3,14 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::harness::{
-    BINARY, Bystanders, CLOSE, Client, FIN, Frame, GREETING, PING, PONG, Server, TEXT, eventually, is_emulated, masked,
-    project,
+    BINARY, Bystanders, CLOSE, Client, FIN, Frame, GREETING, Loop, PING, PONG, Server, TEXT, eventually,
+    expect_numbered, is_emulated, masked, numbered, project, publish_numbered, sleeper,
 };
-
-/// A thread that does something until it is told to stop, or until it cannot any more.
-struct Loop {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-}
-
-impl Loop {
-    fn start(mut turn: impl FnMut() -> std::io::Result<()> + Send + 'static) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = thread::spawn(move || while !stopped.load(Ordering::SeqCst) && turn().is_ok() {});
-        Self { stop, thread }
-    }
-
-    fn stop(self) {
-        self.stop.store(true, Ordering::SeqCst);
-        self.thread.join().expect("the thread has not failed");
-    }
-
-    fn is_over(&self) -> bool {
-        self.thread.is_finished()
-    }
-}
-
-/// A client that reads nothing, and whose kernel takes little for it.
-fn sleeper(server: &Server) -> Client {
-    let mut sleeper = Client::connect_narrow(server.address(), 4096);
-    sleeper.upgrade(server.address(), "/", "");
-    assert_eq!(sleeper.text(), GREETING);
-    sleeper
-}
-
-/// Messages that carry their number.
-fn numbered(number: u32, len: usize) -> Vec<u8> {
-    let mut payload = number.to_be_bytes().to_vec();
-    payload.resize(len, number.to_le_bytes()[0]);
-    payload
-}
-
-/// Publishes numbered messages from a thread of its own.
-fn publish(server: &Server, count: u32, len: usize) -> JoinHandle<Client> {
-    let mut speaker = Client::join_at(server.address(), "/?echo=0");
-    thread::spawn(move || {
-        for number in 0..count {
-            speaker.send_binary(&numbered(number, len));
-        }
-        speaker
-    })
-}
-
-fn expect_numbered(client: &mut Client, count: u32, len: usize) {
-    for number in 0..count {
-        assert!(client.binary() == numbered(number, len), "message {number}");
-    }
-}
 
 /// Reads numbered messages to the Close frame, and sees to it that none is missing before it. Returns how many came.
 fn numbered_until_1013(client: &mut Client, len: usize) -> u32 {
@@ -91,7 +35,7 @@ fn a_client_that_never_reads_is_closed_with_1013_and_costs_the_others_nothing() 
     let bystanders = Bystanders::start(&server);
     let mut sleeper = sleeper(&server);
     let mut listener = Client::join_at(server.address(), "/");
-    let speaker = publish(&server, MESSAGES, LEN);
+    let speaker = publish_numbered(&server, MESSAGES, LEN);
     let mut number = 0;
     while number < MESSAGES {
         let frame = listener.frame();
@@ -139,7 +83,7 @@ fn a_client_that_trickles_cannot_hold_up_the_room_for_ever() {
         socket.read_exact(&mut [0; 100])
     });
     let mut listener = server.join();
-    let speaker = publish(&server, MESSAGES, LEN);
+    let speaker = publish_numbered(&server, MESSAGES, LEN);
     expect_numbered(&mut listener, MESSAGES, LEN);
     speaker.join().unwrap();
     server.wait_for_figure("/closed/tooSlow", 1);
@@ -156,7 +100,7 @@ fn a_slow_client_that_keeps_moving_loses_nothing_and_slows_the_publisher_down() 
     slow.upgrade(server.address(), "/", "");
     assert_eq!(slow.text(), GREETING);
     let mut listener = server.join();
-    let speaker = publish(&server, MESSAGES, LEN);
+    let speaker = publish_numbered(&server, MESSAGES, LEN);
     let started = Instant::now();
     let reader = thread::spawn(move || {
         for number in 0..MESSAGES {
@@ -180,7 +124,7 @@ fn nobody_is_closed_for_being_slow_while_nobody_waits() {
     let server = Server::start(&["--patience", "10ms", "--backlog", "8MiB"]);
     let mut sleeper = sleeper(&server);
     let mut listener = server.join();
-    publish(&server, 60, 64 * 1024).join().unwrap();
+    publish_numbered(&server, 60, 64 * 1024).join().unwrap();
     expect_numbered(&mut listener, 60, 64 * 1024);
     eventually("the sleeper is behind", || server.figure("/clientsBehind") == 1);
     // It would be out of patience by far.
@@ -480,7 +424,7 @@ fn a_publisher_that_has_to_wait_is_not_dropped_by_the_heartbeat_and_loses_nothin
     const LEN: usize = 32 * 1024;
     let server = Server::start(&["--heartbeat", "200ms", "--patience", "1m", "--backlog", "64KiB"]);
     let (mut sleeper, muttering) = muttering_sleeper(&server);
-    let publishing = publish(&server, MESSAGES, LEN);
+    let publishing = publish_numbered(&server, MESSAGES, LEN);
     server.wait_for_figure("/publishersWaiting", 1);
     // The server reads nothing from it now. A silent client that comes meanwhile is dropped after two heartbeats.
     let mut canary = server.join();
@@ -508,7 +452,7 @@ fn a_message_that_waits_is_delivered_although_its_sender_has_gone() {
     const LEN: usize = 32 * 1024;
     let server = Server::start(&["--heartbeat", "0", "--patience", "1m", "--backlog", "64KiB"]);
     let mut sleeper = sleeper(&server);
-    let publishing = publish(&server, MESSAGES, LEN);
+    let publishing = publish_numbered(&server, MESSAGES, LEN);
     server.wait_for_figure("/publishersWaiting", 1);
     let mut second = Client::join_at(server.address(), "/?echo=0");
     second.send_text("last words");
@@ -538,7 +482,7 @@ fn the_longest_wait_because_of_one_client_is_the_patience_also_when_others_are_s
     let server = Server::start(&["--patience", "1s", "--backlog", "1MiB"]);
     let mut sleepers: Vec<Client> = (0..5).map(|_| sleeper(&server)).collect();
     let mut listener = server.join();
-    let speaker = publish(&server, MESSAGES, LEN);
+    let speaker = publish_numbered(&server, MESSAGES, LEN);
     expect_numbered(&mut listener, MESSAGES, LEN);
     speaker.join().unwrap();
     server.wait_for_figure("/closed/tooSlow", 5);

@@ -5,31 +5,9 @@ use std::net::{Shutdown, SocketAddr};
 use std::time::Instant;
 
 use crate::harness::{
-    Bystanders, Client, FIN, GREETING, Launch, OWN_ADDRESSES, Response, Server, TEXT, in_own_network, lines, masked,
-    patience, request, request_head, upgrade_head,
+    Bystanders, Client, FIN, GREETING, Launch, OWN_ADDRESSES, Server, TEXT, eventually, get, in_own_network, lines,
+    masked, patience, refused, request, request_head, upgrade_head,
 };
-
-/// Sends these bytes on a connection of their own, and reads the one answer, with which the connection ends.
-fn refused(address: SocketAddr, bytes: &[u8]) -> Response {
-    let mut client = Client::connect(address);
-    client.send(bytes);
-    let response = client.response(false);
-    client.expect_end();
-    expect_a_sentence(&response);
-    response
-}
-
-/// A refusal is one plain sentence, behind which the connection ends.
-fn expect_a_sentence(response: &Response) {
-    assert_eq!(response.header("Connection"), Some("close"), "{response:?}");
-    assert_eq!(response.header("Content-Type"), Some("text/plain; charset=utf-8"), "{response:?}");
-    let text = response.text();
-    assert!(text.ends_with(".\n") && text.lines().count() == 1, "{text:?}");
-}
-
-fn status(address: SocketAddr, bytes: &[u8]) -> u16 {
-    refused(address, bytes).status
-}
 
 fn page_head(lines: &[&str]) -> Vec<u8> {
     let mut head = "GET / HTTP/1.1\r\n".to_owned();
@@ -59,7 +37,7 @@ fn what_is_not_http_is_answered_with_400() {
         ("a control character in the path", b"GET /\x01 HTTP/1.1\r\nHost: localhost\r\n\r\n"),
         ("words", b"Good morning\r\n\r\n"),
     ] {
-        assert_eq!(status(server.address(), bytes), 400, "{what}");
+        assert_eq!(refused(server.address(), bytes).status, 400, "{what}");
     }
     bystanders.finish();
 }
@@ -139,14 +117,14 @@ fn what_can_be_read_in_two_ways_is_answered_with_400_and_nothing_behind_it_is_re
     ] {
         let mut bytes = page_head(shape);
         bytes.extend(request_head(address, "GET", "/status", "").bytes());
-        assert_eq!(status(address, &bytes), 400, "{shape:?}");
+        assert_eq!(refused(address, &bytes).status, 400, "{shape:?}");
         let mut upgrade = upgrade_head("localhost", "/", "").replace("Host: localhost\r\n", &shape.join("\r\n"));
         upgrade = upgrade.replacen("Connection:", "\r\nConnection:", 1);
-        assert_eq!(status(address, upgrade.as_bytes()), 400, "as an upgrade: {shape:?}");
+        assert_eq!(refused(address, upgrade.as_bytes()).status, 400, "as an upgrade: {shape:?}");
     }
     // A line feed alone ends nothing.
-    assert_eq!(status(address, b"GET / HTTP/1.1\nHost: localhost\n\n"), 400);
-    assert_eq!(status(address, b"GET / HTTP/1.1\r\nHost: localhost\r\n\n"), 400);
+    assert_eq!(refused(address, b"GET / HTTP/1.1\nHost: localhost\n\n").status, 400);
+    assert_eq!(refused(address, b"GET / HTTP/1.1\r\nHost: localhost\r\n\n").status, 400);
     bystanders.finish();
 }
 
@@ -184,7 +162,7 @@ fn a_request_needs_one_host() {
         &["Host: http://localhost"],
         &["Host: b\u{fc}cher.local"],
     ] {
-        assert_eq!(status(server.address(), &page_head(shape)), 400, "{shape:?}");
+        assert_eq!(refused(server.address(), &page_head(shape)).status, 400, "{shape:?}");
     }
 }
 
@@ -239,7 +217,7 @@ fn a_host_that_foreign_pages_can_have_is_refused_with_403_on_every_address_and_p
             let response = client.response(false);
             assert_eq!(response.status, if is_ours { 101 } else { 403 }, "{host}");
             if !is_ours {
-                expect_a_sentence(&response);
+                response.expect_a_sentence();
                 assert!(response.text().contains("--allow-host"), "{response:?}");
                 assert!(!response.text().contains("evil"), "nothing of the request is repeated: {response:?}");
             }
@@ -269,7 +247,7 @@ fn is_let_in(address: SocketAddr, host: &str, origins: &[&str]) -> bool {
             true
         }
         403 => {
-            expect_a_sentence(&response);
+            response.expect_a_sentence();
             assert!(response.text().contains("--allow-origin"), "{response:?}");
             client.expect_end();
             false
@@ -350,10 +328,8 @@ fn origins_can_be_allowed_by_name() {
     assert!(is_let_in(server.address(), "board.local", &["http://any.example"]));
     assert!(is_let_in(server.address(), "board.local", &["null"]));
     // DNS rebinding is another matter.
-    assert_eq!(
-        status(server.address(), upgrade_head("evil.example", "/", "Origin: http://evil.example\r\n").as_bytes()),
-        403
-    );
+    let rebound = upgrade_head("evil.example", "/", "Origin: http://evil.example\r\n");
+    assert_eq!(refused(server.address(), rebound.as_bytes()).status, 403);
 }
 
 #[test]
@@ -421,7 +397,7 @@ fn bodies_are_answered_with_411_or_413_and_not_taken_for_requests() {
         (411, "Transfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n".to_owned(), inner.clone()),
     ] {
         let bytes = request_head(server.address(), "GET", "/", &line) + &body;
-        assert_eq!(status(server.address(), bytes.as_bytes()), expected, "{line}");
+        assert_eq!(refused(server.address(), bytes.as_bytes()).status, expected, "{line}");
     }
     assert_eq!(request(server.address(), "GET", "/", "Content-Length: 0\r\n").status, 200, "no body is no body");
 }
@@ -450,7 +426,7 @@ fn a_head_that_is_too_large_is_answered_with_431_and_one_that_just_fits_with_the
         let _ = client.try_send(head.as_bytes());
         let response = client.response(false);
         assert_eq!(response.status, 431, "{what}: {response:?}");
-        expect_a_sentence(&response);
+        response.expect_a_sentence();
     }
     let long_path = format!("/{}", "a".repeat(7000));
     assert_eq!(server.get(&long_path).status, 404, "a long path within the limit is only not there");
@@ -482,7 +458,7 @@ fn a_head_that_does_not_come_in_time_is_answered_with_408_however_it_dribbles() 
     for client in [&mut half, &mut half_upgrade] {
         let response = client.response(false);
         assert_eq!(response.status, 408);
-        expect_a_sentence(&response);
+        response.expect_a_sentence();
         client.expect_end();
     }
     silent.expect_end();
@@ -501,10 +477,10 @@ fn too_many_from_one_address_are_answered_with_429_but_not_from_loopback_or_with
         let mut client = Client::connect(near);
         let response = client.try_upgrade(near, "/", "");
         assert_eq!(response.status, 429, "{response:?}");
-        expect_a_sentence(&response);
+        response.expect_a_sentence();
         assert!(response.text().contains("--max-clients-per-ip"), "{response:?}");
         assert_eq!(server.figure("/refused/429"), 1);
-        assert_eq!(crate::harness::get(near, "/").status, 200, "the page is for everybody");
+        assert_eq!(get(near, "/").status, 200, "the page is for everybody");
         let _from_far = Client::join(far);
         let _from_loopback: Vec<_> = (0..5).map(|_| Client::join(loopback)).collect();
         // Whoever leaves makes room.
@@ -512,9 +488,7 @@ fn too_many_from_one_address_are_answered_with_429_but_not_from_loopback_or_with
         leaving.send_close(1000, "");
         assert_eq!(leaving.closed_with(), Some(1000));
         drop(leaving);
-        crate::harness::eventually("the place is free again", || {
-            Client::connect(near).try_upgrade(near, "/", "").status == 101
-        });
+        eventually("the place is free again", || Client::connect(near).try_upgrade(near, "/", "").status == 101);
         drop(server);
 
         let server = Launch::bare(&["--max-clients-per-ip", "0"]).expecting(2).start();

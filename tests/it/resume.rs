@@ -9,7 +9,7 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::harness::{BINARY, Client, FIN, Frame, GREETING, Server, TEXT, masked};
+use crate::harness::{BINARY, Client, FIN, Frame, GREETING, Server, TEXT, masked, sleeper};
 
 const OFFER: &str = "Sec-WebSocket-Protocol: foghorn.v1\r\n";
 
@@ -267,9 +267,7 @@ fn who_comes_back_may_replace_its_old_connection_and_nothing_more_is_taken_from_
 #[test]
 fn a_message_that_waits_is_withdrawn_when_its_sender_is_replaced() {
     let server = Server::start(&["--heartbeat", "0", "--patience", "1m", "--backlog", "64KiB"]);
-    let mut sleeper = Client::connect_narrow(server.address(), 4096);
-    sleeper.upgrade(server.address(), "/", "");
-    assert_eq!(sleeper.text(), GREETING);
+    let mut sleeper = sleeper(&server);
     let (old, hello) = resume(server.address(), "/");
     let mut writer = old.writer();
     let flood = thread::spawn(move || {

@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::harness::{Client, Launch, Server, eventually, free_listener, get, in_own_network, patience};
-
-/// Puts the socket that comes as standard input where `sd_listen_fds(3)` has it, and names the process itself.
-const HAND_OVER_ONE: &str = "exec 3<&0 </dev/null; export LISTEN_PID=$$ LISTEN_FDS=1";
+use crate::harness::{
+    Client, GREETING, Launch, Server, eventually, free_listener, get, in_own_network, patience, request_head,
+};
 
 /// The socket that `NOTIFY_SOCKET` names.
 struct Manager {
@@ -59,7 +58,7 @@ fn an_inherited_socket_takes_the_place_of_listen() {
     let address = listener.local_addr().unwrap();
     // The address of --listen is taken: it has to be left alone.
     let taken = other.local_addr().unwrap().to_string();
-    let launch = Launch::bare(&["--listen", &taken]).before(HAND_OVER_ONE).stdin(listener).expecting(1);
+    let launch = Launch::bare(&["--listen", &taken]).hand_over(listener).expecting(1);
     let server = launch.start();
     assert_eq!(server.addresses, [address]);
     Client::join(address).expect_echo("over an inherited socket");
@@ -86,8 +85,8 @@ fn connections_from_before_the_start_are_served() {
     let listener = free_listener();
     let address = listener.local_addr().unwrap();
     let mut early = Client::connect(address);
-    early.send(crate::harness::request_head(address, "GET", "/", "").as_bytes());
-    let _server = Launch::bare(&[]).before(HAND_OVER_ONE).stdin(listener).expecting(1).start();
+    early.send(request_head(address, "GET", "/", "").as_bytes());
+    let _server = Launch::bare(&[]).hand_over(listener).expecting(1).start();
     assert_eq!(early.response(false).status, 200);
 }
 
@@ -97,7 +96,7 @@ fn a_restart_with_an_inherited_socket_refuses_nobody() {
     let address = listener.local_addr().unwrap();
     let start = || {
         let socket = listener.try_clone().unwrap();
-        Launch::bare(&[]).before(HAND_OVER_ONE).stdin(socket).expecting(1).start()
+        Launch::bare(&[]).hand_over(socket).expecting(1).start()
     };
     let mut first = start();
     let mut client = Client::join(address);
@@ -109,7 +108,7 @@ fn a_restart_with_an_inherited_socket_refuses_nobody() {
     let mut between = Client::connect(address);
     let second = start();
     between.upgrade(address, "/", "");
-    assert_eq!(between.text(), crate::harness::GREETING);
+    assert_eq!(between.text(), GREETING);
     assert_eq!(second.figure("/clients"), 1);
 }
 
@@ -122,13 +121,13 @@ fn what_is_handed_over_and_is_no_listening_tcp_socket_is_named() {
     let unix = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
     let file = std::fs::File::open("/dev/null").unwrap();
     let kinds: [(&str, Launch); 4] = [
-        ("a connected socket", Launch::bare(&[]).stdin(stream)),
-        ("a datagram socket", Launch::bare(&[]).stdin(datagram)),
-        ("a Unix socket", Launch::bare(&[]).stdin(unix)),
-        ("a file", Launch::bare(&[]).stdin(file)),
+        ("a connected socket", Launch::bare(&[]).hand_over(stream)),
+        ("a datagram socket", Launch::bare(&[]).hand_over(datagram)),
+        ("a Unix socket", Launch::bare(&[]).hand_over(unix)),
+        ("a file", Launch::bare(&[]).hand_over(file)),
     ];
     for (what, launch) in kinds {
-        let finished = launch.before(HAND_OVER_ONE).run();
+        let finished = launch.run();
         assert_eq!(finished.code, Some(1), "{what}: {finished:?}");
         expect_a_sentence_about_sockets(what, &finished.stderr);
     }
@@ -315,7 +314,7 @@ fn a_runtime_folder_that_is_no_good_for_sockets_is_passed_over() {
 fn an_inherited_socket_may_be_dual_stack() {
     let listener = TcpListener::bind("[::1]:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let _server: Server = Launch::bare(&[]).before(HAND_OVER_ONE).stdin(listener).expecting(1).start();
+    let _server: Server = Launch::bare(&[]).hand_over(listener).expecting(1).start();
     Client::join(address).expect_echo("over IPv6");
 }
 

@@ -186,3 +186,13 @@ pub fn request(address: SocketAddr, method: &str, path: &str, lines: &str) -> Re
     client.send(request_head(address, method, path, lines).as_bytes());
     client.response(method == "HEAD")
 }
+
+/// Sends these bytes on a connection of their own, and reads the one answer, with which the connection ends.
+pub fn refused(address: SocketAddr, bytes: &[u8]) -> Response {
+    let mut client = Client::connect(address);
+    client.send(bytes);
+    let response = client.response(false);
+    client.expect_end();
+    response.expect_a_sentence();
+    response
+}

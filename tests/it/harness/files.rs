@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
+/// More than is handed through tiny_http, and more than a kernel takes at once for a reader that does not read.
+pub const LARGE_BYTES: usize = 8 << 20;
+
 /// A folder to be served, with these files.
 pub fn folder(files: &[(&str, &[u8])]) -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -14,6 +17,16 @@ pub fn folder(files: &[(&str, &[u8])]) -> TempDir {
         fs::write(path, contents).unwrap();
     }
     folder
+}
+
+/// Contents by which a misplaced byte is seen.
+pub fn contents(bytes: usize) -> Vec<u8> {
+    let mut contents = Vec::with_capacity(bytes + 8);
+    while contents.len() < bytes {
+        contents.extend((contents.len() as u64).to_be_bytes());
+    }
+    contents.truncate(bytes);
+    contents
 }
 
 /// The project's folder.

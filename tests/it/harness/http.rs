@@ -67,6 +67,14 @@ impl Response {
         value
     }
 
+    /// A refusal is one plain sentence, behind which the connection ends.
+    pub fn expect_a_sentence(&self) {
+        assert_eq!(self.header("Connection"), Some("close"), "{self:?}");
+        assert_eq!(self.header("Content-Type"), Some("text/plain; charset=utf-8"), "{self:?}");
+        let text = self.text();
+        assert!(text.ends_with(".\n") && text.lines().count() == 1, "{text:?}");
+    }
+
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

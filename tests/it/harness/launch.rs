@@ -65,6 +65,11 @@ impl Launch {
         self
     }
 
+    /// Puts this socket where `sd_listen_fds(3)` has the only one, and names the process itself.
+    pub fn hand_over(self, socket: impl Into<OwnedFd>) -> Self {
+        self.stdin(socket).before("exec 3<&0 </dev/null; export LISTEN_PID=$$ LISTEN_FDS=1")
+    }
+
     /// Gives the process this socket as its standard input, for `before` to put in place.
     pub fn stdin(mut self, socket: impl Into<OwnedFd>) -> Self {
         self.stdin = Stdio::from(socket.into());

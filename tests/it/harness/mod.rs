@@ -7,7 +7,7 @@
 //! - [`files`]: folders to be served, and the project's own
 //! - [`launch`], [`server`], [`output`]: a server that is to be started, one that runs, and what it writes
 //! - [`http`], [`frames`]: what goes over the wire; [`client`]: who sends and reads it, rules broken included
-//! - [`bystanders`]: honest clients beside what a test is about
+//! - [`bystanders`], [`load`]: honest clients beside what a test is about, and those that are a burden
 //! - [`network`]: ports of the test's own, and a whole network
 
 mod bystanders;
@@ -16,17 +16,19 @@ mod files;
 mod frames;
 mod http;
 mod launch;
+mod load;
 mod network;
 mod output;
 mod server;
 mod wait;
 
 pub use bystanders::Bystanders;
-pub use client::{Client, GREETING, get, request};
-pub use files::{folder, project};
+pub use client::{Client, GREETING, get, refused, request};
+pub use files::{LARGE_BYTES, contents, folder, project};
 pub use frames::{BINARY, CLOSE, CONTINUATION, FIN, Frame, PING, PONG, TEXT, masked, unmasked};
 pub use http::{Response, lines, request_head, upgrade_head};
 pub use launch::Launch;
+pub use load::{Loop, expect_numbered, numbered, publish_numbered, raise_own_limit, sleeper};
 pub use network::{OWN_ADDRESSES, free_listener, in_own_network};
 pub use server::Server;
 pub use wait::{eventually, is_emulated, patience};

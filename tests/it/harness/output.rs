@@ -12,6 +12,15 @@ pub struct Finished {
     pub stderr: String,
 }
 
+impl Finished {
+    /// It has said one line for a person, and no panic or backtrace.
+    pub fn expect_a_sentence(&self) {
+        let stderr = &self.stderr;
+        assert!(stderr.starts_with("foghorn: ") && stderr.lines().count() == 1, "{stderr}");
+        assert!(!stderr.contains("panicked") && !stderr.contains("Error {") && !stderr.contains("Os {"), "{stderr}");
+    }
+}
+
 /// What a process writes, as it comes.
 pub struct Lines {
     text: Arc<Mutex<String>>,

@@ -35,6 +35,11 @@ impl Server {
         Launch::new(args).start()
     }
 
+    /// A server on one free port, with this folder in place of the built-in page.
+    pub fn serving(www: impl AsRef<Path>) -> Self {
+        Launch::new(&["--www"]).arg(www.as_ref()).start()
+    }
+
     /// A process that has just been started, and has its runtime folder in this one.
     pub(super) fn of(mut child: Child, runtime: TempDir) -> Self {
         let stdout = child.stdout.take().map_or_else(|| Lines::of(io::empty()), Lines::of);
@@ -123,6 +128,13 @@ impl Server {
     /// How many descriptors it has open.
     pub fn open_descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("the server runs").count()
+    }
+
+    /// Changes its limit of open files while it runs.
+    pub fn limit_descriptors(&self, soft: usize) {
+        let pid = format!("--pid={}", self.pid());
+        let limited = Command::new("prlimit").arg(pid).arg(format!("--nofile={soft}:")).status();
+        assert!(limited.expect("prlimit (package util-linux) is there").success());
     }
 
     /// Its exit status, if it has ended.
