@@ -1,28 +1,26 @@
 //! Integration tests: the real binary, on a free port, over real sockets.
 //!
-//! Each file is one chapter of the specification, and each test one sentence of it. In reading order:
+//! Each folder is one part of the specification, each file in it a chapter, and each test a sentence. In reading order:
 //!
 //! - [`harness`]: starts and ends servers, and speaks raw HTTP and WebSocket, rules broken included
-//! - [`broadcast`], [`resume`]: what a client sees
-//! - [`http`]: the page, and folders in its place
-//! - [`refusals`], [`protocol`]: what is not let in, by its status, and what ends a connection, by its close code
-//! - [`pressure`], [`limits`]: slow, silent and greedy clients, and very many of them
-//! - [`lifecycle`], [`systemd`]: from the start to the end of the process
-//! - [`tables`]: that README, flags and limits say the same
-//! - [`house`]: that the code is laid out as CONTRIBUTING says, and that its walls stand
+//! - [`broadcast`]: what a client sees, slow, silent and greedy neighbours included
+//! - [`ws`]: how a WebSocket begins, and what ends it, by its close code
+//! - [`http`]: what is not let in, by its status; the page, and folders in its place
+//! - [`net`], [`server`]: where it listens; the process from its start to its end, and what is full
+//! - [`os`], [`telemetry`]: what systemd gives and wants to know, and what stands in the log
+//! - [`cli`]: flags and environment
+//! - [`house`]: that README, flags, limits and module borders say the same
 //!
 //! `FOGHORN_BIN` names another binary to test, and `FOGHORN_RUNNER` a command to start it with, such as
 //! `qemu-aarch64-static -L /some/root`.
 
 mod broadcast;
+mod cli;
 mod harness;
 mod house;
 mod http;
-mod lifecycle;
-mod limits;
-mod pressure;
-mod protocol;
-mod refusals;
-mod resume;
-mod systemd;
-mod tables;
+mod net;
+mod os;
+mod server;
+mod telemetry;
+mod ws;

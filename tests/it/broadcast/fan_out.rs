@@ -1,14 +1,11 @@
 //! What every client may count on: one room, one order, messages unchanged.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
 use std::thread;
 
 use tungstenite::Message;
 
 use crate::harness::{
-    BINARY, CONTINUATION, Client, FIN, GREETING, Launch, OWN_ADDRESSES, PING, PONG, Server, TEXT, get, in_own_network,
-    masked, patience, upgrade_head,
+    BINARY, CONTINUATION, Client, FIN, GREETING, Launch, PING, PONG, Server, TEXT, get, masked, patience,
 };
 
 #[test]
@@ -47,35 +44,6 @@ fn both_addresses_lead_to_one_room_and_one_page() {
     let (page, same_page) = (get(one, "/"), get(two, "/"));
     assert_eq!(page.status, 200);
     assert_eq!(page.body, same_page.body);
-}
-
-#[test]
-fn by_default_it_listens_on_ports_1919_and_1920_for_ipv6_and_ipv4() {
-    in_own_network(|| {
-        let server = Launch::bare(&[]).expecting(2).start();
-        assert_eq!(server.addresses.iter().map(SocketAddr::port).collect::<Vec<_>>(), [1919, 1920]);
-        let has_ipv6 = Path::new("/proc/net/if_inet6").exists();
-        assert!(server.addresses.iter().all(|address| address.ip().is_unspecified() && address.is_ipv6() == has_ipv6));
-        let v6 = if has_ipv6 { Some(Ipv6Addr::LOCALHOST.into()) } else { None };
-        let mut clients = Vec::new();
-        for ip in v6.into_iter().chain([Ipv4Addr::LOCALHOST.into(), OWN_ADDRESSES[0].into()]) {
-            for port in [1919, 1920] {
-                let address = SocketAddr::new(ip, port);
-                assert_eq!(get(address, "/").status, 200, "{address}");
-                clients.push(Client::join(address));
-            }
-        }
-        clients[0].send_text("to all of them");
-        for client in &mut clients {
-            assert_eq!(client.text(), "to all of them");
-        }
-        // IPv4 clients are named by their IPv4 address, and phones are told one that they can reach.
-        server.wait_for_log("[foghorn] 127.0.0.1:");
-        server.wait_for_log("[foghorn] 10.99.0.1:");
-        let log = server.log();
-        assert!(!log.contains("::ffff:"), "{log}");
-        assert!(log.contains("open http://10.99.0.1:1920/ on a phone"), "{log}");
-    });
 }
 
 #[test]
@@ -253,64 +221,6 @@ fn a_newcomer_gets_nothing_from_before_unless_there_is_history() {
 }
 
 #[test]
-fn frames_behind_the_handshake_in_one_packet_are_not_lost() {
-    let server = Server::start(&[]);
-    let mut listener = server.join();
-    let mut hasty = Client::connect(server.address());
-    let mut bytes = upgrade_head("localhost", "/", "").into_bytes();
-    for text in ["hasty", "very"] {
-        bytes.extend(masked(FIN | TEXT, text.as_bytes()));
-    }
-    hasty.send(&bytes);
-    assert_eq!(hasty.response(false).status, 101);
-    assert_eq!([hasty.text(), hasty.text(), hasty.text()], [GREETING, "hasty", "very"]);
-    assert_eq!([listener.text(), listener.text()], ["hasty", "very"]);
-}
-
-#[test]
-fn the_first_sub_protocol_offered_is_agreed_on() {
-    let server = Server::start(&[]);
-    for (offer, agreed) in [
-        ("", None),
-        ("Sec-WebSocket-Protocol: chat\r\n", Some("chat")),
-        ("Sec-WebSocket-Protocol: chat, superchat\r\n", Some("chat")),
-        ("sec-websocket-protocol: one\r\nSec-WebSocket-Protocol: two\r\n", Some("one")),
-    ] {
-        let mut client = Client::connect(server.address());
-        let response = client.upgrade(server.address(), "/", offer);
-        assert_eq!(response.header("Sec-WebSocket-Protocol"), agreed, "{offer:?}");
-        assert_eq!(client.text(), GREETING);
-    }
-}
-
-#[test]
-fn compression_is_declined_and_the_client_goes_on_without() {
-    let server = Server::start(&[]);
-    let mut client = Client::connect(server.address());
-    let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits, x-webkit-deflate-frame\r\n";
-    let response = client.upgrade(server.address(), "/", offer);
-    assert_eq!(response.header("Sec-WebSocket-Extensions"), None);
-    assert_eq!(client.text(), GREETING);
-    client.expect_echo("plain");
-}
-
-#[test]
-fn the_answer_to_a_handshake_is_as_the_rfc_wants_it() {
-    let server = Server::start(&[]);
-    let mut client = Client::connect(server.address());
-    client.send(
-        b"GET /chat HTTP/1.1\r\nhOST: board.local\r\nuPGRADE: WebSocket\r\ncONNECTION: UPGRADE\r\n\
-          sec-websocket-key:dGhlIHNhbXBsZSBub25jZQ==  \r\nSEC-WEBSOCKET-VERSION:\t13\r\nX-Other: \xc3\xa4\r\n\r\n",
-    );
-    let response = client.response(false);
-    assert_eq!(response.status, 101);
-    assert!(response.header("Upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket")));
-    assert!(response.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("upgrade")));
-    assert_eq!(response.header("Sec-WebSocket-Accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
-    assert_eq!(response.header("Sec-WebSocket-Protocol"), None);
-}
-
-#[test]
 fn a_common_client_library_talks_to_it() {
     let server = Server::start(&[]);
     let url = format!("ws://{}/", server.address());
@@ -337,33 +247,4 @@ fn a_common_client_library_talks_to_it() {
     one.close(None).unwrap();
     while one.read().is_ok() {}
     server.wait_for_figure("/closed/closedByClient", 1);
-}
-
-#[test]
-fn the_figures_count_what_has_happened() {
-    let server = Server::start(&[]);
-    let (mut one, mut two) = (server.join(), server.join());
-    one.send_text("12345");
-    assert_eq!((one.text(), two.text()), ("12345".into(), "12345".into()));
-    let status = server.status();
-    for (figure, expected) in [
-        ("clients", 2),
-        ("clientsPeak", 2),
-        ("clientsTotal", 2),
-        ("clientsBehind", 0),
-        ("publishersWaiting", 0),
-        ("messages", 1),
-        ("deliveries", 2),
-        ("maxMessage", 1 << 20),
-        ("backlogBytesMax", 4 << 20),
-    ] {
-        assert_eq!(status[figure], expected, "{figure} in {status}");
-    }
-    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
-    assert!(status["bytesIn"].as_u64() >= Some(2 + 4 + 5), "{status}");
-    assert!(status["bytesOut"].as_u64() >= Some(2 * (2 + 5)), "{status}");
-    assert!(status["backlogBytes"].as_u64() >= Some(2 + 5), "{status}");
-    drop(one);
-    server.wait_for_figure("/clients", 1);
-    assert_eq!(server.figure("/clientsPeak"), 2);
 }

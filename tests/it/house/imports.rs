@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::read;
 use crate::harness::project;
 
 /// A file of `src`, or what an import names.
@@ -15,10 +16,6 @@ struct Module {
 
 fn module(folder: &str, file: &str) -> Module {
     Module { folder: folder.to_owned(), file: file.to_owned() }
-}
-
-fn read(name: &str) -> String {
-    fs::read_to_string(project().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// The rows of the table in CONTRIBUTING whose head starts with this cell, each as its cells.

@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::harness::{
-    Client, GREETING, Launch, Server, eventually, free_listener, get, in_own_network, patience, request_head,
-};
+use crate::harness::{Client, GREETING, Launch, Server, eventually, free_listener, get, patience, request_head};
 
 /// The socket that `NOTIFY_SOCKET` names.
 struct Manager {
@@ -78,6 +76,14 @@ fn both_ports_can_be_inherited() {
     for client in &mut clients {
         assert_eq!(client.text(), "one room");
     }
+}
+
+#[test]
+fn an_inherited_socket_may_be_dual_stack() {
+    let listener = TcpListener::bind("[::1]:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let _server: Server = Launch::bare(&[]).hand_over(listener).expecting(1).start();
+    Client::join(address).expect_echo("over IPv6");
 }
 
 #[test]
@@ -308,59 +314,4 @@ fn a_runtime_folder_that_is_no_good_for_sockets_is_passed_over() {
     let server = Launch::new(&[]).env("RUNTIME_DIRECTORY", &long).start();
     assert_eq!(server.get("/").status, 200);
     assert_eq!(server.private_sockets().len(), 1, "in the folder for temporary files");
-}
-
-#[test]
-fn an_inherited_socket_may_be_dual_stack() {
-    let listener = TcpListener::bind("[::1]:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let _server: Server = Launch::bare(&[]).hand_over(listener).expecting(1).start();
-    Client::join(address).expect_echo("over IPv6");
-}
-
-#[test]
-fn where_standard_error_is_the_journal_lines_have_priorities_and_no_timestamps() {
-    in_own_network(|| {
-        std::fs::create_dir_all("/run/systemd/journal").unwrap();
-        let journal = UnixDatagram::bind("/run/systemd/journal/socket").expect("/run is the test's own");
-        journal.set_read_timeout(Some(patience())).unwrap();
-        let server = Launch::bare(&["--max-clients", "100"])
-            .before("JOURNAL_STREAM=$(stat -Lc %d:%i /proc/self/fd/2); export JOURNAL_STREAM; ulimit -n 64")
-            .start();
-        let mut entries: Vec<String> = Vec::new();
-        let mut wait_for = |message: &str| {
-            let mut datagram = [0; 4096];
-            loop {
-                let bytes = journal.recv(&mut datagram).expect("the journal is told");
-                entries.push(String::from_utf8_lossy(&datagram[..bytes]).into_owned());
-                if let Some(entry) = entries.last().filter(|entry| entry.contains(message)) {
-                    return entry.clone();
-                }
-            }
-        };
-        let warning = wait_for("clients fit into the limit");
-        let listening = wait_for("listening on [::]:1919");
-        Client::join("127.0.0.1:1919".parse().unwrap()).expect_echo("hello");
-        let joined = wait_for("joined");
-        // syslog(3): 4 is a warning, 6 is information; the library counts the log crate's `info` as a notice, 5.
-        assert!(warning.lines().any(|line| line == "PRIORITY=4"), "{warning}");
-        for entry in [listening, joined] {
-            assert!(entry.lines().any(|line| matches!(line, "PRIORITY=5" | "PRIORITY=6")), "{entry}");
-            assert!(!entry.contains("T00:") && !entry.contains("INFO") && !entry.contains('\u{1b}'), "{entry}");
-        }
-        assert_eq!(server.log(), "", "nothing twice");
-    });
-}
-
-#[test]
-fn it_goes_on_when_the_journal_is_not_there() {
-    in_own_network(|| {
-        let _server = Launch::bare(&["-v"])
-            .before("JOURNAL_STREAM=$(stat -Lc %d:%i /proc/self/fd/2); export JOURNAL_STREAM")
-            .start();
-        let address = "127.0.0.1:1920".parse().unwrap();
-        eventually("it listens", || std::net::TcpStream::connect(address).is_ok());
-        Client::join(address).expect_echo("nobody writes it down");
-        assert_eq!(get(address, "/").status, 200);
-    });
 }

@@ -1,8 +1,6 @@
 //! How connections end: close codes, broken rules of RFC 6455, and clients that just go; while the others go on.
 
-use std::io::Write;
 use std::net::Shutdown;
-use std::thread;
 
 use crate::harness::{
     BINARY, Bystanders, CLOSE, CONTINUATION, Client, FIN, PING, PONG, Server, TEXT, eventually, masked, unmasked,
@@ -313,34 +311,4 @@ fn a_half_close_ends_the_connection_after_what_was_sent_before() {
     // The end comes to the client too, and does not hang.
     while client.try_frame().is_ok() {}
     listener.expect_echo("going on");
-}
-
-#[test]
-fn many_who_come_and_go_leave_nothing_behind() {
-    let server = Server::start(&[]);
-    let bystanders = Bystanders::start(&server);
-    let descriptors = server.open_descriptors();
-    let address = server.address();
-    let flocks: Vec<_> = (0..4)
-        .map(|flock| {
-            thread::spawn(move || {
-                for nth in 0..50 {
-                    let mut client = Client::join(address);
-                    client.send_text("I was here");
-                    match (flock + nth) % 4 {
-                        0 => client.reset(),
-                        1 => client.send_close(1000, "bye"),
-                        2 => drop(client.writer().write_all(&[FIN | TEXT, 0xfe])),
-                        _ => drop(client),
-                    }
-                }
-            })
-        })
-        .collect();
-    for flock in flocks {
-        flock.join().unwrap();
-    }
-    server.wait_for_figure("/clients", 2);
-    bystanders.finish();
-    eventually("all descriptors are given back", || server.open_descriptors() <= descriptors);
 }

@@ -1,19 +1,14 @@
-//! What stands in two places says the same in both: README and code.
+//! The README's tables of flags, statuses, close codes and limits have what the code has.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::time::Duration;
 
-use foghorn::config::limits;
-use foghorn::config::settings;
+use foghorn::config::{limits, settings};
 use foghorn::hub::close_reason::CloseReason;
 use foghorn::telemetry::counters::REFUSALS;
 
-use crate::harness::{Launch, project};
-
-fn read(name: &str) -> String {
-    fs::read_to_string(project().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
+use super::read;
+use crate::harness::Launch;
 
 /// The rows of the README's table whose head starts with this cell, each as its cells.
 fn readme_table(first_head: &str) -> Vec<Vec<String>> {

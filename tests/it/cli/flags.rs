@@ -1,0 +1,108 @@
+//! Flags and environment: each setting takes effect, and a bad one is named with what would be right.
+
+use crate::harness::{Client, Launch, folder, get, upgrade_head};
+
+#[test]
+fn help_and_version_are_printed() {
+    let help = Launch::bare(&["--help"]).run();
+    assert_eq!(help.code, Some(0));
+    assert!(help.stdout.contains("Usage: foghorn") && help.stderr.is_empty(), "{help:?}");
+    let version = Launch::bare(&["--version"]).run();
+    assert_eq!((version.code, version.stdout), (Some(0), format!("foghorn {}\n", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn a_bad_flag_is_named_with_what_would_be_right() {
+    for (flag, value, hint) in [
+        ("--listen", "1919", "socket address"),
+        ("--listen", "localhost:1919", "socket address"),
+        ("--history", "-1", "invalid"),
+        ("--history", "many", "invalid"),
+        ("--max-message", "big", "such as 512KiB"),
+        ("--max-message", "0", "from 125"),
+        ("--max-message", "2GiB", "to 1.0 GiB"),
+        ("--backlog", "1", "from 1.0 KiB"),
+        ("--patience", "2", "such as 500ms"),
+        ("--patience", "0s", "from 10ms"),
+        ("--max-clients", "0", "from 1"),
+        ("--max-clients", "x", "from 1"),
+        ("--max-clients-per-ip", "-1", "invalid"),
+        ("--heartbeat", "25", "such as 500ms"),
+        ("--heartbeat", "1ms", "from 100ms"),
+        ("--allow-host", "", "value"),
+        ("--allow-host", "http://board.example.com", "such as board.example.com"),
+        ("--allow-host", "board.example.com:80", "no port"),
+        ("--allow-origin", "https://example.com/path", "such as https://example.com"),
+        ("--log-level", "loud", "debug"),
+    ] {
+        let finished = Launch::new(&[&format!("{flag}={value}")]).run();
+        assert_eq!(finished.code, Some(2), "{flag}={value}: {finished:?}");
+        assert!(finished.stderr.contains(flag) && finished.stderr.contains(hint), "{flag}={value}: {finished:?}");
+        assert!(!finished.stderr.contains("panicked"), "{finished:?}");
+    }
+    let too_long = "x".repeat(4097);
+    let finished = Launch::new(&["--greeting", &too_long]).run();
+    assert!(finished.code == Some(2) && finished.stderr.contains("4096"), "{finished:?}");
+    for nonsense in ["--no-such-flag", "stray", "-x"] {
+        let finished = Launch::new(&[nonsense]).run();
+        assert!(finished.code == Some(2) && finished.stderr.contains(nonsense), "{finished:?}");
+    }
+    let finished = Launch::new(&["-v", "-q"]).run();
+    assert_eq!(finished.code, Some(2), "{finished:?}");
+}
+
+#[test]
+fn every_setting_can_come_from_the_environment() {
+    let www = folder(&[("index.html", b"from disk")]);
+    let server = Launch::bare(&[])
+        .env("FOGHORN_LISTEN", "127.0.0.1:0,[::1]:0")
+        .env("FOGHORN_GREETING", "welcome")
+        .env("FOGHORN_NO_ECHO", "true")
+        .env("FOGHORN_HISTORY", "1")
+        .env("FOGHORN_WWW", www.path())
+        .env("FOGHORN_MAX_MESSAGE", "1KiB")
+        .env("FOGHORN_BACKLOG", "64KiB")
+        .env("FOGHORN_PATIENCE", "1m")
+        .env("FOGHORN_MAX_CLIENTS", "2")
+        .env("FOGHORN_MAX_CLIENTS_PER_IP", "0")
+        .env("FOGHORN_HEARTBEAT", "0")
+        .env("FOGHORN_ALLOW_HOST", "board.example.com,board.example.net")
+        .env("FOGHORN_ALLOW_ORIGIN", "null,https://example.com")
+        .env("FOGHORN_LOG_LEVEL", "debug")
+        .expecting(2)
+        .start();
+    let [address, v6] = server.addresses[..] else { panic!("two addresses") };
+    assert!(v6.is_ipv6());
+    assert_eq!(get(v6, "/").text(), "from disk");
+    let join = |host: &str, origin: &str| {
+        let mut client = Client::connect(address);
+        client.send(upgrade_head(host, "/", &format!("Origin: {origin}\r\n")).as_bytes());
+        assert_eq!(client.response(false).status, 101, "{host} {origin}");
+        assert_eq!(client.text(), "welcome");
+        client
+    };
+    let mut one = join("board.example.com", "https://example.com");
+    one.send_text("not to me, but to history");
+    server.wait_for_figure("/messages", 1);
+    let mut two = join("board.example.net:1919", "null");
+    assert_eq!(two.text(), "not to me, but to history");
+    assert_eq!(Client::connect(address).try_upgrade(address, "/", "").status, 503);
+    let status = server.status();
+    assert_eq!((&status["backlogBytesMax"], &status["maxMessage"]), (&(64 << 10).into(), &1024.into()));
+    one.send_binary(&[0; 1025]);
+    assert_eq!(one.closed_with(), Some(1009));
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_and_bad_environment_is_named() {
+    let launch = Launch::new(&["--greeting", "from a flag"]);
+    let server = launch.env("FOGHORN_GREETING", "from the environment").env("FOGHORN_NO_ECHO", "0").start();
+    let mut client = Client::connect(server.address());
+    client.upgrade(server.address(), "/", "");
+    assert_eq!(client.text(), "from a flag");
+    client.expect_echo("and 0 is not yes");
+
+    let finished = Launch::new(&[]).env("FOGHORN_PATIENCE", "soon").run();
+    assert_eq!(finished.code, Some(2), "{finished:?}");
+    assert!(finished.stderr.contains("soon") && finished.stderr.contains("--patience"), "{finished:?}");
+}

@@ -1,0 +1,13 @@
+//! What stands in two places says the same in both: README and code ([`readme_tables`]), the map of the house and its walls
+//! ([`imports`]).
+
+use std::fs;
+
+use crate::harness::project;
+
+mod imports;
+mod readme_tables;
+
+fn read(name: &str) -> String {
+    fs::read_to_string(project().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}

@@ -1,0 +1,270 @@
+//! What is refused for its head, by its HTTP status: no HTTP, ambiguous, too large, too slow, a method or a body that nobody
+//! takes.
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::time::{Duration, Instant};
+
+use crate::harness::{
+    Bystanders, Client, FIN, Server, TEXT, masked, patience, refused, request, request_head, upgrade_head,
+};
+
+fn page_head(lines: &[&str]) -> Vec<u8> {
+    let mut head = "GET / HTTP/1.1\r\n".to_owned();
+    for line in lines {
+        head += line;
+        head += "\r\n";
+    }
+    (head + "\r\n").into_bytes()
+}
+
+#[test]
+fn what_is_not_http_is_answered_with_400() {
+    let server = Server::start(&[]);
+    let bystanders = Bystanders::start(&server);
+    let tls_hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03abcdefghijklmnopqrstuvwxyz";
+    for (what, bytes) in [
+        ("a TLS hello", &tls_hello[..]),
+        ("an HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+        ("nothing but an empty line", b"\r\n\r\n"),
+        ("a zero byte", b"\0"),
+        ("a WebSocket frame with no handshake", &masked(FIN | TEXT, b"hello")),
+        ("no version", b"GET /\r\n\r\n"),
+        ("version 2", b"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n"),
+        ("a version of two digits", b"GET / HTTP/1.11\r\nHost: localhost\r\n\r\n"),
+        ("lower-case http", b"GET / http/1.1\r\nHost: localhost\r\n\r\n"),
+        ("no method", b" / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        ("a control character in the path", b"GET /\x01 HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        ("words", b"Good morning\r\n\r\n"),
+    ] {
+        assert_eq!(refused(server.address(), bytes).status, 400, "{what}");
+    }
+    bystanders.finish();
+}
+
+#[test]
+fn a_tls_hello_is_told_to_use_http() {
+    let server = Server::start(&[]);
+    let answer = refused(server.address(), b"\x16\x03\x01\x02\x00\x01").text();
+    assert!(answer.contains("http://"), "{answer}");
+}
+
+#[test]
+fn garbage_of_any_kind_harms_nobody() {
+    let server = Server::start(&[]);
+    let bystanders = Bystanders::start(&server);
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let head = upgrade_head("localhost", "/?echo=0", "");
+    for _ in 0..200 {
+        let mut bytes = head.clone().into_bytes();
+        if random.bool() {
+            // A good head with some bytes broken, then frames of garbage.
+            for _ in 0..random.usize(0..4) {
+                let at = random.usize(..bytes.len());
+                bytes[at] = random.u8(..);
+            }
+        } else {
+            bytes.clear();
+        }
+        let more = random.usize(..2000);
+        bytes.extend(std::iter::repeat_with(|| random.u8(..)).take(more));
+        let mut client = Client::connect(server.address());
+        // The server may have had enough before it has all of it.
+        let _ = client.try_send(&bytes);
+        let _ = client.socket().shutdown(Shutdown::Write);
+        let mut answer = Vec::new();
+        let _ = client.socket().read_to_end(&mut answer);
+        let is_http = answer.is_empty() || answer.starts_with(b"HTTP/1.1 ");
+        assert!(is_http, "{bytes:?}: {answer:?}");
+    }
+    bystanders.finish();
+    server.wait_for_figure("/clients", 0);
+}
+
+#[test]
+fn what_can_be_read_in_two_ways_is_answered_with_400_and_nothing_behind_it_is_read() {
+    let server = Server::start(&[]);
+    let bystanders = Bystanders::start(&server);
+    let address = server.address();
+    for shape in [
+        &["Host: localhost", "Content-Length: 5", "Content-Length: 6"][..],
+        &["Host: localhost", "Content-Length: 5", "Content-Length: 5"],
+        &["Host: localhost", "Content-Length: 0", "Content-Length: 0"],
+        &["Host: localhost", "Content-Length: 5, 5"],
+        &["Host: localhost", "Content-Length: +5"],
+        &["Host: localhost", "Content-Length: -5"],
+        &["Host: localhost", "Content-Length: 0x5"],
+        &["Host: localhost", "Content-Length: 5 5"],
+        &["Host: localhost", "Content-Length:"],
+        &["Host: localhost", "Content-Length: 5", "Transfer-Encoding: chunked"],
+        &["Host: localhost", "Transfer-Encoding: identity", "Content-Length: 5"],
+        &["Host: localhost", "Content-Length : 5"],
+        &["Host: localhost", "Transfer-Encoding : chunked"],
+        &["Host : localhost"],
+        &["Host: localhost", " Content-Length: 5"],
+        &["Host: localhost", "X: a", "\tfolded"],
+        &["Host: localhost", "X: a\nContent-Length: 5"],
+        &["Host: localhost\nX: a"],
+        &["Host: localhost", "X: a\0b"],
+        &["Host: localhost", "X\0: a"],
+        &["Host: localhost", "X: a\rContent-Length: 5"],
+        &["Host: localhost", "No colon"],
+        &["Host: localhost", ": no name"],
+        &["Host: localhost", "X(y): z"],
+        &["Host: localhost", "Content-L\u{e9}ngth: 5"],
+    ] {
+        let mut bytes = page_head(shape);
+        bytes.extend(request_head(address, "GET", "/status", "").bytes());
+        assert_eq!(refused(address, &bytes).status, 400, "{shape:?}");
+        let mut upgrade = upgrade_head("localhost", "/", "").replace("Host: localhost\r\n", &shape.join("\r\n"));
+        upgrade = upgrade.replacen("Connection:", "\r\nConnection:", 1);
+        assert_eq!(refused(address, upgrade.as_bytes()).status, 400, "as an upgrade: {shape:?}");
+    }
+    // A line feed alone ends nothing.
+    assert_eq!(refused(address, b"GET / HTTP/1.1\nHost: localhost\n\n").status, 400);
+    assert_eq!(refused(address, b"GET / HTTP/1.1\r\nHost: localhost\r\n\n").status, 400);
+    bystanders.finish();
+}
+
+#[test]
+fn a_target_is_a_path() {
+    let server = Server::start(&[]);
+    for target in ["http://localhost/", "//", "*", "localhost:80", "index.html", "?x", "\\", "/ /", ""] {
+        let head = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let expected = if target == "//" { 200 } else { 400 };
+        let mut client = Client::connect(server.address());
+        client.send(head.as_bytes());
+        assert_eq!(client.response(false).status, expected, "{target:?}");
+    }
+}
+
+#[test]
+fn a_request_needs_one_host() {
+    let server = Server::start(&[]);
+    for shape in [
+        &[][..],
+        &["Host:"],
+        &["Host:  "],
+        &["Host: localhost", "Host: localhost"],
+        &["Host: localhost", "host: evil.example"],
+        &["Host: localhost, evil.example"],
+        &["Host: a b"],
+        &["Host: user@localhost"],
+        &["Host: localhost/path"],
+        &["Host: localhost:port"],
+        &["Host: localhost:99999"],
+        &["Host: [::1"],
+        &["Host: [::1]x"],
+        &["Host: ::1"],
+        &["Host: [fe80::1%25eth0]"],
+        &["Host: http://localhost"],
+        &["Host: b\u{fc}cher.local"],
+    ] {
+        assert_eq!(refused(server.address(), &page_head(shape)).status, 400, "{shape:?}");
+    }
+}
+
+#[test]
+fn methods_that_would_change_something_are_answered_with_405() {
+    let server = Server::start(&[]);
+    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "get", "FOG"] {
+        for path in ["/", "/status", "/nothing"] {
+            let head = request_head(server.address(), method, path, "Content-Length: 0\r\n");
+            let response = refused(server.address(), head.as_bytes());
+            assert_eq!(response.status, 405, "{method} {path}");
+            assert_eq!(response.header("Allow"), Some("GET, HEAD"), "{method} {path}");
+        }
+    }
+}
+
+#[test]
+fn bodies_are_answered_with_411_or_413_and_not_taken_for_requests() {
+    let server = Server::start(&[]);
+    let inner = request_head(server.address(), "GET", "/status", "");
+    for (expected, line, body) in [
+        (413, format!("Content-Length: {}\r\n", inner.len()), inner.clone()),
+        (413, "Content-Length: 18446744073709551616\r\n".to_owned(), inner.clone()),
+        (411, "Transfer-Encoding: chunked\r\n".to_owned(), format!("0\r\n\r\n{inner}")),
+        (411, "Transfer-Encoding: gzip, chunked\r\n".to_owned(), inner.clone()),
+        (411, "Transfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n".to_owned(), inner.clone()),
+    ] {
+        let bytes = request_head(server.address(), "GET", "/", &line) + &body;
+        assert_eq!(refused(server.address(), bytes.as_bytes()).status, expected, "{line}");
+    }
+    assert_eq!(request(server.address(), "GET", "/", "Content-Length: 0\r\n").status, 200, "no body is no body");
+}
+
+#[test]
+fn a_head_that_is_too_large_is_answered_with_431_and_one_that_just_fits_with_the_page() {
+    let server = Server::start(&[]);
+    let bystanders = Bystanders::start(&server);
+    let bare = request_head(server.address(), "GET", "/", "X: \r\n").len();
+    let with_padding =
+        |bytes: usize| request_head(server.address(), "GET", "/", &format!("X: {}\r\n", "x".repeat(bytes)));
+    let largest = with_padding(8 * 1024 - bare);
+    assert_eq!(largest.len(), 8 * 1024);
+    let mut client = Client::connect(server.address());
+    client.send(largest.as_bytes());
+    assert_eq!(client.response(false).status, 200);
+    for (what, head) in [
+        ("one byte more", with_padding(8 * 1024 - bare + 1)),
+        ("a megabyte", with_padding(1 << 20)),
+        ("a long path", request_head(server.address(), "GET", &format!("/{}", "a/".repeat(5000)), "")),
+        ("too many lines", request_head(server.address(), "GET", "/", &"A: b\r\n".repeat(64))),
+        ("no end", format!("GET / HTTP/1.1\r\n{}", "X: y\r\n".repeat(3000))),
+    ] {
+        let mut client = Client::connect(server.address());
+        // The answer comes before all of it is sent.
+        let _ = client.try_send(head.as_bytes());
+        let response = client.response(false);
+        assert_eq!(response.status, 431, "{what}: {response:?}");
+        response.expect_a_sentence();
+    }
+    let long_path = format!("/{}", "a".repeat(7000));
+    assert_eq!(server.get(&long_path).status, 404, "a long path within the limit is only not there");
+    bystanders.finish();
+}
+
+#[test]
+fn a_head_that_does_not_come_in_time_is_answered_with_408_however_it_dribbles() {
+    let server = Server::start(&[]);
+    let bystanders = Bystanders::start(&server);
+    let started = Instant::now();
+    let mut half = Client::connect(server.address());
+    half.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n");
+    let mut half_upgrade = Client::connect(server.address());
+    half_upgrade.send(&upgrade_head("localhost", "/", "").as_bytes()[..100]);
+    let mut silent = Client::connect(server.address());
+    let mut dribbling = Client::connect(server.address());
+    dribbling.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ");
+    // A new byte does not buy new time.
+    dribbling.socket().set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let answer = loop {
+        assert!(started.elapsed() < patience(), "no answer to the one that dribbles");
+        let _ = dribbling.socket().write_all(b"x");
+        if let Ok(answer) = dribbling.try_response(false) {
+            break answer;
+        }
+    };
+    assert_eq!(answer.status, 408);
+    for client in [&mut half, &mut half_upgrade] {
+        let response = client.response(false);
+        assert_eq!(response.status, 408);
+        response.expect_a_sentence();
+        client.expect_end();
+    }
+    silent.expect_end();
+    assert!(started.elapsed().as_secs_f32() > 4.0, "they had their time");
+    bystanders.finish();
+}
+
+#[test]
+fn a_refused_head_request_gets_no_body() {
+    let server = Server::start(&[]);
+    let mut client = Client::connect(server.address());
+    client.send(b"HEAD / HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+    assert_eq!(client.response(true).status, 403);
+    client.expect_end();
+}

@@ -1,0 +1,177 @@
+//! Which Host and Origin are let in, and which are refused with 403: DNS rebinding, and WebSockets of foreign pages.
+
+use std::net::SocketAddr;
+
+use crate::harness::{Bystanders, Client, GREETING, Launch, Server, lines, refused, request, upgrade_head};
+
+#[test]
+fn a_host_that_foreign_pages_can_have_is_refused_with_403_on_every_address_and_path() {
+    let launch = Launch::new(&["--listen", "127.0.0.1:0", "--allow-host", "Board.Example.com"]);
+    let server = launch.expecting(2).start();
+    let bystanders = Bystanders::start(&server);
+    for (host, is_ours) in [
+        ("127.0.0.1", true),
+        ("127.0.0.1:1919", true),
+        ("192.168.1.5", true),
+        ("[::1]:1919", true),
+        ("[fe80::1]", true),
+        ("localhost", true),
+        ("LocalHost:1", true),
+        ("raspberrypi", true),
+        ("raspberrypi.local", true),
+        ("RASPBERRYPI.LOCAL.:1920", true),
+        ("board.lan", true),
+        ("board.home", true),
+        ("board.home.arpa", true),
+        ("board.internal", true),
+        ("board.localdomain", true),
+        ("board.example.com", true),
+        ("BOARD.EXAMPLE.COM.:443", true),
+        ("evil.example", false),
+        ("evil.example:1919", false),
+        ("evil.example.", false),
+        ("127.0.0.1.evil.example", false),
+        ("localhost.evil.example", false),
+        ("board.local.evil.example", false),
+        ("evil-local.example", false),
+        ("evillocal.com", false),
+        ("xlan.com", false),
+        ("home.arpa.com", false),
+        ("notboard.example.com", false),
+        ("sub.board.example.com", false),
+        ("board.example.com.evil.example", false),
+        ("example.com", false),
+        ("1.2.3.4.5", false),
+    ] {
+        for &address in &server.addresses {
+            for path in ["/", "/status", "/qr.svg", "/nothing"] {
+                let mut client = Client::connect(address);
+                client.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+                let response = client.response(false);
+                assert_eq!(response.status != 403, is_ours, "{host} {path}: {response:?}");
+            }
+            let mut client = Client::connect(address);
+            client.send(upgrade_head(host, "/", "").as_bytes());
+            let response = client.response(false);
+            assert_eq!(response.status, if is_ours { 101 } else { 403 }, "{host}");
+            if !is_ours {
+                response.expect_a_sentence();
+                assert!(response.text().contains("--allow-host"), "{response:?}");
+                assert!(!response.text().contains("evil"), "nothing of the request is repeated: {response:?}");
+            }
+        }
+    }
+    bystanders.finish();
+}
+
+#[test]
+fn the_machine_s_own_name_is_ours() {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let server = Server::start(&[]);
+    let mut client = Client::connect(server.address());
+    client.send(upgrade_head(&format!("{}:1919", name.trim()), "/", "").as_bytes());
+    assert_eq!(client.response(false).status, 101, "{name}");
+}
+
+/// Whether an upgrade with this Host and these Origin lines is let in.
+fn is_let_in(address: SocketAddr, host: &str, origins: &[&str]) -> bool {
+    let mut client = Client::connect(address);
+    let origins: Vec<_> = origins.iter().map(|origin| ("Origin", *origin)).collect();
+    client.send(upgrade_head(host, "/", &lines(&origins)).as_bytes());
+    let response = client.response(false);
+    match response.status {
+        101 => {
+            assert_eq!(client.text(), GREETING);
+            true
+        }
+        403 => {
+            response.expect_a_sentence();
+            assert!(response.text().contains("--allow-origin"), "{response:?}");
+            client.expect_end();
+            false
+        }
+        other => panic!("{host} {origins:?}: {other}"),
+    }
+}
+
+#[test]
+fn an_origin_of_another_host_is_refused_with_403_on_every_address() {
+    let server = Launch::new(&["--listen", "127.0.0.1:0"]).expecting(2).start();
+    let bystanders = Bystanders::start(&server);
+    for (host, origins, expected) in [
+        ("board.local:1919", &[][..], true),
+        ("board.local:1919", &["http://board.local:1920"], true),
+        ("board.local:1919", &["https://board.local"], true),
+        ("board.local:1919", &["http://BOARD.Local:8080"], true),
+        ("board.local:1919", &["http://board.local."], true),
+        ("board.local.", &["http://board.local"], true),
+        ("[::1]:1919", &["http://[::1]:1920"], true),
+        ("[::1]", &["http://[0:0:0:0:0:0:0:1]"], true),
+        ("192.168.1.5", &["http://192.168.1.5:1920"], true),
+        ("192.168.1.5", &["http://192.168.1.50"], false),
+        ("127.0.0.1", &["http://localhost"], false),
+        ("board.local", &["http://evil.example"], false),
+        ("board.local", &["http://board.local.evil.example"], false),
+        ("board.local", &["http://evilboard.local"], false),
+        ("board.local", &["http://sub.board.local"], false),
+        ("board.local", &["http://local"], false),
+        ("board.local", &["http://board"], false),
+        ("board.local", &["http://board.local@evil.example"], false),
+        ("board.local", &["http://evil.example#board.local"], false),
+        ("board.local", &["http://evil.example/board.local"], false),
+        ("board.local", &["http://evil.example\\board.local"], false),
+        ("board.local", &["http://board.local/"], false),
+        ("board.local", &["http://board.local:port"], false),
+        ("board.local", &["file://"], false),
+        ("board.local", &["file://board.local"], false),
+        ("board.local", &["chrome-extension://board.local"], false),
+        ("board.local", &["board.local"], false),
+        ("board.local", &["null"], false),
+        ("board.local", &["*"], false),
+        ("board.local", &[""], false),
+        ("board.local", &["http://"], false),
+        ("[::1]", &["http://[::1"], false),
+        ("[::1]", &["http://::1"], false),
+        ("board.local", &["http://board.local http://evil.example"], false),
+        ("board.local", &["http://board.local, http://evil.example"], false),
+        ("board.local", &["http://board.local", "http://board.local"], false),
+        ("board.local", &["http://board.local", "http://evil.example"], false),
+    ] {
+        for &address in &server.addresses {
+            assert_eq!(is_let_in(address, host, origins), expected, "{origins:?} to {host}");
+        }
+    }
+    bystanders.finish();
+}
+
+#[test]
+fn origins_can_be_allowed_by_name() {
+    let server = Server::start(&["--allow-origin", "https://example.com", "--allow-origin", "dev.example:3000"]);
+    for (origin, expected) in [
+        ("https://example.com", true),
+        ("https://EXAMPLE.COM:8443", true),
+        ("http://example.com", false),
+        ("https://www.example.com", false),
+        ("https://example.com.evil.example", false),
+        ("http://dev.example:3000", true),
+        ("http://dev.example", false),
+        ("null", false),
+    ] {
+        assert_eq!(is_let_in(server.address(), "board.local", &[origin]), expected, "{origin}");
+    }
+    let server = Server::start(&["--allow-origin", "null"]);
+    assert!(is_let_in(server.address(), "board.local", &["null"]));
+    assert!(!is_let_in(server.address(), "board.local", &["http://evil.example"]));
+    let server = Server::start(&["--allow-origin", "*"]);
+    assert!(is_let_in(server.address(), "board.local", &["http://any.example"]));
+    assert!(is_let_in(server.address(), "board.local", &["null"]));
+    // DNS rebinding is another matter.
+    let rebound = upgrade_head("evil.example", "/", "Origin: http://evil.example\r\n");
+    assert_eq!(refused(server.address(), rebound.as_bytes()).status, 403);
+}
+
+#[test]
+fn a_page_is_not_asked_for_its_origin() {
+    let server = Server::start(&[]);
+    assert_eq!(request(server.address(), "GET", "/", "Origin: http://evil.example\r\n").status, 200);
+}

@@ -1,0 +1,147 @@
+//! Connections for pages: many requests, many visitors, slow readers, and a page server that breaks.
+
+use std::fs;
+use std::io;
+use std::thread;
+
+use foghorn::config::limits::HTTP_IN_FLIGHT_MAX;
+
+use crate::harness::{
+    Bystanders, Client, LARGE_BYTES, Server, contents, eventually, folder, raise_own_limit, request_head,
+};
+
+#[test]
+fn a_connection_serves_many_requests_also_when_they_are_sent_at_once() {
+    let www = folder(&[("a.txt", b"a"), ("b.txt", b"b"), ("large.bin", &contents(300 * 1024))]);
+    let server = Server::serving(&www);
+    let mut client = Client::connect(server.address());
+    let paths = ["/a.txt", "/b.txt", "/nothing", "/large.bin", "/a.txt", "/status"];
+    let mut bytes = String::new();
+    for path in paths {
+        bytes += &request_head(server.address(), "GET", path, "");
+    }
+    // In pieces that fit to no head, from a thread of its own, since nobody reads yet.
+    let mut writer = client.writer();
+    let sending = thread::spawn(move || {
+        for piece in bytes.as_bytes().chunks(33) {
+            io::Write::write_all(&mut writer, piece).unwrap();
+        }
+    });
+    let answers = paths.map(|_| client.response(false));
+    sending.join().unwrap();
+    assert_eq!(answers.each_ref().map(|answer| answer.status), [200, 200, 404, 200, 200, 200]);
+    assert_eq!([answers[0].text(), answers[1].text(), answers[4].text()], ["a", "b", "a"]);
+    assert!(answers[3].body == contents(300 * 1024), "the large file is whole");
+    for answer in answers {
+        assert_eq!(answer.header("Connection"), Some("keep-alive"));
+    }
+    client.send(request_head(server.address(), "GET", "/a.txt", "Connection: close\r\n").as_bytes());
+    let last = client.response(false);
+    assert_eq!((last.header("Connection"), last.text()), (Some("close"), "a".into()));
+    client.expect_end();
+}
+
+#[test]
+fn an_http_1_0_client_gets_its_answer_and_the_end() {
+    let server = Server::start(&[]);
+    let mut client = Client::connect(server.address());
+    client.send(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    let response = client.response(false);
+    assert_eq!((response.status, response.header("Connection")), (200, Some("close")));
+    client.expect_end();
+}
+
+#[test]
+fn many_pages_at_once_are_all_served_with_few_threads() {
+    raise_own_limit();
+    let server = Server::start(&[]);
+    assert_eq!(server.get("/").status, 200);
+    let threads = server.process_figure("Threads");
+    let mut visitors: Vec<Client> = (0..300).map(|_| Client::connect(server.address())).collect();
+    for _ in 0..3 {
+        for visitor in &mut visitors {
+            visitor.send(request_head(server.address(), "GET", "/", "").as_bytes());
+        }
+        for visitor in &mut visitors {
+            assert_eq!(visitor.response(false).status, 200);
+        }
+    }
+    // One for each request in work, and as many that have just answered and are not back yet.
+    let most = threads + 2 * HTTP_IN_FLIGHT_MAX as u64;
+    let now = server.process_figure("Threads");
+    assert!(now <= most, "{threads} threads before, {now} with 300 visitors");
+}
+
+#[test]
+fn readers_of_a_large_file_who_stop_reading_hold_up_nobody() {
+    let contents = contents(LARGE_BYTES);
+    let www = folder(&[("large.bin", &contents), ("small.txt", b"small")]);
+    let server = Server::serving(&www);
+    let bystanders = Bystanders::start(&server);
+    let threads = server.process_figure("Threads");
+    // More of them than there are requests in work.
+    let mut stalled: Vec<Client> = (0..50)
+        .map(|_| {
+            let mut client = Client::connect_narrow(server.address(), 4096);
+            client.send(request_head(server.address(), "GET", "/large.bin", "").as_bytes());
+            assert_eq!(client.response(true).status, 200);
+            client
+        })
+        .collect();
+    assert_eq!(server.get("/small.txt").text(), "small");
+    assert_eq!(server.get("/status").status, 200);
+    let more = server.process_figure("Threads").saturating_sub(threads);
+    assert!(more <= 16, "{more} threads more for 50 readers");
+    // Whoever goes on reading gets the rest.
+    let mut patient = stalled.swap_remove(25);
+    assert!(patient.bytes(LARGE_BYTES).unwrap() == contents, "the file is whole");
+    patient.send(request_head(server.address(), "GET", "/small.txt", "").as_bytes());
+    assert_eq!(patient.response(false).text(), "small");
+    drop(stalled);
+    bystanders.finish();
+}
+
+#[test]
+fn the_page_comes_back_when_its_private_socket_is_lost() {
+    let server = Server::start(&[]);
+    let bystanders = Bystanders::start(&server);
+    assert_eq!(server.get("/").status, 200);
+    let sockets = server.private_sockets();
+    assert_eq!(sockets.len(), 1, "{sockets:?}");
+    fs::remove_file(&sockets[0]).unwrap();
+    let first = server.get("/");
+    if first.status != 200 {
+        assert_eq!((first.status, first.header("Retry-After").is_some()), (503, true), "{first:?}");
+        assert!(first.text().contains("come back"), "{first:?}");
+    }
+    eventually("the page is there again", || server.get("/").status == 200);
+    assert!(server.figure("/httpRestarts") >= 1);
+    bystanders.finish();
+}
+
+#[test]
+fn the_page_comes_back_when_its_own_descriptors_had_run_out() {
+    let mut server = Server::start(&[]);
+    // Descriptors are shared out so that this cannot happen, but for a machine whose table of files is full, or a limit that
+    // is lowered later: then threads of tiny_http panic.
+    server.may_panic = true;
+    let bystanders = Bystanders::start(&server);
+    // Connections that are there already, since no more are accepted.
+    let mut visitors: Vec<Client> = (0..12).map(|_| Client::connect(server.address())).collect();
+    for visitor in &mut visitors {
+        visitor.send(request_head(server.address(), "GET", "/", "").as_bytes());
+        assert_eq!(visitor.response(false).status, 200);
+    }
+    // None left for the relay, or for tiny_http, or for what comes after.
+    let open = server.open_descriptors();
+    for (nth, visitor) in visitors.iter_mut().enumerate() {
+        server.limit_descriptors(open + nth % 6);
+        visitor.send(request_head(server.address(), "GET", "/", "").as_bytes());
+        let status = visitor.response(false).status;
+        assert!(matches!(status, 200 | 500 | 503), "{status}");
+    }
+    server.limit_descriptors(1024);
+    eventually("the page is back", || server.get("/").status == 200);
+    assert_eq!(server.get("/").status, 200);
+    bystanders.finish();
+}

@@ -1,0 +1,89 @@
+//! Where it listens, what it says of that, and what happens when it cannot, or cannot accept.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::harness::{
+    Bystanders, Client, Launch, OWN_ADDRESSES, Server, free_listener, get, in_own_network, request_head,
+};
+
+#[test]
+fn by_default_it_listens_on_ports_1919_and_1920_for_ipv6_and_ipv4() {
+    in_own_network(|| {
+        let server = Launch::bare(&[]).expecting(2).start();
+        assert_eq!(server.addresses.iter().map(SocketAddr::port).collect::<Vec<_>>(), [1919, 1920]);
+        let has_ipv6 = Path::new("/proc/net/if_inet6").exists();
+        assert!(server.addresses.iter().all(|address| address.ip().is_unspecified() && address.is_ipv6() == has_ipv6));
+        let v6 = if has_ipv6 { Some(Ipv6Addr::LOCALHOST.into()) } else { None };
+        let mut clients = Vec::new();
+        for ip in v6.into_iter().chain([Ipv4Addr::LOCALHOST.into(), OWN_ADDRESSES[0].into()]) {
+            for port in [1919, 1920] {
+                let address = SocketAddr::new(ip, port);
+                assert_eq!(get(address, "/").status, 200, "{address}");
+                clients.push(Client::join(address));
+            }
+        }
+        clients[0].send_text("to all of them");
+        for client in &mut clients {
+            assert_eq!(client.text(), "to all of them");
+        }
+        // IPv4 clients are named by their IPv4 address, and phones are told one that they can reach.
+        server.wait_for_log("[foghorn] 127.0.0.1:");
+        server.wait_for_log("[foghorn] 10.99.0.1:");
+        let log = server.log();
+        assert!(!log.contains("::ffff:"), "{log}");
+        assert!(log.contains("open http://10.99.0.1:1920/ on a phone"), "{log}");
+    });
+}
+
+#[test]
+fn an_address_that_no_phone_can_reach_is_not_announced_to_phones() {
+    let server = Server::start(&[]);
+    drop(server.join());
+    server.wait_for_log("joined");
+    assert!(!server.log().contains("on a phone"), "{}", server.log());
+}
+
+#[test]
+fn a_taken_port_is_named_with_what_to_do() {
+    let taken = free_listener();
+    let address = taken.local_addr().unwrap().to_string();
+    let finished = Launch::bare(&["--listen", &address]).run();
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.stderr.contains(&address) && finished.stderr.contains("--listen"), "{finished:?}");
+    finished.expect_a_sentence();
+}
+
+#[test]
+fn an_address_of_another_machine_is_named_with_what_to_do() {
+    // RFC 5737: addresses for documentation, which nobody has.
+    let finished = Launch::bare(&["--listen", "192.0.2.1:0"]).run();
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.stderr.contains("192.0.2.1") && finished.stderr.contains("[::]"), "{finished:?}");
+    finished.expect_a_sentence();
+}
+
+#[test]
+fn when_descriptors_run_out_accepting_is_tried_again_until_they_come_back() {
+    let server = Server::start(&[]);
+    let bystanders = Bystanders::start(&server);
+    server.limit_descriptors(3);
+    let mut waiting: Vec<Client> = (0..5).map(|_| Client::connect(server.address())).collect();
+    for client in &mut waiting {
+        client.send(request_head(server.address(), "GET", "/", "").as_bytes());
+    }
+    server.wait_for_log("cannot accept connections");
+    // Long enough for some more tries.
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_millis(500) {
+        assert_eq!(server.log().matches("cannot accept connections").count(), 1, "logged once: {}", server.log());
+    }
+    server.limit_descriptors(1024);
+    for client in &mut waiting {
+        assert_eq!(client.response(false).status, 200);
+    }
+    server.wait_for_log("accepting connections again");
+    assert!(server.figure("/acceptErrors") >= 3);
+    bystanders.finish();
+}

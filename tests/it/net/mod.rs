@@ -1,0 +1,3 @@
+//! Addresses and ports: [`listener`].
+
+mod listener;

@@ -1,0 +1,3 @@
+//! What the system around the process gives and wants to know: [`systemd`].
+
+mod systemd;

@@ -1,0 +1,150 @@
+//! What clients cost the process: memory, threads, descriptors, wake-ups.
+
+use std::fs;
+use std::io::Write;
+use std::thread;
+use std::time::Duration;
+
+use crate::harness::{
+    BINARY, Bystanders, Client, FIN, Loop, Server, TEXT, eventually, is_emulated, masked, project, raise_own_limit,
+};
+
+/// The formula of the README. An emulated process has its emulator's memory too.
+fn memory_bound_kib(clients: u64, senders: u64, backlog_kib: u64, message_kib: u64) -> u64 {
+    let readme = std::fs::read_to_string(project().join("README.md")).unwrap().replace('\n', " ");
+    let formula = "16 MiB + clients × 4 KiB + 3 × `--backlog` + 2 × `--max-message` for each client that is in the middle of \
+                   sending one";
+    assert!(readme.contains(formula), "the README has the formula that is tested here");
+    let emulator_kib = if is_emulated() { 64 * 1024 } else { 0 };
+    16 * 1024 + 4 * clients + 3 * backlog_kib + 2 * message_kib * senders + emulator_kib
+}
+
+#[test]
+fn memory_stays_within_its_bound_whatever_goes_to_clients_that_never_read() {
+    const SLEEPERS: u64 = 60;
+    const SENDERS: u64 = 4;
+    let server = Server::start(&["--backlog", "1MiB", "--max-message", "1MiB", "--patience", "1s"]);
+    let payload = vec![0; 900 * 1024];
+    let floods: Vec<Loop> = (0..SENDERS)
+        .flat_map(|_| {
+            let mut flooder = Client::join_at(server.address(), "/?echo=0");
+            let frame = masked(FIN | BINARY, &payload);
+            let mut socket = flooder.writer();
+            let writing = Loop::start(move || socket.write_all(&frame));
+            [writing, Loop::start(move || flooder.try_frame().map(drop))]
+        })
+        .collect();
+    // Three waves of clients that read nothing, each thrown out in the middle of a large message.
+    let mut sleepers: Vec<Client> = Vec::new();
+    for wave in 1..=3 {
+        sleepers.extend((0..SLEEPERS).map(|_| {
+            let mut sleeper = Client::connect_narrow(server.address(), 4096);
+            sleeper.upgrade(server.address(), "/", "");
+            sleeper
+        }));
+        eventually("the wave was thrown out", || server.figure("/closed/tooSlow") >= wave * SLEEPERS);
+    }
+    let messages = server.figure("/messages");
+    eventually("40 MB have gone by since", || server.figure("/messages") > messages + 45);
+    let peak_kib = server.process_figure("VmHWM");
+    let bound_kib = memory_bound_kib(3 * SLEEPERS + SENDERS, SENDERS, 1024, 1024);
+    assert!(peak_kib <= bound_kib, "{peak_kib} KiB at the peak, and {bound_kib} are allowed");
+    drop((server, sleepers));
+    for flood in floods {
+        flood.stop();
+    }
+}
+
+#[test]
+fn half_messages_of_many_senders_take_no_more_than_was_sent_of_them() {
+    let server = Server::start(&[]);
+    let announced = [&[FIN | BINARY, 0x80 | 127][..], &(1_u64 << 20).to_be_bytes(), &[0; 4]].concat();
+    let mut senders: Vec<Client> = (0..200).map(|_| Client::join_at(server.address(), "/?echo=0")).collect();
+    for sender in &mut senders {
+        sender.send(&announced);
+        sender.send(&[0; 100]);
+    }
+    let read = 200 * (announced.len() as u64 + 100);
+    eventually("all of it was read", || server.figure("/bytesIn") >= read);
+    let peak_kib = server.process_figure("VmHWM");
+    let bound_kib = memory_bound_kib(200, 0, 0, 0);
+    assert!(peak_kib <= bound_kib, "{peak_kib} KiB with 200 announcements of 1 MiB, and {bound_kib} are allowed");
+}
+
+#[test]
+fn threads_and_descriptors_do_not_grow_with_clients_that_come_and_go() {
+    raise_own_limit();
+    let server = Server::start(&["--max-clients-per-ip", "0"]);
+    let mut first = server.join();
+    let threads = server.process_figure("Threads");
+    let descriptors = server.open_descriptors();
+    let mut clients: Vec<Client> = (0..1000).map(|_| server.join()).collect();
+    first.send_text("to a thousand");
+    for client in &mut clients {
+        assert_eq!(client.text(), "to a thousand");
+    }
+    assert_eq!(first.text(), "to a thousand");
+    assert!(server.process_figure("Threads") <= threads + 8, "{threads} threads before");
+    drop(clients);
+    server.wait_for_figure("/clients", 1);
+    eventually("the descriptors are given back", || server.open_descriptors() <= descriptors);
+}
+
+#[test]
+fn many_who_come_and_go_leave_nothing_behind() {
+    let server = Server::start(&[]);
+    let bystanders = Bystanders::start(&server);
+    let descriptors = server.open_descriptors();
+    let address = server.address();
+    let flocks: Vec<_> = (0..4)
+        .map(|flock| {
+            thread::spawn(move || {
+                for nth in 0..50 {
+                    let mut client = Client::join(address);
+                    client.send_text("I was here");
+                    match (flock + nth) % 4 {
+                        0 => client.reset(),
+                        1 => client.send_close(1000, "bye"),
+                        2 => drop(client.writer().write_all(&[FIN | TEXT, 0xfe])),
+                        _ => drop(client),
+                    }
+                }
+            })
+        })
+        .collect();
+    for flock in flocks {
+        flock.join().unwrap();
+    }
+    server.wait_for_figure("/clients", 2);
+    bystanders.finish();
+    eventually("all descriptors are given back", || server.open_descriptors() <= descriptors);
+}
+
+/// How often the threads of a process have waited for something.
+fn waits(server: &Server) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).expect("the server runs");
+    let waits = tasks.map(|task| {
+        // A thread may end meanwhile.
+        let status = fs::read_to_string(task.unwrap().path().join("status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.map_or(0, |number| number.trim().parse::<u64>().expect("a number"))
+    });
+    waits.sum()
+}
+
+#[test]
+fn with_200_idle_clients_it_sleeps() {
+    let server = Server::start(&[]);
+    let clients: Vec<Client> = (0..200).map(|_| server.join()).collect();
+    // Until all that has just happened is through.
+    let mut before = waits(&server);
+    eventually("it has come to rest", || {
+        thread::sleep(Duration::from_millis(300));
+        std::mem::replace(&mut before, waits(&server)) == before
+    });
+    before = waits(&server);
+    thread::sleep(Duration::from_secs(3));
+    let wakeups = waits(&server) - before;
+    assert!(wakeups < 2 * 3, "{wakeups} wake-ups in three seconds");
+    drop(clients);
+}

@@ -1,0 +1,191 @@
+//! From the start to the end of the process: what it cannot start without, signals, the drain.
+
+use std::fs;
+use std::io::Read;
+use std::net::{Shutdown, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use foghorn::config::limits::FIRST_WORDS_TIMEOUT;
+
+use crate::harness::{Client, GREETING, Launch, Server, eventually, folder, request_head, upgrade_head};
+
+#[test]
+fn a_missing_www_folder_is_named_with_what_to_do() {
+    let somewhere = folder(&[("file", b"")]);
+    for name in ["missing", "file"] {
+        let path = somewhere.path().join(name);
+        let finished = Launch::new(&["--www"]).arg(&path).run();
+        assert_eq!(finished.code, Some(1), "{finished:?}");
+        assert!(finished.stderr.contains(path.to_str().unwrap()) && finished.stderr.contains("--www"), "{finished:?}");
+        finished.expect_a_sentence();
+    }
+}
+
+#[test]
+fn without_any_folder_for_its_private_socket_it_says_what_to_do() {
+    // A file system of the kernel's that even root cannot make folders in.
+    let finished = Launch::new(&[]).env("RUNTIME_DIRECTORY", "/proc/self").env("TMPDIR", "/proc/self").run();
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.stderr.contains("RUNTIME_DIRECTORY"), "{finished:?}");
+    finished.expect_a_sentence();
+}
+
+#[test]
+fn terminated_or_interrupted_it_says_1001_to_everybody_and_exits_with_0() {
+    for signal in ["TERM", "INT"] {
+        let mut server = Server::start(&[]);
+        let mut clients = [server.join(), server.join(), Client::join_at(server.address(), "/?echo=0")];
+        clients[0].expect_echo("all is well");
+        server.signal(signal);
+        for client in &mut clients {
+            assert_eq!(client.closed_with(), Some(1001), "{signal}");
+        }
+        drop(clients);
+        assert_eq!(server.wait_for_exit().code(), Some(0), "{signal}: {}", server.log());
+    }
+}
+
+#[test]
+fn it_leaves_no_file_behind() {
+    let mut server = Server::start(&[]);
+    assert_eq!(server.private_sockets().len(), 1, "the page's, in a folder of its own");
+    server.signal("TERM");
+    server.wait_for_exit();
+    assert_eq!(fs::read_dir(server.runtime_folder()).unwrap().count(), 0, "and is taken away at the end");
+}
+
+#[test]
+fn messages_from_before_the_signal_are_delivered() {
+    const MESSAGES: u64 = 300;
+    let mut server = Server::start(&[]);
+    let mut listener = Client::connect_narrow(server.address(), 4096);
+    listener.upgrade(server.address(), "/", "");
+    let mut speaker = Client::join_at(server.address(), "/?echo=0");
+    let filling = "x".repeat(10_000);
+    for nth in 0..MESSAGES {
+        speaker.send_text(&format!("{nth} {filling}"));
+    }
+    server.wait_for_figure("/messages", MESSAGES);
+    assert_eq!(server.figure("/clientsBehind"), 1, "the listener has not read yet");
+    server.signal("TERM");
+    server.wait_for_log("stopping");
+    assert_eq!(listener.text(), GREETING);
+    for nth in 0..MESSAGES {
+        assert_eq!(listener.text(), format!("{nth} {filling}"));
+    }
+    listener.expect_close(1001);
+    speaker.expect_close(1001);
+    drop((listener, speaker));
+    assert_eq!(server.wait_for_exit().code(), Some(0));
+}
+
+/// A client that is far behind and reads nothing, so that the drain has somebody to wait for.
+fn laggard(server: &Server) -> Client {
+    let mut laggard = Client::connect_narrow(server.address(), 4096);
+    laggard.upgrade(server.address(), "/", "");
+    let mut speaker = Client::join_at(server.address(), "/?echo=0");
+    for _ in 0..3 {
+        speaker.send_binary(&vec![0; 1 << 20]);
+    }
+    server.wait_for_figure("/messages", 3);
+    laggard
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut server = Server::start(&[]);
+    let laggard = laggard(&server);
+    server.signal("TERM");
+    server.wait_for_log("stopping");
+    server.signal("INT");
+    assert_eq!(server.wait_for_exit().code(), Some(1), "not drained: {}", server.log());
+    drop(laggard);
+}
+
+#[test]
+fn a_client_that_reads_nothing_does_not_hold_up_the_end() {
+    let mut server = Server::start(&[]);
+    let laggard = laggard(&server);
+    let mut other = server.join();
+    server.signal("TERM");
+    other.expect_close(1001);
+    assert_eq!(server.wait_for_exit().code(), Some(0));
+    drop(laggard);
+}
+
+#[test]
+fn while_it_drains_nobody_new_is_let_in() {
+    let server = Server::start(&[]);
+    let _laggard = laggard(&server);
+    let head = upgrade_head("localhost", "/", "");
+    let (first, second) = head.as_bytes().split_at(20);
+    let mut late = Client::connect(server.address());
+    late.send(first);
+    server.get("/status");
+    server.signal("TERM");
+    server.wait_for_log("stopping");
+    eventually("connections are refused", || TcpStream::connect(server.address()).is_err());
+    // Who stood in the door already is told so.
+    late.send(second);
+    assert_eq!(late.response(false).status, 101);
+    assert_eq!(late.closed_with(), Some(1001));
+}
+
+#[test]
+fn who_has_come_in_just_before_the_end_is_answered() {
+    eventually("a visitor was quick enough to count", || {
+        let mut server = Server::start(&[]);
+        let came = Instant::now();
+        let mut visitor = Client::connect(server.address());
+        // It is in when somebody who came later has been answered.
+        server.get("/status");
+        server.signal("TERM");
+        server.wait_for_log("stopping");
+        let _ = visitor.try_send(request_head(server.address(), "GET", "/", "").as_bytes());
+        let is_quick = came.elapsed() < FIRST_WORDS_TIMEOUT / 2;
+        if is_quick {
+            assert_eq!(visitor.response(false).status, 200);
+        }
+        assert_eq!(server.wait_for_exit().code(), Some(0), "{}", server.log());
+        is_quick
+    });
+}
+
+#[test]
+fn half_heads_and_idle_browsers_do_not_hold_up_the_end() {
+    let mut server = Server::start(&[]);
+    let idle = TcpStream::connect(server.address()).unwrap();
+    let mut half = Client::connect(server.address());
+    half.send(b"GET / HTTP/1.1\r\nHost: loc");
+    let mut browser = Client::connect(server.address());
+    browser.send(request_head(server.address(), "GET", "/", "").as_bytes());
+    assert_eq!(browser.response(false).header("Connection"), Some("keep-alive"));
+    server.signal("TERM");
+    assert_eq!(server.wait_for_exit().code(), Some(0));
+    drop((idle, half, browser));
+}
+
+#[test]
+fn a_drain_that_gets_stuck_is_given_up() {
+    let www = folder(&[]);
+    let file = fs::File::create(www.path().join("large.bin")).unwrap();
+    file.set_len(1 << 30).unwrap();
+    let mut server = Server::serving(&www);
+    // It takes something all the time, so that no other deadline ends it, and would be at it for a day.
+    let mut reader = Client::connect_narrow(server.address(), 4096);
+    reader.send(request_head(server.address(), "GET", "/large.bin", "").as_bytes());
+    assert_eq!(reader.response(true).status, 200);
+    let mut socket = reader.writer();
+    let trickle = thread::spawn(move || {
+        let mut some = [0; 512];
+        while matches!(socket.read(&mut some), Ok(1..)) {
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    server.signal("TERM");
+    assert_eq!(server.wait_for_exit().code(), Some(0), "{}", server.log());
+    // The kernel holds more for it.
+    reader.socket().shutdown(Shutdown::Both).unwrap();
+    trickle.join().unwrap();
+}
