@@ -42,7 +42,7 @@ lint: ## format, clippy, rustdoc
 		cargo clippy --locked --all-targets --manifest-path $$crate/Cargo.toml -- -D warnings || exit 1; done
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
-fuzz: ## attack the parsers and the room for FUZZ_SECONDS each, on stable Rust
+fuzz: ## attack the parsers and the hub for FUZZ_SECONDS each, on stable Rust
 	cargo run --release --locked --manifest-path fuzz/Cargo.toml -- --seconds $(FUZZ_SECONDS)
 
 soak: ## hundreds of bad clients and a few honest ones for SOAK_SECONDS
@@ -60,7 +60,7 @@ bench: bench-tools ## measure Foghorn and its peers side by side, into bench/res
 bench-quick: bench-tools ## the same in under a minute, into bench/target/quick
 	$(BENCH) suite --quick
 
-bench-heart: ## microbenchmarks of frame, backlog and room
+bench-heart: ## microbenchmarks of frame, backlog and channel
 	cargo bench --locked --manifest-path bench/Cargo.toml --bench heart
 
 bench-tools:

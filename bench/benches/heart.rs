@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use divan::{Bencher, black_box};
 use foghorn::hub::backlog::Backlog;
-use foghorn::hub::channel::{Room, Start};
+use foghorn::hub::channel::{Channel, Start};
 use foghorn::hub::frame::Frame;
 
 const BACKLOG_BYTES: usize = 4 << 20;
@@ -30,107 +30,107 @@ fn append(bencher: Bencher<'_, '_>, payload_bytes: usize) {
     bencher.bench_local(move || backlog.append(black_box(&frame), 1));
 }
 
-/// What one member lacks, for one write, with so many members who are up to date beside it: it must not matter.
+/// What one subscriber lacks, for one write, with so many subscribers who are up to date beside it: it must not matter.
 #[divan::bench(args = [1, 100, 10_000])]
-fn slice(bencher: Bencher<'_, '_>, members: usize) {
-    let mut room = room(members);
-    room.publish(0, Frame::binary(vec![0; 64]));
+fn slice(bencher: Bencher<'_, '_>, subscribers: usize) {
+    let mut channel = channel(subscribers);
+    channel.publish(0, Frame::binary(vec![0; 64]));
     bencher.bench_local(move || {
         let mut slices = [IoSlice::new(&[]); 32];
-        black_box(room.pending(black_box(0), &mut slices, usize::MAX))
+        black_box(channel.pending(black_box(0), &mut slices, usize::MAX))
     });
 }
 
-/// One message through the room without its sockets, for each of so many members.
+/// One message through the channel without its sockets, for each of so many subscribers.
 #[divan::bench(args = [1, 100, 10_000])]
-fn deliver(bencher: Bencher<'_, '_>, members: usize) {
-    let mut room = room(members);
+fn deliver(bencher: Bencher<'_, '_>, subscribers: usize) {
+    let mut channel = channel(subscribers);
     let frame = Frame::binary(vec![0; 64]);
-    let counter = divan::counter::ItemsCount::new(members);
+    let counter = divan::counter::ItemsCount::new(subscribers);
     bencher.counter(counter).bench_local(move || {
-        room.publish(0, frame.clone());
-        let others = room.share_news(usize::MAX, |(), slices| Some(black_box(slices).iter().map(|s| s.len()).sum()));
-        room.end_round();
+        channel.publish(0, frame.clone());
+        let others = channel.share_news(usize::MAX, |(), slices| Some(black_box(slices).iter().map(|s| s.len()).sum()));
+        channel.end_round();
         others
     });
 }
 
-/// One message on, for a member who is so many messages behind: it must not matter how many.
+/// One message on, for a subscriber who is so many messages behind: it must not matter how many.
 #[divan::bench(args = [1, 1000, 50_000])]
 fn advance(bencher: Bencher<'_, '_>, messages_behind: usize) {
-    let mut room = room(2);
+    let mut channel = channel(2);
     let frame = Frame::binary(vec![0; 64]);
     for _ in 0..messages_behind {
-        room.publish(1, frame.clone());
+        channel.publish(1, frame.clone());
     }
-    room.settle(0);
+    channel.reindex(0);
     let frame_bytes = frame.len();
     bencher.bench_local(move || {
-        room.publish(1, frame.clone());
-        take(&mut room, 1, usize::MAX);
-        take(&mut room, 0, frame_bytes);
+        channel.publish(1, frame.clone());
+        take(&mut channel, 1, usize::MAX);
+        take(&mut channel, 0, frame_bytes);
     });
 }
 
 /// Coming back to the middle of a backlog that holds so many messages: a search in it, no walk.
 #[divan::bench(args = [1, 1000, 50_000])]
 fn resume(bencher: Bencher<'_, '_>, messages_held: u64) {
-    let mut room = room(1);
+    let mut channel = channel(1);
     for _ in 0..messages_held {
-        room.publish(0, Frame::binary(vec![0; 64]));
+        channel.publish(0, Frame::binary(vec![0; 64]));
     }
     bencher.bench_local(move || {
-        let joined = room.join((), true, Start::After(black_box(messages_held / 2)));
-        room.leave(joined.id)
+        let joined = channel.join((), true, Start::After(black_box(messages_held / 2)));
+        channel.leave(joined.slot)
     });
 }
 
-/// Coming and going, with so many members beside and a backlog full of small messages.
+/// Coming and going, with so many subscribers beside and a backlog full of small messages.
 #[divan::bench(args = [1, 100, 10_000])]
-fn join_and_leave(bencher: Bencher<'_, '_>, members: usize) {
-    let mut room = room(members);
-    fill(&mut room, members);
+fn join_and_leave(bencher: Bencher<'_, '_>, subscribers: usize) {
+    let mut channel = channel(subscribers);
+    fill(&mut channel, subscribers);
     bencher.bench_local(move || {
-        let joined = room.join((), true, Start::History(0));
-        room.leave(joined.id)
+        let joined = channel.join((), true, Start::History(0));
+        channel.leave(joined.slot)
     });
 }
 
-/// Looking for who is late, with one blocked member and so many who are not.
+/// Looking for who is late, with one blocked subscriber and so many who are not.
 #[divan::bench(args = [1, 100, 10_000])]
-fn review(bencher: Bencher<'_, '_>, members: usize) {
-    let mut room = room(members);
-    let blocked = room.join((), true, Start::History(0)).id;
-    fill(&mut room, members);
-    room.settle(blocked);
-    room.end_round();
-    room.publish(0, Frame::binary(vec![0; 64]));
-    bencher.bench_local(move || room.review(Instant::now()));
+fn review(bencher: Bencher<'_, '_>, subscribers: usize) {
+    let mut channel = channel(subscribers);
+    let blocked = channel.join((), true, Start::History(0)).slot;
+    fill(&mut channel, subscribers);
+    channel.reindex(blocked);
+    channel.end_round();
+    channel.publish(0, Frame::binary(vec![0; 64]));
+    bencher.bench_local(move || channel.review(Instant::now()));
 }
 
-fn room(members: usize) -> Room<()> {
-    let mut room = Room::new(BACKLOG_BYTES, PATIENCE);
-    for _ in 0..members {
-        room.join((), true, Start::History(0));
+fn channel(subscribers: usize) -> Channel<()> {
+    let mut channel = Channel::new(BACKLOG_BYTES, PATIENCE);
+    for _ in 0..subscribers {
+        channel.join((), true, Start::History(0));
     }
-    room
+    channel
 }
 
-/// Publishes until the backlog is full, with the first `members` taking everything.
-fn fill(room: &mut Room<()>, members: usize) {
-    while room.backlog().held_bytes() + 1024 < BACKLOG_BYTES {
-        room.publish(0, Frame::binary(vec![0; 64]));
+/// Publishes until the backlog is full, with the first `subscribers` taking everything.
+fn fill(channel: &mut Channel<()>, subscribers: usize) {
+    while channel.backlog().held_bytes() + 1024 < BACKLOG_BYTES {
+        channel.publish(0, Frame::binary(vec![0; 64]));
     }
-    for id in 0..members {
-        take(room, id, usize::MAX);
+    for slot in 0..subscribers {
+        take(channel, slot, usize::MAX);
     }
 }
 
-/// Writes a member what it lacks, up to so many bytes, to nowhere.
-fn take(room: &mut Room<()>, id: usize, bytes_max: usize) {
+/// Writes a subscriber what it lacks, up to so many bytes, to nowhere.
+fn take(channel: &mut Channel<()>, slot: usize, bytes_max: usize) {
     let mut slices = [IoSlice::new(&[]); 32];
-    let filled = room.pending(id, &mut slices, bytes_max);
+    let filled = channel.pending(slot, &mut slices, bytes_max);
     let bytes = slices[..filled].iter().map(|slice| slice.len()).sum();
-    room.advance(id, bytes);
-    room.settle(id);
+    channel.advance(slot, bytes);
+    channel.reindex(slot);
 }

@@ -8,7 +8,7 @@ use foghorn::server::route::Route;
 use foghorn::telemetry::counters::REFUSALS;
 use foghorn::ws::handshake::{SUBPROTOCOL, Upgrade};
 
-use crate::access::rules;
+use crate::host_policy::rules;
 use crate::{Kind, kind};
 
 /// Any bytes as what a client sends first.

@@ -1,7 +1,7 @@
 //! Fuzz targets: what strangers send, against rules that are written down a second time, in another way.
 //!
-//! - [`head`]: request heads · [`access`]: Host and Origin · [`path`]: paths of the page · [`after`]: where to go on
-//! - [`room`]: published frames, through the backlog and partial writes, to what a client decodes
+//! - [`head`]: request heads · [`host_policy`]: Host and Origin · [`path`]: paths of the page · [`after`]: where to go on
+//! - [`channel`]: published frames, through the backlog and partial writes, to what a client decodes
 //! - [`client`]: what a client sends over its WebSocket
 //!
 //! A target takes any bytes, panics where a rule is broken, and returns a [`Kind`]: a number for what the input turned out
@@ -10,13 +10,13 @@
 
 #![forbid(unsafe_code)]
 
-pub mod access;
 pub mod after;
+pub mod channel;
 pub mod client;
 pub mod head;
+pub mod host_policy;
 pub mod mutate;
 pub mod path;
-pub mod room;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -29,10 +29,10 @@ pub type Target = (&'static str, fn(&[u8]) -> Kind);
 /// All of them.
 pub const TARGETS: [Target; 6] = [
     ("head", head::target),
-    ("access", access::target),
+    ("host_policy", host_policy::target),
     ("path", path::target),
     ("after", after::target),
-    ("room", room::target),
+    ("channel", channel::target),
     ("client", client::target),
 ];
 

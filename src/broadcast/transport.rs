@@ -1,4 +1,4 @@
-//! One client's socket as the house sees it: tungstenite reads from it, the flush writes to it.
+//! One client's socket: what comes in is read from it, and the flush writes to it.
 //!
 //! Leaves to others what is written and when. What must stay true: control bytes (the handshake's answer, pongs, pings,
 //! the Close frame) wait here, in their order, until the writer is between two frames; nobody writes past the writer.
@@ -29,31 +29,31 @@ pub enum Written {
 }
 
 /// A client's socket, its control bytes, and the word that it has to go.
-pub struct Link {
+pub struct Transport {
     socket: Async<TcpStream>,
     /// Where the client is, for the log.
     pub peer: SocketAddr,
     control: RefCell<Vec<u8>>,
-    /// By this it can be replaced; empty if it cannot.
-    pub name: RefCell<String>,
+    /// The hello's `id`, by which it can be replaced; empty if it cannot.
+    pub connection_id: RefCell<String>,
     ending: Cell<Option<CloseReason>>,
     waker: Cell<Option<Waker>>,
-    /// The place in the room, while the client has one.
-    pub place: Cell<Option<usize>>,
+    /// Its slot in the channel, while it is a subscriber.
+    pub slot: Cell<Option<usize>>,
     /// Whether its message waits for room in the backlog.
-    pub waits: Cell<bool>,
-    /// Whether the socket took no more, so that [`Link::drain`] waits for it.
-    pub is_full: Cell<bool>,
-    /// The task that waits until the socket takes more. It ends with the link.
-    pub drain: Cell<Option<Task<()>>>,
+    pub publish_blocked: Cell<bool>,
+    /// Whether the socket took no more, so that [`Transport::write_ready`] waits for it.
+    pub write_blocked: Cell<bool>,
+    /// The task that waits until the socket takes more. It ends with the transport.
+    pub write_ready: Cell<Option<Task<()>>>,
     /// The heartbeat sweep in which something was last heard.
     pub heard_sweep: Cell<u32>,
     heard: Cell<bool>,
-    rest_bytes: Cell<usize>,
-    is_cut: Cell<bool>,
+    tail_bytes: Cell<usize>,
+    is_aborted: Cell<bool>,
 }
 
-impl Link {
+impl Transport {
     /// Takes a connected socket over, with the first control bytes to write: the handshake's answer.
     pub fn new(socket: Async<TcpStream>, peer: SocketAddr, first: Vec<u8>) -> Self {
         // A socket that refuses this works all the same, only with more of the kernel's memory.
@@ -62,17 +62,17 @@ impl Link {
             socket,
             peer,
             control: RefCell::new(first),
-            name: RefCell::default(),
+            connection_id: RefCell::default(),
             ending: Cell::new(None),
             waker: Cell::new(None),
-            place: Cell::new(None),
-            waits: Cell::new(false),
-            is_full: Cell::new(false),
-            drain: Cell::new(None),
+            slot: Cell::new(None),
+            publish_blocked: Cell::new(false),
+            write_blocked: Cell::new(false),
+            write_ready: Cell::new(None),
             heard_sweep: Cell::new(0),
             heard: Cell::new(false),
-            rest_bytes: Cell::new(0),
-            is_cut: Cell::new(false),
+            tail_bytes: Cell::new(0),
+            is_aborted: Cell::new(false),
         }
     }
 
@@ -98,17 +98,17 @@ impl Link {
         }
     }
 
-    /// Leaves the socket alone until `drain` has seen that it takes more.
-    pub fn wait_for_room(&self, drain: Task<()>) {
+    /// Leaves the socket alone until `write_ready` has seen that it takes more.
+    pub fn block_writes(&self, write_ready: Task<()>) {
         // It may have taken a part, which the reactor does not know of.
         self.socket.note_full();
-        self.is_full.set(true);
-        self.drain.set(Some(drain));
+        self.write_blocked.set(true);
+        self.write_ready.set(Some(write_ready));
     }
 
     /// Whether it can be written news to, and nothing else is to be thought of.
     pub fn takes_news(&self) -> bool {
-        !self.is_full.get() && self.ending.get().is_none() && !self.has_control()
+        !self.write_blocked.get() && self.ending.get().is_none() && !self.has_control()
     }
 
     /// Whether control bytes wait.
@@ -126,25 +126,25 @@ impl Link {
         self.control.borrow_mut().extend_from_slice(bytes);
     }
 
-    /// Puts the rest of a frame that is out in part before all control bytes: nothing may come between.
-    pub fn push_rest(&self, rest: &[u8]) {
-        self.rest_bytes.set(rest.len());
-        self.control.borrow_mut().splice(..0, rest.iter().copied());
+    /// Puts what is missing of a frame that is out in part before all control bytes: nothing may come between.
+    pub fn push_frame_tail(&self, frame_tail: &[u8]) {
+        self.tail_bytes.set(frame_tail.len());
+        self.control.borrow_mut().splice(..0, frame_tail.iter().copied());
     }
 
-    /// The length of the rest that was pushed.
-    pub fn rest_bytes(&self) -> usize {
-        self.rest_bytes.get()
+    /// The length of the frame's tail that was pushed.
+    pub fn tail_bytes(&self) -> usize {
+        self.tail_bytes.get()
     }
 
-    /// Notes that the rest of a frame is not to be had, so that nothing can be written any more, not even a goodbye.
-    pub fn cut(&self) {
-        self.is_cut.set(true);
+    /// Notes that what is missing of a frame is not to be had, so that nothing can be written any more, not even a goodbye.
+    pub fn abort(&self) {
+        self.is_aborted.set(true);
     }
 
     /// Whether nothing can be written any more.
-    pub fn is_cut(&self) -> bool {
-        self.is_cut.get()
+    pub fn is_aborted(&self) -> bool {
+        self.is_aborted.get()
     }
 
     /// Writes control bytes, as many as the socket takes, and frees their memory when all are out.
@@ -161,7 +161,7 @@ impl Link {
         written
     }
 
-    /// Writes all control bytes, waiting for the socket. For the end of a connection that has left the room.
+    /// Writes all control bytes, waiting for the socket. For the end of a connection that has left the channel.
     ///
     /// # Errors
     /// If the connection is broken.
@@ -186,7 +186,7 @@ impl Link {
         self.wake();
     }
 
-    /// Wakes the client's task, for it to look at [`poll_ending`](Self::poll_ending) and `waits` anew.
+    /// Wakes the client's task, for it to look at [`poll_ending`](Self::poll_ending) and `publish_blocked` anew.
     pub fn wake(&self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -224,8 +224,8 @@ impl Link {
     }
 }
 
-impl fmt::Debug for Link {
+impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").field("peer", &self.peer).field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("Transport").field("peer", &self.peer).field("slot", &self.slot).finish_non_exhaustive()
     }
 }

@@ -4,7 +4,7 @@
 //! accepting a connection, or opening a file for it, does not fail for want of a descriptor.
 
 use crate::config::limits::{
-    DESCRIPTORS_FOR_HOUSE, DESCRIPTORS_PER_HTTP, DESCRIPTORS_PER_SLOW_READER, HTTP_IN_FLIGHT_MAX, PENDING_MAX,
+    DESCRIPTORS_PER_HTTP, DESCRIPTORS_PER_SLOW_READER, DESCRIPTORS_RESERVED, HTTP_IN_FLIGHT_MAX, PENDING_MAX,
     SLOW_READERS_MAX,
 };
 
@@ -26,10 +26,10 @@ impl FdBudget {
     pub fn within(descriptors: usize, clients_max: usize) -> Self {
         let http_in_flight = (descriptors / 16).clamp(1, HTTP_IN_FLIGHT_MAX);
         let connections =
-            descriptors.saturating_sub(DESCRIPTORS_FOR_HOUSE + http_in_flight * DESCRIPTORS_PER_HTTP).max(2);
+            descriptors.saturating_sub(DESCRIPTORS_RESERVED + http_in_flight * DESCRIPTORS_PER_HTTP).max(2);
         let pending = (connections / 4).clamp(1, PENDING_MAX);
         let slow_readers = (connections / 8).clamp(1, SLOW_READERS_MAX);
-        // A slow reader is a stranger too: what it needs beside its connection is counted here.
+        // A slow reader is a pending connection too: what it needs beside its connection is counted here.
         let for_readers = slow_readers * (DESCRIPTORS_PER_SLOW_READER - 1);
         let clients = connections.saturating_sub(pending + for_readers).max(1).min(clients_max);
         Self { http_in_flight, pending, slow_readers, clients }
@@ -44,7 +44,7 @@ mod tests {
     fn budget_fit_into_any_limit_of_open_files() {
         for descriptors in [64, 256, 1024, 20_000, 1 << 20] {
             let budget = FdBudget::within(descriptors, 1 << 20);
-            let taken = DESCRIPTORS_FOR_HOUSE
+            let taken = DESCRIPTORS_RESERVED
                 + budget.http_in_flight * DESCRIPTORS_PER_HTTP
                 + budget.pending
                 + budget.slow_readers * (DESCRIPTORS_PER_SLOW_READER - 1)

@@ -33,7 +33,7 @@ pub const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long the server waits at its end for clients to take what is theirs.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the server waits at its end for those who have just come in to say what they want.
-pub const FIRST_WORDS_TIMEOUT: Duration = Duration::from_millis(500);
+pub const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_millis(500);
 /// The longest greeting, in bytes.
 pub const GREETING_BYTES_MAX: usize = 4 * 1024;
 /// What may wait for one client beside the backlog, in bytes: pongs that it provoked and does not read.
@@ -65,7 +65,7 @@ pub const DESCRIPTORS_PER_SLOW_READER: usize = 2;
 /// as soon as it knows its length. Some of its 2 to 3 GiB is taken by other things.
 pub const RECEIVE_BYTES_MAX_32_BIT: usize = 1 << 30;
 /// Descriptors for everything but connections: standard streams, listeners, epoll, signals, the log, the notify socket.
-pub const DESCRIPTORS_FOR_HOUSE: usize = 24;
+pub const DESCRIPTORS_RESERVED: usize = 24;
 /// Descriptors for each HTTP request in flight: our end, tiny_http's end twice, a file.
 pub const DESCRIPTORS_PER_HTTP: usize = 4;
 /// Log lines that wait to be written, before more of them are left out.
@@ -82,5 +82,6 @@ pub const SWEEPS_PER_HEARTBEAT: u32 = 2;
 
 const _: () = assert!(FLUSH_SLICES_MAX <= 1024, "IOV_MAX");
 const _: () = assert!(CONTROL_BYTES_MAX >= 4 * 127, "a few pongs of full size fit");
-const _: () = assert!(HEAD_TIMEOUT.as_secs() <= DRAIN_TIMEOUT.as_secs(), "a head in work ends within the drain");
+const _: () =
+    assert!(HEAD_TIMEOUT.as_secs() <= DRAIN_TIMEOUT.as_secs(), "a head that is on its way comes within the drain");
 const _: () = assert!(CLOSING_TIMEOUT.as_secs() < DRAIN_TIMEOUT.as_secs());

@@ -22,26 +22,26 @@ use crate::http::refusal::{BUSY, Refusal};
 use crate::http::response::Response;
 use crate::runtime::socket::Async;
 use crate::runtime::timer::Timer;
-use crate::telemetry::counters::Stats;
+use crate::telemetry::counters::Counters;
 
 /// Passes requests on to the page's server, so many at a time.
 #[derive(Debug)]
 pub struct Backend {
     page_server: Arc<PageServer>,
-    counters: Arc<Stats>,
+    counters: Arc<Counters>,
     in_flight: Semaphore,
 }
 
 impl Backend {
     /// For up to `in_flight_max` requests at a time.
-    pub fn new(page_server: Arc<PageServer>, counters: Arc<Stats>, in_flight_max: usize) -> Self {
+    pub fn new(page_server: Arc<PageServer>, counters: Arc<Counters>, in_flight_max: usize) -> Self {
         Self { page_server, counters, in_flight: Semaphore::new(in_flight_max) }
     }
 
     /// Has a request answered. `local` is the address of ours that the client has used.
     ///
     /// # Errors
-    /// If there is no place, or no answer, in time.
+    /// If there is no permit, or no answer, in time.
     pub async fn answer(&self, request: &PageRequest, local: Option<SocketAddr>) -> Result<Response, Refusal> {
         let permit = async { Ok(self.in_flight.acquire().await) };
         let _permit = permit.or(too_late(BUSY)).await?;
@@ -67,7 +67,7 @@ impl Backend {
     }
 
     /// One request without an answer says something about that request. If a plain one has none either, the server has
-    /// failed, and only then is it started anew, since that costs everybody else in work their answer.
+    /// failed, and only then is it started anew, since that costs everybody else in flight their answer.
     async fn restart_if_dead(&self, path: &Path) {
         const PLAIN: &[u8] = b"HEAD /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         let answered = exchange(path, PLAIN).await;

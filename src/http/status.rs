@@ -7,13 +7,13 @@ use std::sync::Arc;
 use serde_json::{Map, json};
 
 use crate::http::representation::Representation;
-use crate::telemetry::counters::Stats;
+use crate::telemetry::counters::Counters;
 
 /// Where the figures come from.
 #[derive(Debug)]
 pub struct Status {
     /// What was counted.
-    pub counters: Arc<Stats>,
+    pub counters: Arc<Counters>,
     /// `--max-message`.
     pub message_bytes_max: usize,
     /// `--backlog`.

@@ -1,8 +1,8 @@
 //! The shared log: encoded frames, one after the other, in a ring of bytes, with their sequence numbers.
 //!
-//! It knows nothing of sockets, time or members: who still needs what is told to it as a *floor*, the lowest position
-//! that somebody has yet to send. What must stay true: a byte at or above the floor is never overwritten, and bytes and
-//! index together stay within the capacity, except for one frame that is larger than all of it and is let in alone.
+//! It knows nothing of sockets, time or subscribers: its owner knows the *low-water mark*, the lowest position that somebody has
+//! yet to send. What must stay true: a byte at or above that mark is never overwritten, and bytes and index together stay within
+//! the capacity, except for one frame that is larger than all of it and is let in alone.
 //!
 //! Positions count every byte ever appended and never wrap (2^64 bytes are some 500 years at 1 GB/s), so a cursor is a
 //! plain number, and everything between two positions is at most two slices, however many frames lie there.
@@ -98,8 +98,8 @@ impl Backlog {
         self.first_seq + self.entries.len() as u64
     }
 
-    /// The floor that lets a frame of `frame_bytes` in: everybody has to have sent everything below this position.
-    pub fn floor_needed(&self, frame_bytes: usize) -> u64 {
+    /// The low-water mark that lets a frame of `frame_bytes` in: everybody has to have sent everything below this position.
+    pub fn low_water_mark_for(&self, frame_bytes: usize) -> u64 {
         let mut excess = (self.held_bytes() + frame_bytes + INDEX_ENTRY_BYTES).saturating_sub(self.capacity_bytes);
         let mut position = self.start;
         for entry in &self.entries {
@@ -113,7 +113,7 @@ impl Backlog {
     }
 
     /// Appends a frame and forgets as many of the oldest as it takes. The caller has made sure that everybody has sent
-    /// everything below [`floor_needed`](Self::floor_needed).
+    /// everything below [`low_water_mark_for`](Self::low_water_mark_for).
     pub fn append(&mut self, frame: &Frame, sender: u32) {
         let cost_bytes = frame.len() + INDEX_ENTRY_BYTES;
         while self.held_bytes() + cost_bytes > self.capacity_bytes {
@@ -239,12 +239,12 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_frames_give_way_and_the_floor_says_so_beforehand() {
+    fn the_oldest_frames_give_way_and_the_low_water_mark_says_so_beforehand() {
         let frame = Frame::binary(vec![7; 10]);
         let mut log = Backlog::new(2 * (frame.len() + INDEX_ENTRY_BYTES));
         log.append(&frame, 0);
         log.append(&frame, 0);
-        assert_eq!(log.floor_needed(frame.len()), frame.len() as u64);
+        assert_eq!(log.low_water_mark_for(frame.len()), frame.len() as u64);
         log.append(&frame, 0);
         assert_eq!((log.first_seq(), log.next_seq()), (2, 4));
         assert_eq!(log.position_of(1), None);
@@ -256,12 +256,12 @@ mod tests {
         let mut log = Backlog::new(100);
         log.append(&Frame::text("small"), 0);
         let big = Frame::binary(vec![9; 1000]);
-        assert_eq!(log.floor_needed(big.len()), log.end());
+        assert_eq!(log.low_water_mark_for(big.len()), log.end());
         log.append(&big, 0);
         assert_eq!(log.first_seq(), 2);
         assert_eq!(bytes(&log, log.position_of(2).unwrap()), big.to_vec());
 
-        assert_eq!(log.floor_needed(1), log.end());
+        assert_eq!(log.low_water_mark_for(1), log.end());
         log.append(&Frame::text("after"), 0);
         assert_eq!(log.first_seq(), 3);
         assert_eq!(bytes(&log, log.position_of(3).unwrap()), b"\x81\x05after");
@@ -307,10 +307,10 @@ mod tests {
             let mut everything = Vec::new();
             for (n, len) in lens.into_iter().enumerate() {
                 let frame = Frame::binary(vec![u8::try_from(n).unwrap(); len]);
-                let floor = log.floor_needed(frame.len());
+                let mark = log.low_water_mark_for(frame.len());
                 log.append(&frame, 0);
                 everything.extend(frame.to_vec());
-                prop_assert_eq!(log.start, floor, "append forgets just what floor_needed announced");
+                prop_assert_eq!(log.start, mark, "append forgets just what low_water_mark_for announced");
                 prop_assert!(log.held_bytes() <= capacity || log.entries.len() == 1);
                 prop_assert_eq!(log.end(), everything.len() as u64);
                 prop_assert_eq!(bytes(&log, log.start), &everything[usize::try_from(log.start).unwrap()..]);

@@ -1,20 +1,19 @@
-//! Who is there and how far each has got: members as cursors into the backlog, publishers that wait for room in it, and
-//! who of the slow ones has tried the patience of the others.
+//! One channel: subscribers as cursors into its backlog, and publishers that wait for room in it.
 //!
-//! No sockets and no clock: bytes to write come out as slices, bytes written come in as a number, time comes in as an
-//! argument. What must stay true: every member is handed exactly the published frames from its cursor on, in order,
-//! whatever is written in whatever pieces; and no event costs more than those who are behind, but for a round of
-//! writing, which by its nature is for all.
+//! No sockets and no clock: bytes to write come out as slices, bytes written come in as a number, time comes in as an argument.
+//! What must stay true: every subscriber is handed exactly the published frames from its cursor on, in order, whatever is written
+//! in whatever pieces; and no event costs more than those who are behind, but for a round of writing, which by its nature is for
+//! all.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use crate::config::limits::PROGRESS_BYTES_MIN;
 use crate::hub::backlog::Backlog;
 use crate::hub::frame::Frame;
+use crate::hub::laggards::Laggards;
 
 /// Where a newcomer's cursor starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,8 +27,8 @@ pub enum Start {
 /// What a newcomer was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Joined {
-    /// The place of the member, for all later calls.
-    pub id: usize,
+    /// Where the subscriber is kept, for all later calls.
+    pub slot: usize,
     /// The number before the first message that it gets.
     pub seq: u64,
     /// The messages between the wanted start and the first that is held.
@@ -43,78 +42,64 @@ pub struct Joined {
 pub enum Published {
     /// It is in the backlog.
     Now,
-    /// The backlog is full of what others have still to get. The publisher has to wait until [`Room::admit`] names it.
+    /// The backlog is full of what others have still to get. The publisher has to wait until [`Channel::admit`] names it.
     Later,
 }
 
 #[derive(Debug)]
-struct Member<S> {
-    handle: S,
-    /// Unlike the place it is never given to somebody else, so the backlog's entries name their senders by it.
+struct Subscriber<T> {
+    transport: T,
+    /// Unlike the slot it is never given to somebody else, so the backlog's entries name their senders by it.
     number: u32,
     echo: bool,
+    /// Whether it is among the laggards, and with which cursor.
+    is_behind: bool,
+    behind_at: u64,
     cursor: u64,
     /// The number of the frame at the cursor, for counting deliveries.
     seq: u64,
-    /// What is known of it while it is behind. A box, since it is not needed for those who keep up, who are gone through for
-    /// each message.
-    behind: Option<Box<Behind>>,
 }
 
-/// A member that has not got everything.
-#[derive(Debug, Clone, Copy)]
-struct Behind {
-    /// The cursor that it has in the order of those behind.
-    cursor: u64,
-    /// How long others have waited for it since its last progress, the present wait not counted.
-    waited: Duration,
-    /// Since when somebody is waiting for it.
-    since: Option<Instant>,
-    /// Where the cursor was at its last progress.
-    mark: u64,
-}
-
+/// A message that waits for room in the backlog.
 #[derive(Debug)]
-struct Waiting {
-    id: usize,
+struct BlockedMessage {
+    slot: usize,
     number: u32,
     frame: Frame,
 }
 
-/// The room. `S` is what its owner needs to reach a member, such as a socket; the room only keeps it.
+/// A channel. `T` is what its owner needs to reach a subscriber, such as a socket; the channel only keeps it.
 #[derive(Debug)]
-pub struct Room<S> {
+pub struct Channel<T> {
     backlog: Backlog,
-    patience: Duration,
-    members: Slab<Member<S>>,
+    subscribers: Slab<Subscriber<T>>,
     next_number: u32,
-    /// Whoever is not behind has everything below this.
-    level: u64,
-    behind: BTreeSet<(u64, usize)>,
-    waiting: VecDeque<Waiting>,
+    /// Whoever is not behind has everything below this position.
+    flushed: u64,
+    laggards: Laggards,
+    blocked: VecDeque<BlockedMessage>,
     deliveries: u64,
 }
 
-impl<S> Room<S> {
-    /// An empty room with a backlog of this size, and with this much patience for a slow member.
+impl<T> Channel<T> {
+    /// An empty channel with a backlog of this size, and with this much patience for a slow subscriber.
     pub fn new(backlog_bytes: usize, patience: Duration) -> Self {
         Self {
             backlog: Backlog::new(backlog_bytes),
-            patience,
-            members: Slab::new(),
+            subscribers: Slab::new(),
             next_number: 1,
-            level: 0,
-            behind: BTreeSet::new(),
-            waiting: VecDeque::new(),
+            flushed: 0,
+            laggards: Laggards::new(patience),
+            blocked: VecDeque::new(),
             deliveries: 0,
         }
     }
 
-    /// Lets a member in. With `echo` it gets its own messages too.
+    /// Lets a subscriber in. With `echo` it gets its own messages too.
     ///
     /// It starts in the newer half of the backlog at the earliest: one that started at the oldest frame of a full backlog
-    /// would keep the next publisher waiting at once, and a row of such members would do so for ever.
-    pub fn join(&mut self, handle: S, echo: bool, start: Start) -> Joined {
+    /// would keep the next publisher waiting at once, and a row of such subscribers would do so for ever.
+    pub fn join(&mut self, transport: T, echo: bool, start: Start) -> Joined {
         let head = self.head();
         let wanted = match start {
             Start::History(count) => self.backlog.first_seq_of_newer_half().max((head + 1).saturating_sub(count)),
@@ -124,64 +109,71 @@ impl<S> Room<S> {
         let cursor = self.backlog.position_of(first).expect("the first frame to get is held, or the next to come");
         let number = self.next_number;
         self.next_number = self.next_number.wrapping_add(1);
-        let id = self.members.insert(Member { handle, number, echo, cursor, seq: first, behind: None });
-        self.settle(id);
-        Joined { id, seq: first - 1, lost: first - wanted, head }
+        let (is_behind, behind_at) = (false, 0);
+        let subscriber = Subscriber { transport, number, echo, is_behind, behind_at, cursor, seq: first };
+        let slot = self.subscribers.insert(subscriber);
+        self.reindex(slot);
+        Joined { slot, seq: first - 1, lost: first - wanted, head }
     }
 
-    /// Lets a member go. What it lacks of a frame that it has in part is returned: it has to be written before anything
-    /// else is, and the backlog need not keep it any longer.
-    pub fn leave(&mut self, id: usize) -> (S, Vec<u8>) {
-        let rest = self.slices_to_boundary(id).concat();
-        let member = self.members.remove(id);
-        if let Some(behind) = member.behind {
-            self.behind.remove(&(behind.cursor, id));
+    /// Lets a subscriber go. Returns what it lacks of a frame that it has in part: that has to be written before anything else
+    /// is, and the backlog need not keep it any longer.
+    pub fn leave(&mut self, slot: usize) -> (T, Vec<u8>) {
+        let frame_tail = self.frame_tail(slot).concat();
+        let subscriber = self.subscribers.remove(slot);
+        if subscriber.is_behind {
+            self.laggards.remove(slot, subscriber.behind_at);
         }
-        (member.handle, rest)
+        (subscriber.transport, frame_tail)
     }
 
-    /// Publishes a message of this member, at once or when there is room for it.
-    pub fn publish(&mut self, id: usize, frame: Frame) -> Published {
-        let number = self.members[id].number;
-        if self.waiting.is_empty() && self.backlog.floor_needed(frame.len()) <= self.floor() {
+    /// Publishes a message of this subscriber, at once or when there is room for it.
+    pub fn publish(&mut self, slot: usize, frame: Frame) -> Published {
+        let number = self.subscribers[slot].number;
+        if self.blocked.is_empty() && self.has_room_for(&frame) {
             self.backlog.append(&frame, number);
             return Published::Now;
         }
-        self.waiting.push_back(Waiting { id, number, frame });
+        self.blocked.push_back(BlockedMessage { slot, number, frame });
         Published::Later
     }
 
     /// Takes back a message that waits for room, as if it had never been sent.
-    pub fn withdraw(&mut self, id: usize) {
-        let number = self.members[id].number;
-        self.waiting.retain(|waiting| waiting.number != number);
+    pub fn withdraw(&mut self, slot: usize) {
+        let number = self.subscribers[slot].number;
+        self.blocked.retain(|blocked| blocked.number != number);
     }
 
-    /// Publishes what waits, in the order in which it came, as far as there is room. Returns the members that wait no
+    /// Publishes what waits, in the order in which it came, as far as there is room. Returns the publishers that wait no
     /// longer and are still here.
     pub fn admit(&mut self) -> Vec<usize> {
         let mut admitted = Vec::new();
-        while let Some(next) = self.waiting.front() {
-            if self.backlog.floor_needed(next.frame.len()) > self.floor() {
+        while let Some(next) = self.blocked.front() {
+            if !self.has_room_for(&next.frame) {
                 break;
             }
-            let Waiting { id, number, frame } = self.waiting.pop_front().expect("it was just looked at");
+            let BlockedMessage { slot, number, frame } = self.blocked.pop_front().expect("it was just looked at");
             self.backlog.append(&frame, number);
-            if self.members.get(id).is_some_and(|member| member.number == number) {
-                admitted.push(id);
+            if self.subscribers.get(slot).is_some_and(|subscriber| subscriber.number == number) {
+                admitted.push(slot);
             }
         }
         admitted
     }
 
+    /// Whether everybody has all that would be overwritten.
+    fn has_room_for(&self, frame: &Frame) -> bool {
+        self.backlog.low_water_mark_for(frame.len()) <= self.low_water_mark()
+    }
+
     /// Whether something was published since the last round.
     pub fn has_news(&self) -> bool {
-        self.level < self.backlog.end()
+        self.flushed < self.backlog.end()
     }
 
     /// Begins a round: offers what was published since the last one to everybody who has all before it. That is the same for
     /// all of them, so each costs one call of `write`, which returns the bytes that it took, or `None` if it left this
-    /// member alone.
+    /// subscriber alone.
     ///
     /// Returns who has to be looked at one by one: those that `write` left alone, that are not where the others are or want
     /// something else (`None`), and those that took a part (how many bytes it was, to be noted with
@@ -189,37 +181,37 @@ impl<S> Room<S> {
     pub fn share_news(
         &mut self,
         bytes_max: usize,
-        mut write: impl FnMut(&S, &[IoSlice<'_>]) -> Option<usize>,
+        mut write: impl FnMut(&T, &[IoSlice<'_>]) -> Option<usize>,
     ) -> Vec<(usize, Option<usize>)> {
         let (end, seq) = (self.backlog.end(), self.backlog.next_seq());
-        let frames = seq - self.backlog.seq_at(self.level);
-        let slices = self.backlog.slices(self.level..end).map(IoSlice::new);
+        let frames = seq - self.backlog.seq_at(self.flushed);
+        let slices = self.backlog.slices(self.flushed..end).map(IoSlice::new);
         let slices = if slices[1].is_empty() { &slices[..1] } else { &slices[..] };
         let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
         let mut others = Vec::new();
-        for (id, member) in &mut self.members {
-            let is_up_to_level = member.behind.is_none() && member.cursor == self.level;
-            let takes_news = member.echo && is_up_to_level && bytes <= bytes_max;
-            let written = if takes_news { write(&member.handle, slices) } else { None };
+        for (slot, subscriber) in &mut self.subscribers {
+            let has_all_before = !subscriber.is_behind && subscriber.cursor == self.flushed;
+            let takes_news = subscriber.echo && has_all_before && bytes <= bytes_max;
+            let written = if takes_news { write(&subscriber.transport, slices) } else { None };
             if written == Some(bytes) {
-                (member.cursor, member.seq) = (end, seq);
+                (subscriber.cursor, subscriber.seq) = (end, seq);
                 self.deliveries += frames;
             } else {
-                others.push((id, written));
+                others.push((slot, written));
             }
         }
         others
     }
 
-    /// Ends a round: notes that everybody was handed what is published, or passed over and [settled](Self::settle).
+    /// Ends a round: notes that everybody was handed what is published, or passed over and [reindexed](Self::reindex).
     pub fn end_round(&mut self) {
-        self.level = self.backlog.end();
+        self.flushed = self.backlog.end();
     }
 
-    /// Puts what the member should be written next into `slices`, at most `bytes_max` bytes, and returns how many of the
+    /// Puts what the subscriber should be written next into `slices`, at most `bytes_max` bytes, and returns how many of the
     /// slices were filled. None: it has everything.
-    pub fn pending<'a>(&'a self, id: usize, slices: &mut [IoSlice<'a>], bytes_max: usize) -> usize {
-        let member = &self.members[id];
+    pub fn pending<'a>(&'a self, slot: usize, slices: &mut [IoSlice<'a>], bytes_max: usize) -> usize {
+        let subscriber = &self.subscribers[slot];
         let mut filled = 0;
         let mut left_bytes = bytes_max as u64;
         // A range may take two slices.
@@ -235,32 +227,35 @@ impl<S> Room<S> {
             }
             left_bytes > 0
         };
-        if member.echo {
-            put(member.cursor..self.backlog.end());
+        if subscriber.echo {
+            put(subscriber.cursor..self.backlog.end());
         } else {
-            self.backlog.ranges_without(member.number, member.cursor).take(ranges_max).all(put);
+            self.backlog.ranges_without(subscriber.number, subscriber.cursor).take(ranges_max).all(put);
         }
         filled
     }
 
-    /// Moves the member's cursor by the bytes that were written of what [`pending`](Self::pending) gave.
-    pub fn advance(&mut self, id: usize, written: usize) {
-        let member = &self.members[id];
-        let cursor =
-            if member.echo { member.cursor + written as u64 } else { self.position_without_own(id, written as u64) };
+    /// Moves the subscriber's cursor by the bytes that were written of what [`pending`](Self::pending) gave.
+    pub fn advance(&mut self, slot: usize, written: usize) {
+        let subscriber = &self.subscribers[slot];
+        let cursor = if subscriber.echo {
+            subscriber.cursor + written as u64
+        } else {
+            self.position_without_own(slot, written as u64)
+        };
         let seq = if cursor == self.backlog.end() { self.backlog.next_seq() } else { self.backlog.seq_at(cursor) };
-        let own = if member.echo { 0 } else { self.backlog.count_of(member.number, member.cursor..cursor) };
-        self.deliveries += seq - member.seq - own;
-        let member = &mut self.members[id];
-        (member.cursor, member.seq) = (cursor, seq);
-        self.settle(id);
+        let own = if subscriber.echo { 0 } else { self.backlog.count_of(subscriber.number, subscriber.cursor..cursor) };
+        self.deliveries += seq - subscriber.seq - own;
+        let subscriber = &mut self.subscribers[slot];
+        (subscriber.cursor, subscriber.seq) = (cursor, seq);
+        self.reindex(slot);
     }
 
-    /// Where a member without echo is after `written` more bytes: behind its own frames, where all before them is out.
-    fn position_without_own(&self, id: usize, written: u64) -> u64 {
-        let member = &self.members[id];
+    /// Where a subscriber without echo is after `written` more bytes: behind its own frames, where all before them is out.
+    fn position_without_own(&self, slot: usize, written: u64) -> u64 {
+        let subscriber = &self.subscribers[slot];
         let mut left_bytes = written;
-        for range in self.backlog.ranges_without(member.number, member.cursor) {
+        for range in self.backlog.ranges_without(subscriber.number, subscriber.cursor) {
             if left_bytes < range.end - range.start {
                 return if left_bytes == 0 { range.start } else { range.start + left_bytes };
             }
@@ -269,73 +264,45 @@ impl<S> Room<S> {
         self.backlog.end()
     }
 
-    /// The rest of a frame that the member has in part; two empty slices if it is between two frames.
-    pub fn slices_to_boundary(&self, id: usize) -> [&[u8]; 2] {
-        let cursor = self.members[id].cursor;
+    /// What the subscriber lacks of a frame that it has in part; two empty slices if it is between two frames.
+    pub fn frame_tail(&self, slot: usize) -> [&[u8]; 2] {
+        let cursor = self.subscribers[slot].cursor;
         self.backlog.slices(cursor..self.backlog.boundary_from(cursor))
     }
 
-    /// Keeps the order of those behind in step with the member's cursor. To be called for whoever is passed over in a
+    /// Keeps the order of those behind in step with the subscriber's cursor. To be called for whoever is passed over in a
     /// round, too.
-    pub fn settle(&mut self, id: usize) {
+    pub fn reindex(&mut self, slot: usize) {
         let end = self.backlog.end();
-        let member = &mut self.members[id];
-        let cursor = member.cursor;
-        let Some(behind) = &mut member.behind else {
-            if cursor < end {
-                member.behind = Some(Box::new(Behind { cursor, waited: Duration::ZERO, since: None, mark: cursor }));
-                self.behind.insert((cursor, id));
-            }
-            return;
-        };
-        if behind.cursor == cursor && cursor < end {
-            return;
+        let subscriber = &mut self.subscribers[slot];
+        let (before, now) = (subscriber.behind_at, subscriber.cursor);
+        match (subscriber.is_behind, now < end) {
+            (false, false) => {}
+            (false, true) => self.laggards.insert(slot, now),
+            (true, false) => self.laggards.remove(slot, before),
+            (true, true) if before == now => {}
+            (true, true) => self.laggards.advance(slot, before, now),
         }
-        self.behind.remove(&(behind.cursor, id));
-        if cursor == end {
-            member.behind = None;
-            return;
-        }
-        behind.cursor = cursor;
-        if cursor - behind.mark >= PROGRESS_BYTES_MIN {
-            // The wait that is under way starts anew with the next review.
-            (behind.mark, behind.waited, behind.since) = (cursor, Duration::ZERO, None);
-        }
-        self.behind.insert((cursor, id));
+        (subscriber.is_behind, subscriber.behind_at) = (now < end, now);
     }
 
     /// Looks at who keeps publishers waiting. Returns those who have done so for longer than the patience, and when to
     /// look again: `None` if nobody waits.
     ///
-    /// A member's account grows while somebody waits for it, or waits while it is behind by more than half the backlog: so
-    /// those who stall one after the other do not each have a patience of their own. It is cleared when it has taken [`PROGRESS_BYTES_MIN`] or
-    /// all there is: so a slow reader that moves stays, and one that trickles cannot hold up the room for ever.
+    /// A subscriber is charged while somebody waits for it, or waits while it is behind by more than half the backlog: so
+    /// those who stall one after the other do not each have a patience of their own.
     pub fn review(&mut self, now: Instant) -> (Vec<usize>, Option<Instant>) {
-        let needed = self.waiting.front().map(|next| self.backlog.floor_needed(next.frame.len()));
-        let half_back = self.backlog.position_of(self.backlog.first_seq_of_newer_half());
-        let half_back = half_back.expect("it is held, or the next to come");
-        let mut late = Vec::new();
-        let mut look_again = needed.map(|_| now + self.patience);
-        for &(cursor, id) in &self.behind {
-            let behind = self.members[id].behind.as_mut().expect("whoever is in the order is behind");
-            if needed.is_some_and(|needed| cursor < needed.max(half_back)) {
-                let since = *behind.since.get_or_insert(now);
-                let ends = since + self.patience.saturating_sub(behind.waited);
-                if ends <= now {
-                    late.push(id);
-                } else {
-                    look_again = look_again.min(Some(ends));
-                }
-            } else if let Some(since) = behind.since.take() {
-                behind.waited += now.saturating_duration_since(since);
-            }
-        }
-        (late, look_again)
+        let charged_below = self.blocked.front().map(|next| {
+            let half_back = self.backlog.position_of(self.backlog.first_seq_of_newer_half());
+            let half_back = half_back.expect("it is held, or the next to come");
+            self.backlog.low_water_mark_for(next.frame.len()).max(half_back)
+        });
+        self.laggards.review(now, charged_below)
     }
 
     /// The position that everybody has reached.
-    fn floor(&self) -> u64 {
-        self.behind.first().map_or(self.level, |&(cursor, _)| cursor.min(self.level))
+    fn low_water_mark(&self) -> u64 {
+        self.laggards.lowest_cursor().map_or(self.flushed, |cursor| cursor.min(self.flushed))
     }
 
     /// The number of the newest message; 0 before the first.
@@ -343,47 +310,47 @@ impl<S> Room<S> {
         self.backlog.next_seq() - 1
     }
 
-    /// Whether a member has everything that is published.
-    pub fn is_up_to_date(&self, id: usize) -> bool {
-        self.members[id].cursor == self.backlog.end()
+    /// Whether a subscriber has everything that is published.
+    pub fn is_up_to_date(&self, slot: usize) -> bool {
+        self.subscribers[slot].cursor == self.backlog.end()
     }
 
     /// Whether a publisher waits for room in the backlog.
-    pub fn is_anybody_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+    pub fn has_blocked_publishers(&self) -> bool {
+        !self.blocked.is_empty()
     }
 
-    /// What the owner needs to reach a member; `None` where nobody is.
-    pub fn get(&self, id: usize) -> Option<&S> {
-        self.members.get(id).map(|member| &member.handle)
+    /// What the owner needs to reach a subscriber; `None` where nobody is.
+    pub fn get(&self, slot: usize) -> Option<&T> {
+        self.subscribers.get(slot).map(|subscriber| &subscriber.transport)
     }
 
-    /// All members, with their places.
-    pub fn iter(&self) -> impl Iterator<Item = (usize, &S)> {
-        self.members.iter().map(|(id, member)| (id, &member.handle))
+    /// All subscribers, with their slots.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
+        self.subscribers.iter().map(|(slot, subscriber)| (slot, &subscriber.transport))
     }
 
-    /// The number of members.
+    /// The number of subscribers.
     pub fn len(&self) -> usize {
-        self.members.len()
+        self.subscribers.len()
     }
 
     /// Whether nobody is there.
     pub fn is_empty(&self) -> bool {
-        self.members.is_empty()
+        self.subscribers.is_empty()
     }
 
-    /// How many members have not got everything.
-    pub fn behind_len(&self) -> usize {
-        self.behind.len()
+    /// How many subscribers have not got everything.
+    pub fn laggards_len(&self) -> usize {
+        self.laggards.len()
     }
 
     /// How many publishers wait.
-    pub fn waiting_len(&self) -> usize {
-        self.waiting.len()
+    pub fn blocked_len(&self) -> usize {
+        self.blocked.len()
     }
 
-    /// Messages that were written in full, one for each member that got it.
+    /// Messages that were written in full, one for each subscriber that got it.
     pub fn deliveries(&self) -> u64 {
         self.deliveries
     }

@@ -1,4 +1,4 @@
-//! Why a WebSocket connection ended: behind each reason stand its close code, its words and its counter.
+//! Why a WebSocket connection ended: behind each reason stand its close code, its text and its counter.
 //!
 //! Leaves sending and counting to others. What must stay true: every connection ends with exactly one of these.
 
@@ -53,8 +53,8 @@ impl CloseReason {
         }
     }
 
-    /// The words for the log and for the reason field of the Close frame (at most 123 bytes, RFC 6455 section 5.5).
-    pub fn words(self) -> &'static str {
+    /// The text for the log and for the reason field of the Close frame (at most 123 bytes, RFC 6455 section 5.5).
+    pub fn text(self) -> &'static str {
         match self {
             Self::ClosedByClient => "closed by the client",
             Self::Vanished => "connection lost",
@@ -89,9 +89,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_of_every_reason_fit_into_a_close_frame() {
+    fn the_text_of_every_reason_fit_into_a_close_frame() {
         for reason in CloseReason::ALL {
-            assert!(reason.words().len() <= 123, "{reason:?}");
+            assert!(reason.text().len() <= 123, "{reason:?}");
         }
     }
 }

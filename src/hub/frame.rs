@@ -32,9 +32,9 @@ impl Frame {
         Self::new(OpCode::Data(Data::Binary), payload.into())
     }
 
-    /// Encodes a Close frame. Without a code it is empty (RFC 6455 section 5.5.1); `words` have at most 123 bytes.
-    pub fn close(code: Option<u16>, words: &str) -> Self {
-        let payload = code.map_or_else(Vec::new, |code| [&code.to_be_bytes()[..], words.as_bytes()].concat());
+    /// Encodes a Close frame. Without a code it is empty (RFC 6455 section 5.5.1); `reason` has at most 123 bytes.
+    pub fn close(code: Option<u16>, reason: &str) -> Self {
+        let payload = code.map_or_else(Vec::new, |code| [&code.to_be_bytes()[..], reason.as_bytes()].concat());
         Self::new(OpCode::Control(Control::Close), payload.into())
     }
 
@@ -59,7 +59,7 @@ impl Frame {
         self.header_len + self.payload.len()
     }
 
-    /// The frame as one piece, for the first words to a new client.
+    /// The frame as one piece, for the first frame to a new client.
     pub fn to_vec(&self) -> Vec<u8> {
         self.parts().concat()
     }
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_close_frame_has_code_and_words_or_nothing() {
+    fn a_close_frame_has_code_and_reason_or_nothing() {
         assert_eq!(Frame::close(Some(1001), "bye").to_vec(), b"\x88\x05\x03\xe9bye");
         assert_eq!(Frame::close(None, "").to_vec(), [0x88, 0]);
     }

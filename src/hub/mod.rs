@@ -4,3 +4,4 @@ pub mod backlog;
 pub mod channel;
 pub mod close_reason;
 pub mod frame;
+pub mod laggards;

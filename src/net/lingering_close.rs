@@ -1,4 +1,4 @@
-//! The end of a connection, such that the last words are heard.
+//! The end of a connection, such that the last bytes arrive.
 //!
 //! A socket that is closed with bytes unread makes the kernel send a reset, which overtakes what was sent and takes it away
 //! from the client. What must stay true: a client that goes on sending costs the others no more than its turn.

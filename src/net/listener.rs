@@ -16,9 +16,9 @@ use crate::config::limits::{ACCEPT_BACKOFF, ACCEPT_QUEUE};
 use crate::config::settings::default_listen;
 use crate::runtime::socket::Async;
 use crate::runtime::timer::Timer;
-use crate::telemetry::counters::Stats;
+use crate::telemetry::counters::Counters;
 
-/// A socket that cannot be had. Its words say what to do.
+/// A socket that cannot be had. It shows itself as a sentence that says what to do.
 #[derive(Debug)]
 pub enum ListenError {
     /// An address cannot be bound.
@@ -109,7 +109,11 @@ fn bind_one(address: SocketAddr) -> Result<TcpListener, ListenError> {
 }
 
 /// Accepts for ever and hands connections to `take`.
-pub async fn accept_all(listener: Async<TcpListener>, stats: Arc<Stats>, take: impl Fn(Async<TcpStream>, SocketAddr)) {
+pub async fn accept_all(
+    listener: Async<TcpListener>,
+    counters: Arc<Counters>,
+    take: impl Fn(Async<TcpStream>, SocketAddr),
+) {
     let [first_pause, longest_pause] = ACCEPT_BACKOFF;
     let mut pause = first_pause;
     loop {
@@ -124,9 +128,9 @@ pub async fn accept_all(listener: Async<TcpListener>, stats: Arc<Stats>, take: i
                 future::yield_now().await;
             }
             // This one connection was given up by its client; it says nothing about the next.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => stats.accept_errors.add(1),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => counters.accept_errors.add(1),
             Err(error) => {
-                stats.accept_errors.add(1);
+                counters.accept_errors.add(1);
                 if pause == first_pause {
                     warn!("cannot accept connections ({error}); trying again until it works");
                 }

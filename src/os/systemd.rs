@@ -13,7 +13,7 @@ use log::debug;
 use sd_notify::NotifyState;
 
 use crate::runtime::timer::Timer;
-use crate::telemetry::counters::Stats;
+use crate::telemetry::counters::Counters;
 
 /// How often the service manager is told the number of clients and messages at the most.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
@@ -46,13 +46,13 @@ fn tell(states: &[NotifyState<'_>]) -> io::Result<()> {
 
 /// Tells the service manager how many are there, for `systemctl status`, when `has_changed` says that there is something
 /// to tell. Ends at once where there is none.
-pub async fn report_status(stats: Arc<Stats>, has_changed: impl AsyncFn()) {
+pub async fn report_status(counters: Arc<Counters>, has_changed: impl AsyncFn()) {
     if std::env::var_os("NOTIFY_SOCKET").is_none() {
         return;
     }
     let mut last = String::new();
     loop {
-        let now = format!("{} clients, {} messages", stats.clients.get(), stats.messages.get());
+        let now = format!("{} clients, {} messages", counters.clients.get(), counters.messages.get());
         if now != last {
             notify(&[NotifyState::Status(&now)]);
             last = now;

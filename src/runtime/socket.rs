@@ -69,7 +69,7 @@ impl<T> Async<T> {
     ///
     /// # Errors
     /// What `operation` returns; `WouldBlock` if the socket takes nothing.
-    #[expect(clippy::inline_always, reason = "the flush sends through it, see `Link::write`")]
+    #[expect(clippy::inline_always, reason = "the flush sends through it, see `Transport::write`")]
     #[inline(always)]
     pub fn try_write<R>(&self, operation: impl FnOnce(&T) -> io::Result<R>) -> io::Result<R> {
         let result = operation(&self.socket);

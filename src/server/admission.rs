@@ -16,16 +16,16 @@ use std::time::Instant;
 use smol::Task;
 
 use crate::config::fd_budget::FdBudget;
-use crate::config::limits::FIRST_WORDS_TIMEOUT;
+use crate::config::limits::FIRST_REQUEST_TIMEOUT;
 use crate::http::refusal::{BUSY, FULL, Refusal, TOO_MANY_FROM_IP};
 use crate::runtime::timer::Timer;
-use crate::telemetry::counters::Stats;
+use crate::telemetry::counters::Counters;
 
 /// Everybody's places.
 pub struct Admission {
     budget: FdBudget,
     clients_per_ip_max: Option<usize>,
-    counters: Arc<Stats>,
+    counters: Arc<Counters>,
     /// Connections that are not WebSockets, in the order in which they have to go for others: first by their state, then by
     /// age. Dropping one's task drops its connection.
     pending: RefCell<BTreeMap<(ConnectionState, u64), Task<()>>>,
@@ -52,7 +52,7 @@ pub enum ConnectionState {
 
 impl Admission {
     /// Nobody is there yet.
-    pub fn new(budget: FdBudget, clients_per_ip_max: Option<usize>, counters: Arc<Stats>) -> Self {
+    pub fn new(budget: FdBudget, clients_per_ip_max: Option<usize>, counters: Arc<Counters>) -> Self {
         Self {
             budget,
             clients_per_ip_max,
@@ -92,7 +92,7 @@ impl Admission {
     pub async fn hear_newcomers(&self) {
         let has_pending = !self.pending.borrow().is_empty();
         if let Some(came) = self.last_arrival.get().filter(|_| has_pending) {
-            Timer::at(came + FIRST_WORDS_TIMEOUT).await;
+            Timer::at(came + FIRST_REQUEST_TIMEOUT).await;
         }
     }
 

@@ -11,7 +11,7 @@ use log::{debug, info};
 use smol::LocalExecutor;
 use smol::future::FutureExt;
 
-use crate::broadcast::broadcaster::Hall;
+use crate::broadcast::broadcaster::Broadcaster;
 use crate::config::limits::HEAD_TIMEOUT;
 use crate::http::backend::Backend;
 use crate::http::head;
@@ -24,7 +24,7 @@ use crate::runtime::socket::Async;
 use crate::runtime::timer::Timer;
 use crate::server::admission::{Admission, ClientPermit};
 use crate::server::route::Route;
-use crate::telemetry::counters::Stats;
+use crate::telemetry::counters::Counters;
 use crate::ws::handshake::Upgrade;
 use crate::ws::session::{self, Arrival};
 
@@ -36,13 +36,13 @@ pub struct Dispatch {
     /// How many there may be of whom.
     pub admission: Rc<Admission>,
     /// The broadcast.
-    pub broadcaster: Rc<Hall>,
+    pub broadcaster: Rc<Broadcaster>,
     /// The page.
     pub backend: Backend,
     /// Sends what the page answers.
     pub sender: ResponseSender,
     /// The figures.
-    pub counters: Arc<Stats>,
+    pub counters: Arc<Counters>,
     /// Runs the connections.
     pub executor: Rc<LocalExecutor<'static>>,
 }

@@ -18,7 +18,7 @@ use smol::LocalExecutor;
 use smol::future::{self, FutureExt, poll_fn};
 use smol::stream::{Stream, StreamExt};
 
-use crate::broadcast::broadcaster::Hall;
+use crate::broadcast::broadcaster::Broadcaster;
 use crate::config::fd_budget::FdBudget;
 use crate::config::limits::{DRAIN_TIMEOUT, RECEIVE_BYTES_MAX_32_BIT};
 use crate::config::settings::{Config, Limits};
@@ -36,9 +36,9 @@ use crate::runtime::socket::Async;
 use crate::runtime::timer::Timer;
 use crate::server::admission::Admission;
 use crate::server::dispatch::Dispatch;
-use crate::telemetry::counters::Stats;
+use crate::telemetry::counters::Counters;
 
-/// Why the server could not start. Its words say what to do.
+/// Why the server could not start. It shows itself as a sentence that says what to do.
 #[derive(Debug)]
 pub enum StartError {
     /// A flag has a value that cannot work.
@@ -76,7 +76,7 @@ pub fn run(
 ) -> Result<Ended, StartError> {
     let host_policy = host_policy(&config)?;
     let www = config.www.as_deref().map(find_www).transpose()?;
-    let counters = Arc::new(Stats::new());
+    let counters = Arc::new(Counters::new());
     let Limits { message_bytes_max, backlog_bytes, clients_per_ip_max, .. } = config.limits;
     let status = Status { counters: Arc::clone(&counters), message_bytes_max, backlog_bytes };
     let page_server = PageServer::start(runtime_folders(), Resources { www, status }).map_err(|error| {
@@ -87,7 +87,7 @@ pub fn run(
 
     let budget = fd_budget(&config.limits);
     let executor = Rc::new(LocalExecutor::new());
-    let broadcaster = Rc::new(Hall::new(Arc::new(config), Arc::clone(&counters), Rc::clone(&executor)));
+    let broadcaster = Rc::new(Broadcaster::new(Arc::new(config), Arc::clone(&counters), Rc::clone(&executor)));
     let dispatch = Rc::new(Dispatch {
         host_policy,
         admission: Rc::new(Admission::new(budget, clients_per_ip_max, Arc::clone(&counters))),
@@ -124,7 +124,7 @@ async fn serve(
         vital.push(executor.spawn(Rc::clone(&dispatch.broadcaster).run_heartbeat(heartbeat)));
     }
     let looked_at = Rc::clone(&dispatch.broadcaster);
-    let has_changed = async move || looked_at.changed().await;
+    let has_changed = async move || looked_at.next_flush().await;
     executor.spawn(systemd::report_status(Arc::clone(&dispatch.counters), has_changed)).detach();
     let watched = Rc::clone(&dispatch);
     let is_well = async move || watched.backend.answer(&PageRequest::probe(), None).await.is_ok();
@@ -180,8 +180,9 @@ fn find_www(www: &Path) -> Result<PathBuf, StartError> {
 
 /// Where the private socket may go: `RUNTIME_DIRECTORY` of `systemd.exec(5)`, a user's own, the one for temporary files.
 fn runtime_folders() -> Vec<PathBuf> {
-    let named = ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
-    named.chain([std::env::temp_dir()]).collect()
+    let by_connection_id =
+        ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
+    by_connection_id.chain([std::env::temp_dir()]).collect()
 }
 
 /// Raises the limit of open files as far as it goes, and shares the descriptors out.

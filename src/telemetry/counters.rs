@@ -1,4 +1,4 @@
-//! Counters and gauges, written by the room's thread and read by the page's.
+//! Counters and gauges, written by the hub's thread and read by the page's.
 //!
 //! Leaves to others how they are shown. What must stay true: only one thread writes, so that an addition is a plain
 //! load and store and costs the broadcast nothing (`fetch_add` would lock the bus on every delivery).
@@ -18,12 +18,12 @@ impl Count {
         self.0.load(Relaxed)
     }
 
-    /// Counts up by `n`. Only for the room's thread.
+    /// Counts up by `n`. Only for the hub's thread.
     pub fn add(&self, n: u64) {
         self.set(self.get().wrapping_add(n));
     }
 
-    /// Replaces the value. Only for the room's thread.
+    /// Replaces the value. Only for the hub's thread.
     pub fn set(&self, value: u64) {
         self.0.store(value, Relaxed);
     }
@@ -31,7 +31,7 @@ impl Count {
 
 /// All numbers of one server.
 #[derive(Debug)]
-pub struct Stats {
+pub struct Counters {
     /// The monotonic start, for the uptime.
     pub started: Instant,
     /// The short random name of this run of the server, so that a client knows whether numbers go on.
@@ -58,7 +58,7 @@ pub struct Stats {
     pub backlog_bytes: Count,
     /// HTTP requests answered by the page.
     pub http_requests: Count,
-    /// Connections dropped to make place for newer ones before they had asked for anything.
+    /// Connections dropped to make room for newer ones before they had asked for anything.
     pub pending_dropped: Count,
     /// Accepts that failed.
     pub accept_errors: Count,
@@ -71,7 +71,7 @@ pub struct Stats {
 /// The statuses of refused requests that are counted.
 pub const REFUSALS: [u16; 11] = [400, 403, 404, 405, 408, 411, 413, 426, 429, 431, 503];
 
-impl Stats {
+impl Counters {
     /// Starts counting.
     pub fn new() -> Self {
         Self {
@@ -117,7 +117,7 @@ impl Stats {
     }
 }
 
-impl Default for Stats {
+impl Default for Counters {
     fn default() -> Self {
         Self::new()
     }
@@ -129,18 +129,18 @@ mod tests {
 
     #[test]
     fn every_reason_has_its_own_counter() {
-        let stats = Stats::new();
+        let counters = Counters::new();
         for (nth, reason) in CloseReason::ALL.into_iter().enumerate() {
-            stats.closed(reason).add(nth as u64 + 1);
+            counters.closed(reason).add(nth as u64 + 1);
         }
         for (nth, reason) in CloseReason::ALL.into_iter().enumerate() {
-            assert_eq!(stats.closed(reason).get(), nth as u64 + 1);
+            assert_eq!(counters.closed(reason).get(), nth as u64 + 1);
         }
     }
 
     #[test]
     fn an_epoch_is_short_and_plain() {
-        let epoch = Stats::new().epoch;
+        let epoch = Counters::new().epoch;
         assert!(epoch.len() == 6 && epoch.bytes().all(|byte| byte.is_ascii_lowercase()), "{epoch}");
     }
 }

@@ -11,23 +11,23 @@ use std::task::{Context, Poll};
 
 use smol::io::{AsyncRead, AsyncWrite};
 
-use crate::broadcast::transport::Link;
+use crate::broadcast::transport::Transport;
 use crate::config::limits::TURN_BYTES_MAX;
-use crate::telemetry::counters::Stats;
+use crate::telemetry::counters::Counters;
 
 /// The stream that tungstenite gets: it reads from the socket and writes to the control bytes.
 #[derive(Debug)]
-pub struct ReadEnd {
+pub struct Reader {
     /// The socket, and where control bytes go.
-    pub link: Rc<Link>,
+    pub transport: Rc<Transport>,
     /// Where the bytes that come in are counted.
-    pub stats: Arc<Stats>,
+    pub counters: Arc<Counters>,
     /// What may still be read in this turn, whatever tungstenite makes of it: it reads on until a message is complete,
     /// and fragments without end never are.
     pub turn_left_bytes: usize,
 }
 
-impl AsyncRead for ReadEnd {
+impl AsyncRead for Reader {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if self.turn_left_bytes == 0 {
             self.turn_left_bytes = TURN_BYTES_MAX;
@@ -35,12 +35,12 @@ impl AsyncRead for ReadEnd {
             return Poll::Pending;
         }
         let bytes_max = buffer.len().min(self.turn_left_bytes);
-        let read = self.link.socket().poll_read(cx, &mut buffer[..bytes_max]);
+        let read = self.transport.socket().poll_read(cx, &mut buffer[..bytes_max]);
         match read {
             Poll::Ready(Ok(bytes)) => {
                 self.turn_left_bytes -= bytes;
-                self.link.note_heard();
-                self.stats.bytes_in.add(bytes as u64);
+                self.transport.note_heard();
+                self.counters.bytes_in.add(bytes as u64);
             }
             Poll::Ready(Err(_)) => {}
             Poll::Pending => self.turn_left_bytes = TURN_BYTES_MAX,
@@ -49,9 +49,9 @@ impl AsyncRead for ReadEnd {
     }
 }
 
-impl AsyncWrite for ReadEnd {
+impl AsyncWrite for Reader {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.link.push_control(bytes);
+        self.transport.push_control(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 

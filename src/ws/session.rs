@@ -1,6 +1,6 @@
 //! One WebSocket connection, from its handshake to its close.
 //!
-//! Leaves writing of messages to the hall. What must stay true: whatever happens to one client, it ends with one
+//! Leaves writing of messages to the flush. What must stay true: whatever happens to one client, it ends with one
 //! reason, which is in the log, in the figures and, where the client can still hear it, in the Close frame.
 
 use std::io;
@@ -18,8 +18,8 @@ use log::info;
 use smol::future::{FutureExt, poll_fn};
 use smol::stream::Stream;
 
-use crate::broadcast::broadcaster::Hall;
-use crate::broadcast::transport::Link;
+use crate::broadcast::broadcaster::Broadcaster;
+use crate::broadcast::transport::Transport;
 use crate::config::limits::{CLOSING_TIMEOUT, READ_BUFFER_BYTES, TURN_BYTES_MAX};
 use crate::hub::close_reason::CloseReason;
 use crate::hub::frame::Frame;
@@ -28,7 +28,7 @@ use crate::runtime::socket::Async;
 use crate::runtime::timer::Timer;
 use crate::ws::handshake::Upgrade;
 use crate::ws::join;
-use crate::ws::reader::ReadEnd;
+use crate::ws::reader::Reader;
 
 /// A connection that has asked to join.
 #[derive(Debug)]
@@ -47,45 +47,45 @@ pub struct Arrival<P> {
 
 /// Lets a client in, and serves it until its connection has ended. There is one such future for each client, so what is
 /// only needed at the start stays outside of it.
-pub fn serve<P>(hall: Rc<Hall>, arrival: Arrival<P>) -> impl Future<Output = ()> {
+pub fn serve<P>(broadcaster: Rc<Broadcaster>, arrival: Arrival<P>) -> impl Future<Output = ()> {
     let Arrival { socket, peer, upgrade, read_ahead, permit } = arrival;
     let began = Instant::now();
-    let link = Rc::new(Link::new(socket, peer, upgrade.answer()));
-    join::enter(&hall, &link, &upgrade);
+    let transport = Rc::new(Transport::new(socket, peer, upgrade.answer()));
+    join::enter(&broadcaster, &transport, &upgrade);
     info!("{peer} joined{}", if upgrade.resumes { " (resumes)" } else { "" });
 
     async move {
         let _permit = permit;
-        let _member = Member { hall: &hall, link: &link };
-        let stats = Arc::clone(hall.stats());
-        let stream = ReadEnd { link: Rc::clone(&link), stats, turn_left_bytes: TURN_BYTES_MAX };
-        let settings = settings(hall.config().limits.message_bytes_max);
+        let _presence = Presence { broadcaster: &broadcaster, transport: &transport };
+        let counters = Arc::clone(broadcaster.counters());
+        let stream = Reader { transport: Rc::clone(&transport), counters, turn_left_bytes: TURN_BYTES_MAX };
+        let settings = settings(broadcaster.config().limits.message_bytes_max);
         let mut websocket =
             WebSocketStream::from_partially_read(stream, read_ahead, Role::Server, Some(settings)).await;
-        let (reason, its_code) = read_all(&hall, &link, &mut websocket).await;
+        let (reason, its_code) = read_all(&broadcaster, &transport, &mut websocket).await;
         drop(websocket);
-        // What was published just before its goodbye is still its to have, its own messages included.
-        hall.write_now(&link);
-        hall.leave(&link);
+        // What was published just before its goodbye is still meant for it, its own messages included.
+        broadcaster.write_now(&transport);
+        broadcaster.leave(&transport);
 
-        hall.stats().closed(reason).add(1);
-        info!("{} left after {} s: {}", link.peer, began.elapsed().as_secs(), reason.words());
-        if !link.is_cut() {
-            close(&link, reason, its_code).await;
+        broadcaster.counters().closed(reason).add(1);
+        info!("{} left after {} s: {}", transport.peer, began.elapsed().as_secs(), reason.text());
+        if !transport.is_aborted() {
+            close(&transport, reason, its_code).await;
         }
     }
 }
 
 /// Sees to it that whoever was let in is let go, whatever becomes of the task.
-struct Member<'a> {
-    hall: &'a Hall,
-    link: &'a Link,
+struct Presence<'a> {
+    broadcaster: &'a Broadcaster,
+    transport: &'a Transport,
 }
 
-impl Drop for Member<'_> {
+impl Drop for Presence<'_> {
     fn drop(&mut self) {
-        self.hall.leave(self.link);
-        self.hall.forget(self.link);
+        self.broadcaster.leave(self.transport);
+        self.broadcaster.forget(self.transport);
     }
 }
 
@@ -93,7 +93,7 @@ impl Drop for Member<'_> {
 pub fn settings(message_bytes_max: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
-        // Control frames go to the link's control bytes at once, which are bounded there.
+        // Control frames go to the transport's control bytes at once, which are bounded there.
         .write_buffer_size(0)
         .max_write_buffer_size(usize::MAX)
         .max_message_size(Some(message_bytes_max))
@@ -103,18 +103,18 @@ pub fn settings(message_bytes_max: usize) -> WebSocketConfig {
 
 /// Reads and publishes until the connection has to end. Returns why, and the code of a client's own Close.
 async fn read_all(
-    hall: &Rc<Hall>,
-    link: &Link,
-    websocket: &mut WebSocketStream<ReadEnd>,
+    broadcaster: &Rc<Broadcaster>,
+    transport: &Transport,
+    websocket: &mut WebSocketStream<Reader>,
 ) -> (CloseReason, Option<u16>) {
     loop {
         let next = poll_fn(|cx| {
-            if let Poll::Ready(reason) = link.poll_ending(cx) {
+            if let Poll::Ready(reason) = transport.poll_ending(cx) {
                 return Poll::Ready(Err(reason));
             }
             let next = Pin::new(&mut *websocket).poll_next(cx);
-            if next.is_pending() && link.has_control() {
-                hall.hurry(link);
+            if next.is_pending() && transport.has_control() {
+                broadcaster.schedule(transport);
             }
             next.map(Ok)
         });
@@ -125,7 +125,7 @@ async fn read_all(
                 return (CloseReason::ClosedByClient, close.map(|close| close.code.into()));
             }
             Ok(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)))) => {
-                if !keep_control_short(hall, link) {
+                if !keep_control_short(broadcaster, transport) {
                     return (CloseReason::TooSlow, None);
                 }
                 continue;
@@ -134,29 +134,29 @@ async fn read_all(
             Ok(None) => return (CloseReason::Vanished, None),
             Err(reason) => {
                 if reason == CloseReason::ServerStops {
-                    wait_until_up_to_date(hall, link).await;
+                    wait_until_up_to_date(broadcaster, transport).await;
                 }
                 return (reason, None);
             }
         };
-        hall.publish(link, frame).await;
+        broadcaster.publish(transport, frame).await;
     }
 }
 
 /// Has pongs written before too many of them wait. False: the client provokes more of them than it reads.
-fn keep_control_short(hall: &Rc<Hall>, link: &Link) -> bool {
-    if link.has_too_much_control() {
-        hall.write_now(link);
+fn keep_control_short(broadcaster: &Rc<Broadcaster>, transport: &Transport) -> bool {
+    if transport.has_too_much_control() {
+        broadcaster.write_now(transport);
     }
-    !link.has_too_much_control()
+    !transport.has_too_much_control()
 }
 
-async fn wait_until_up_to_date(hall: &Hall, link: &Link) {
+async fn wait_until_up_to_date(broadcaster: &Broadcaster, transport: &Transport) {
     let up_to_date = poll_fn(|cx| {
-        if hall.is_up_to_date(link) {
+        if broadcaster.is_up_to_date(transport) {
             return Poll::Ready(());
         }
-        link.wake_with(cx);
+        transport.wake_with(cx);
         Poll::Pending
     });
     up_to_date.or(Timer::after(CLOSING_TIMEOUT)).await;
@@ -172,18 +172,18 @@ fn reason_of(error: &Error) -> CloseReason {
 }
 
 /// Says goodbye with a Close frame, where the client can hear it.
-async fn close(link: &Link, reason: CloseReason, its_code: Option<u16>) {
+async fn close(transport: &Transport, reason: CloseReason, its_code: Option<u16>) {
     let frame = match (reason, reason.code()) {
         (CloseReason::ClosedByClient, _) => Frame::close(its_code, ""),
-        (_, Some(code)) => Frame::close(Some(code), reason.words()),
+        (_, Some(code)) => Frame::close(Some(code), reason.text()),
         (_, None) => return,
     };
-    link.push_control(&frame.to_vec());
+    transport.push_control(&frame.to_vec());
     let timeout = async {
         Timer::after(CLOSING_TIMEOUT).await;
         Err(io::ErrorKind::TimedOut.into())
     };
-    if link.finish_control().or(timeout).await.is_ok() {
-        lingering_close::end(link.socket()).await;
+    if transport.finish_control().or(timeout).await.is_ok() {
+        lingering_close::end(transport.socket()).await;
     }
 }

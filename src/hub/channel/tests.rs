@@ -5,12 +5,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::*;
+use crate::config::limits::PROGRESS_BYTES_MIN;
 use proptest::prelude::*;
 
 /// What one client has seen.
 #[derive(Debug)]
 struct Seen {
-    id: usize,
+    slot: usize,
     number: u32,
     echo: bool,
     bytes: Received,
@@ -18,12 +19,12 @@ struct Seen {
     first: u64,
 }
 
-/// What a client has received: the room's handle of it.
+/// What a client has received: the channel's transport to it.
 type Received = Rc<RefCell<Vec<u8>>>;
 
 /// A room, all that was ever published in it, and the clients' views.
 struct Model {
-    room: Room<Received>,
+    channel: Channel<Received>,
     published: Vec<(u32, Vec<u8>)>,
     /// Accepted, but waiting for room in the backlog.
     waiting: VecDeque<(u32, Vec<u8>)>,
@@ -34,7 +35,7 @@ struct Model {
 impl Model {
     fn new(backlog_bytes: usize) -> Self {
         Self {
-            room: Room::new(backlog_bytes, Duration::from_secs(2)),
+            channel: Channel::new(backlog_bytes, Duration::from_secs(2)),
             published: Vec::new(),
             waiting: VecDeque::new(),
             clients: Vec::new(),
@@ -44,16 +45,16 @@ impl Model {
 
     fn join(&mut self, echo: bool, start: Start) -> Joined {
         let bytes = Received::default();
-        let joined = self.room.join(Rc::clone(&bytes), echo, start);
-        let number = self.room.members[joined.id].number;
+        let joined = self.channel.join(Rc::clone(&bytes), echo, start);
+        let number = self.channel.subscribers[joined.slot].number;
         assert_eq!(joined.head, self.published.len() as u64);
-        self.clients.push(Seen { id: joined.id, number, echo, bytes, first: joined.seq + 1 });
+        self.clients.push(Seen { slot: joined.slot, number, echo, bytes, first: joined.seq + 1 });
         joined
     }
 
     fn publish(&mut self, nth: usize, payload_bytes: usize) {
         let Some(nth) = nth.checked_rem(self.clients.len()) else { return };
-        let (id, number) = (self.clients[nth].id, self.clients[nth].number);
+        let (slot, number) = (self.clients[nth].slot, self.clients[nth].number);
         if self.waiting.iter().any(|(waiting, _)| *waiting == number) {
             return;
         }
@@ -61,7 +62,7 @@ impl Model {
         payload.resize(payload_bytes, 0xab);
         let frame = Frame::binary(payload);
         let bytes = frame.to_vec();
-        match self.room.publish(id, frame) {
+        match self.channel.publish(slot, frame) {
             Published::Now => self.published.push((number, bytes)),
             Published::Later => self.waiting.push_back((number, bytes)),
         }
@@ -72,7 +73,7 @@ impl Model {
         let Some(nth) = nth.checked_rem(self.clients.len()) else { return };
         let client = &self.clients[nth];
         let mut slices = [IoSlice::new(&[]); 6];
-        let filled = self.room.pending(client.id, &mut slices, bytes_max);
+        let filled = self.channel.pending(client.slot, &mut slices, bytes_max);
         let mut bytes = client.bytes.borrow_mut();
         let before = bytes.len();
         for slice in &slices[..filled] {
@@ -80,13 +81,13 @@ impl Model {
         }
         let written = bytes.len() - before;
         assert!(written <= bytes_max);
-        self.room.advance(client.id, written);
+        self.channel.advance(client.slot, written);
     }
 
     fn round(&mut self, bytes_max: usize) {
         // Sockets that take no more than that, and one in three that is left alone.
         let mut nth = 0;
-        let others = self.room.share_news(300, |received, slices| {
+        let others = self.channel.share_news(300, |received, slices| {
             nth += 1;
             if nth % 3 == 0 {
                 return None;
@@ -99,16 +100,16 @@ impl Model {
             }
             Some(bytes_max - left)
         });
-        for (id, written) in others {
+        for (slot, written) in others {
             match written {
-                Some(bytes) => self.room.advance(id, bytes),
-                None => self.write(self.clients.iter().position(|client| client.id == id).unwrap(), bytes_max),
+                Some(bytes) => self.channel.advance(slot, bytes),
+                None => self.write(self.clients.iter().position(|client| client.slot == slot).unwrap(), bytes_max),
             }
         }
-        self.room.end_round();
-        let waiting = self.room.waiting_len();
-        self.room.admit();
-        for _ in self.room.waiting_len()..waiting {
+        self.channel.end_round();
+        let waiting = self.channel.blocked_len();
+        self.channel.admit();
+        for _ in self.channel.blocked_len()..waiting {
             let admitted = self.waiting.pop_front().expect("as many wait here");
             self.published.push(admitted);
         }
@@ -116,7 +117,7 @@ impl Model {
 
     /// Has everybody take everything.
     fn settle(&mut self) {
-        while !self.waiting.is_empty() || self.clients.iter().any(|client| !self.room.is_up_to_date(client.id)) {
+        while !self.waiting.is_empty() || self.clients.iter().any(|client| !self.channel.is_up_to_date(client.slot)) {
             self.round(usize::MAX);
         }
     }
@@ -188,10 +189,10 @@ proptest! {
                 Step::Leave(nth) => {
                     if let Some(nth) = nth.checked_rem(model.clients.len()) {
                         let client = model.clients.swap_remove(nth);
-                        let (_, rest) = model.room.leave(client.id);
+                        let (_, frame_tail) = model.channel.leave(client.slot);
                         let expected = model.expected(&client);
-                        let bytes = [&client.bytes.borrow()[..], &rest].concat();
-                        prop_assert!(expected.starts_with(&bytes), "the rest completes the frame that was cut");
+                        let bytes = [&client.bytes.borrow()[..], &frame_tail].concat();
+                        prop_assert!(expected.starts_with(&bytes), "the tail completes the frame that was cut");
                         prop_assert_eq!(model.complete(&client, bytes.len()).1, 0, "nothing but whole frames");
                     }
                 }
@@ -204,9 +205,9 @@ proptest! {
                         continue; // Whoever resumes gets its own messages.
                     }
                     let gone = model.clients.swap_remove(nth);
-                    model.room.leave(gone.id);
+                    model.channel.leave(gone.slot);
                     let has = gone.first - 1 + model.complete(&gone, gone.bytes.borrow().len()).0;
-                    let oldest = model.room.backlog().first_seq_of_newer_half();
+                    let oldest = model.channel.backlog().first_seq_of_newer_half();
                     let joined = model.join(true, Start::After(has));
                     prop_assert_eq!(joined.lost, (oldest - 1).saturating_sub(has));
                     prop_assert_eq!(joined.seq, has + joined.lost, "no gap but the lost ones, and no repeat");
@@ -218,7 +219,7 @@ proptest! {
         for client in &model.clients {
             prop_assert_eq!(&*client.bytes.borrow(), &model.expected(client));
         }
-        prop_assert_eq!(model.room.behind_len(), 0);
+        prop_assert_eq!(model.channel.laggards_len(), 0);
     }
 }
 
@@ -244,9 +245,9 @@ fn deliveries_are_whole_frames_to_each_who_wants_them() {
         model.publish(sender, 20);
     }
     model.write(0, 30);
-    assert_eq!(model.room.deliveries(), 1, "half a frame is none");
+    assert_eq!(model.channel.deliveries(), 1, "half a frame is none");
     model.settle();
-    assert_eq!(model.room.deliveries(), 4 + 2);
+    assert_eq!(model.channel.deliveries(), 4 + 2);
 }
 
 #[test]
@@ -254,14 +255,14 @@ fn a_publisher_waits_for_whoever_is_slow_and_in_its_turn() {
     let mut model = stalled(3, 4);
     model.publish(0, 100);
     model.publish(1, 0);
-    assert_eq!(model.room.waiting_len(), 2, "the small one does not overtake the large one");
+    assert_eq!(model.channel.blocked_len(), 2, "the small one does not overtake the large one");
     model.write(0, usize::MAX);
     model.write(1, usize::MAX);
     model.write(2, 0);
-    model.room.end_round();
-    assert!(model.room.admit().is_empty(), "one still needs the oldest frame");
+    model.channel.end_round();
+    assert!(model.channel.admit().is_empty(), "one still needs the oldest frame");
     model.write(2, 102);
-    assert_eq!(model.room.admit(), [0], "it has let one frame go");
+    assert_eq!(model.channel.admit(), [0], "it has let one frame go");
 }
 
 #[test]
@@ -269,16 +270,16 @@ fn patience_ends_for_whoever_does_not_move() {
     let mut model = stalled(2, 4);
     model.write(0, usize::MAX);
     model.write(1, 0);
-    model.room.end_round();
+    model.channel.end_round();
     let start = model.now;
-    assert_eq!(model.room.review(start), (vec![], None), "nobody waits yet");
+    assert_eq!(model.channel.review(start), (vec![], None), "nobody waits yet");
     model.publish(0, 100);
     let ends = start + Duration::from_secs(2);
-    assert_eq!(model.room.review(start), (vec![], Some(ends)));
-    assert_eq!(model.room.review(start + Duration::from_millis(1999)), (vec![], Some(ends)));
-    assert_eq!(model.room.review(ends).0, [1]);
-    model.room.leave(1);
-    assert_eq!(model.room.admit(), [0], "the room goes on without it");
+    assert_eq!(model.channel.review(start), (vec![], Some(ends)));
+    assert_eq!(model.channel.review(start + Duration::from_millis(1999)), (vec![], Some(ends)));
+    assert_eq!(model.channel.review(ends).0, [1]);
+    model.channel.leave(1);
+    assert_eq!(model.channel.admit(), [0], "the room goes on without it");
 }
 
 #[test]
@@ -295,12 +296,12 @@ fn a_trickle_does_not_buy_patience_and_a_stream_does() {
                 model.write(0, usize::MAX);
             }
             model.write(1, bytes_per_sec);
-            model.room.end_round();
-            late.extend(model.room.review(model.now).0);
+            model.channel.end_round();
+            late.extend(model.channel.review(model.now).0);
             model.now += Duration::from_secs(1);
-            let waiting = model.room.waiting_len();
-            model.room.admit();
-            for _ in model.room.waiting_len()..waiting {
+            let waiting = model.channel.blocked_len();
+            model.channel.admit();
+            for _ in model.channel.blocked_len()..waiting {
                 let admitted = model.waiting.pop_front().unwrap();
                 model.published.push(admitted);
             }
@@ -314,18 +315,18 @@ fn a_wait_that_is_over_stops_the_account_but_does_not_clear_it() {
     let mut model = stalled(2, 4);
     model.write(0, usize::MAX);
     model.write(1, 0);
-    model.room.end_round();
+    model.channel.end_round();
     model.publish(0, 100);
     let start = model.now;
-    model.room.review(start);
+    model.channel.review(start);
     model.write(1, 102);
     model.round(0);
     let after_one = start + Duration::from_millis(1500);
-    assert_eq!(model.room.review(after_one).1, None, "nobody waits any longer");
+    assert_eq!(model.channel.review(after_one).1, None, "nobody waits any longer");
     let much_later = start + Duration::from_secs(60);
     model.write(0, usize::MAX);
-    model.room.end_round();
+    model.channel.end_round();
     model.publish(0, 100);
     let ends = much_later + Duration::from_millis(500);
-    assert_eq!(model.room.review(much_later), (vec![], Some(ends)), "a second and a half are used up");
+    assert_eq!(model.channel.review(much_later), (vec![], Some(ends)), "a second and a half are used up");
 }

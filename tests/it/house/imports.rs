@@ -88,7 +88,9 @@ impl Module {
             assert!(!has_folder, "{}: a `use` for each folder, so that it can be read here", self.path());
             return Vec::new();
         }
-        let Some(inside) = rest[folder.len()..].strip_prefix("::") else { return Vec::new() };
+        let Some(inside) = rest[folder.len()..].strip_prefix("::") else {
+            panic!("{}: names the folder {folder} as a whole, which hides what it uses", self.path());
+        };
         let names = match inside.strip_prefix('{') {
             Some(list) => list.split('}').next().unwrap().split(',').map(|name| word(name.trim())).collect(),
             None => vec![word(inside)],
@@ -251,6 +253,29 @@ fn main_is_at_most_80_lines_and_alone_decides_exit_codes() {
         for word in ["process::exit", "ExitCode"] {
             assert!(!module.code().contains(word), "{} has {word}", module.path());
         }
+    }
+}
+
+#[test]
+fn every_file_that_the_papers_name_is_there() {
+    let mut named = 0;
+    for paper in ["README.md", "CONTRIBUTING.md", "SECURITY.md", "bench/README.md"] {
+        let text = read(paper);
+        let paths = text.split(['`', '(', ')', ' ']).filter(|word| {
+            ["src/", "tests/", "fuzz/", "docs/", "scripts/", "systemd/", "www/"]
+                .iter()
+                .any(|start| word.starts_with(start))
+        });
+        // What a run leaves behind is not in a fresh clone.
+        for path in paths.filter(|path| *path != "fuzz/artifacts/") {
+            let within = project().join(if paper.starts_with("bench/") { "bench" } else { "." });
+            assert!(within.join(path).exists() || project().join(path).exists(), "{paper} names {path}");
+            named += 1;
+        }
+    }
+    assert!(named > 20, "only {named} are named: is this test blind?");
+    for target in read("SECURITY.md").split("fuzz target `").skip(1).filter_map(|rest| rest.split_once('`')) {
+        assert!(project().join("fuzz/corpus").join(target.0).is_dir(), "there is no fuzz target {}", target.0);
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use foghorn::config::limits::FIRST_WORDS_TIMEOUT;
+use foghorn::config::limits::FIRST_REQUEST_TIMEOUT;
 
 use crate::harness::{Client, GREETING, Launch, Server, eventually, folder, request_head, upgrade_head};
 
@@ -143,7 +143,7 @@ fn who_has_come_in_just_before_the_end_is_answered() {
         server.signal("TERM");
         server.wait_for_log("stopping");
         let _ = visitor.try_send(request_head(server.address(), "GET", "/", "").as_bytes());
-        let is_quick = came.elapsed() < FIRST_WORDS_TIMEOUT / 2;
+        let is_quick = came.elapsed() < FIRST_REQUEST_TIMEOUT / 2;
         if is_quick {
             assert_eq!(visitor.response(false).status, 200);
         }

@@ -1,0 +1,218 @@
+//! The flush: the only one that writes to a subscriber's socket.
+//!
+//! It runs once after all tasks that are ready have had their turn, so that what they published meanwhile leaves in one write for
+//! each subscriber. What must stay true: it never waits for a socket, hands nobody more than [`FLUSH_BYTES_MAX`] in one turn, and
+//! puts control bytes between two frames only.
+
+use std::io::IoSlice;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use smol::future::{self, FutureExt, poll_fn};
+
+use crate::broadcast::broadcaster::{Broadcaster, Subscribers};
+use crate::broadcast::transport::{Transport, Written};
+use crate::config::limits::{FLUSH_BYTES_MAX, FLUSH_SLICES_MAX};
+use crate::hub::close_reason::CloseReason;
+use crate::runtime::timer::Timer;
+use crate::telemetry::counters::Counters;
+
+impl Broadcaster {
+    /// Flushes whenever there is something to write, for ever.
+    pub async fn run_flush(self: Rc<Self>) {
+        loop {
+            let look_again = self.flush();
+            let dirty = poll_fn(|cx| self.poll_dirty(cx));
+            if self.is_dirty.get() {
+                // There is more for those who have had their share: let the others have their turn first.
+                future::yield_now().await;
+            }
+            match look_again {
+                None => dirty.await,
+                Some(at) => dirty.or(Timer::at(at)).await,
+            }
+        }
+    }
+
+    fn poll_dirty(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_dirty.take() {
+            return Poll::Ready(());
+        }
+        self.flush_waker.set(Some(cx.waker().clone()));
+        Poll::Pending
+    }
+
+    /// Writes to everybody who lacks something and whose socket may take it. Returns when to look again at those who
+    /// keep publishers waiting.
+    fn flush(self: &Rc<Self>) -> Option<Instant> {
+        let mut channel = self.channel.borrow_mut();
+        let channel = &mut *channel;
+        let pending_writes = self.pending_writes.take();
+        if channel.has_news() {
+            self.write_news(channel);
+        } else {
+            for slot in pending_writes {
+                self.try_write(channel, slot);
+            }
+        }
+        let had_blocked_publishers = channel.has_blocked_publishers();
+        for slot in channel.admit() {
+            if let Some(transport) = channel.get(slot) {
+                transport.publish_blocked.set(false);
+                transport.wake();
+            }
+        }
+        if channel.has_news() {
+            self.mark_dirty();
+        }
+        let look_again = if had_blocked_publishers { self.expel_late(channel) } else { None };
+        self.counters.messages.set(channel.head());
+        self.counters.deliveries.set(channel.deliveries());
+        self.counters.backlog_bytes.set(channel.backlog().held_bytes() as u64);
+        self.counters.clients_behind.set(channel.laggards_len() as u64);
+        self.counters.publishers_waiting.set(channel.blocked_len() as u64);
+        if let Some(watcher) = self.flush_watcher.take() {
+            watcher.wake();
+        }
+        look_again
+    }
+
+    /// Writes what is new to everybody, with as little as possible between one call of the kernel and the next.
+    fn write_news(self: &Rc<Self>, channel: &mut Subscribers) {
+        let mut bytes_out = 0;
+        let others = channel.share_news(FLUSH_BYTES_MAX, |transport, slices| {
+            if !transport.takes_news() {
+                return None;
+            }
+            match transport.write(slices) {
+                Written::Bytes(bytes) => {
+                    bytes_out += bytes as u64;
+                    Some(bytes)
+                }
+                Written::Full => Some(0),
+                Written::Broken => None,
+            }
+        });
+        self.counters.bytes_out.add(bytes_out);
+        for (slot, written) in others {
+            if let Some(bytes) = written {
+                channel.advance(slot, bytes);
+                self.wait_until_writable(channel, slot);
+            } else {
+                self.try_write(channel, slot);
+            }
+        }
+        channel.end_round();
+    }
+
+    /// Leaves a subscriber alone until its socket takes more.
+    fn wait_until_writable(self: &Rc<Self>, channel: &Subscribers, slot: usize) {
+        let transport = channel.get(slot).expect("the caller has just written to it");
+        let write_ready = Rc::clone(self).write_ready(Rc::clone(transport), slot);
+        transport.block_writes(self.executor.spawn(write_ready));
+    }
+
+    /// Writes to a subscriber, if its socket may take it.
+    fn try_write(self: &Rc<Self>, channel: &mut Subscribers, slot: usize) {
+        match channel.get(slot) {
+            Some(transport) if transport.write_blocked.get() => channel.reindex(slot),
+            Some(_) => self.write_subscriber(channel, slot),
+            None => {}
+        }
+    }
+
+    /// Ends those who have kept publishers waiting for too long.
+    fn expel_late(&self, channel: &mut Subscribers) -> Option<Instant> {
+        let (late, look_again) = channel.review(Instant::now());
+        for slot in late {
+            let transport = Rc::clone(channel.get(slot).expect("whoever is late is here"));
+            self.unsubscribe(channel, &transport);
+            transport.end(CloseReason::TooSlow);
+        }
+        look_again
+    }
+
+    /// Writes what one subscriber lacks, up to its share of a turn. The caller has seen that its writes are not blocked.
+    fn write_subscriber(self: &Rc<Self>, channel: &mut Subscribers, slot: usize) {
+        let transport = channel.get(slot).expect("the caller looked");
+        let written = if transport.has_control() {
+            let transport = Rc::clone(transport);
+            let cleared = Self::write_control_between_frames(channel, slot, &transport, &self.counters);
+            if cleared == Written::Full { cleared } else { self.write_frames(channel, slot) }
+        } else {
+            self.write_frames(channel, slot)
+        };
+        channel.reindex(slot);
+        let transport = channel.get(slot).expect("writing removes nobody");
+        if transport.ending() == Some(CloseReason::ServerStops) && channel.is_up_to_date(slot) {
+            transport.wake();
+        }
+        if written == Written::Full {
+            self.wait_until_writable(channel, slot);
+        } else if written != Written::Broken && !channel.is_up_to_date(slot) {
+            self.pending_writes.borrow_mut().push(slot);
+            self.mark_dirty();
+        }
+    }
+
+    /// Writes the frames that one subscriber lacks, in one call.
+    fn write_frames(&self, channel: &mut Subscribers, slot: usize) -> Written {
+        let mut slices = [IoSlice::new(&[]); FLUSH_SLICES_MAX];
+        let filled = channel.pending(slot, &mut slices, FLUSH_BYTES_MAX);
+        let slices = &slices[..filled];
+        let offered: usize = slices.iter().map(|slice| slice.len()).sum();
+        let transport = channel.get(slot).expect("the caller looked");
+        let written = if filled == 0 { Written::Bytes(0) } else { transport.write(slices) };
+        let bytes = if let Written::Bytes(bytes) = written { bytes } else { 0 };
+        self.counters.bytes_out.add(bytes as u64);
+        channel.advance(slot, bytes);
+        // A socket that took a part is full: the next call would only say so.
+        if matches!(written, Written::Bytes(bytes) if bytes < offered) { Written::Full } else { written }
+    }
+
+    /// Writes what is missing of a frame that is out in part, then the control bytes.
+    fn write_control_between_frames(
+        channel: &mut Subscribers,
+        slot: usize,
+        transport: &Transport,
+        counters: &Counters,
+    ) -> Written {
+        let frame_tail = channel.frame_tail(slot).map(IoSlice::new);
+        let tail_bytes = frame_tail[0].len() + frame_tail[1].len();
+        if tail_bytes > 0 {
+            let written = transport.write(&frame_tail);
+            let Written::Bytes(bytes) = written else { return written };
+            counters.bytes_out.add(bytes as u64);
+            channel.advance(slot, bytes);
+            if bytes < tail_bytes {
+                return Written::Full;
+            }
+        }
+        match transport.write_control() {
+            Written::Bytes(bytes) => {
+                counters.bytes_out.add(bytes as u64);
+                if transport.has_control() { Written::Full } else { Written::Bytes(bytes) }
+            }
+            other => other,
+        }
+    }
+
+    /// Waits until a full socket takes more, and has it written to.
+    async fn write_ready(self: Rc<Self>, transport: Rc<Transport>, slot: usize) {
+        transport.socket().writable().await;
+        transport.write_blocked.set(false);
+        if transport.slot.get() == Some(slot) {
+            self.pending_writes.borrow_mut().push(slot);
+            self.mark_dirty();
+        }
+    }
+
+    /// Writes a client's control bytes, and what else it lacks, now: before it leaves, or if it provokes so many that they
+    /// cannot wait for the flush.
+    pub fn write_now(self: &Rc<Self>, transport: &Transport) {
+        if let Some(slot) = transport.slot.get().filter(|_| !transport.write_blocked.get()) {
+            self.write_subscriber(&mut self.channel.borrow_mut(), slot);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The heartbeat: who says nothing is pinged, and who says nothing even then is dropped.
+//!
+//! Leaves writing of pings to the flush. What must stay true: silence counts only while the server listens, and one timer serves
+//! all, so that a board with idle clients sleeps.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::broadcast::broadcaster::Broadcaster;
+use crate::config::limits::SWEEPS_PER_HEARTBEAT;
+use crate::hub::close_reason::CloseReason;
+use crate::hub::frame::PING;
+use crate::runtime::timer::Timer;
+
+impl Broadcaster {
+    /// Sweeps for silent clients several times in each heartbeat: one timer for all of them.
+    pub async fn run_heartbeat(self: Rc<Self>, heartbeat: Duration) {
+        loop {
+            // No interval: after a pause of the whole machine it would be due many times over, with nothing read between.
+            Timer::after(heartbeat / SWEEPS_PER_HEARTBEAT).await;
+            self.sweep.set(self.sweep.get().wrapping_add(1));
+            self.sweep_silent();
+        }
+    }
+
+    /// Pings who was silent for one heartbeat, and ends who was for two. What arrived between two sweeps may have come
+    /// right after the first, so one more sweep has to pass.
+    fn sweep_silent(&self) {
+        let sweep = self.sweep.get();
+        let mut gone = Vec::new();
+        for (slot, transport) in self.channel.borrow().iter() {
+            // Nothing is read from somebody whose message waits, so silence says nothing.
+            if transport.take_heard() || transport.publish_blocked.get() {
+                transport.heard_sweep.set(sweep);
+            }
+            let silent_sweeps = sweep.wrapping_sub(transport.heard_sweep.get());
+            if silent_sweeps > 2 * SWEEPS_PER_HEARTBEAT {
+                gone.push(Rc::clone(transport));
+            } else if silent_sweeps == SWEEPS_PER_HEARTBEAT + 1 {
+                transport.push_control(&PING);
+                self.pending_writes.borrow_mut().push(slot);
+            }
+        }
+        for transport in gone {
+            self.leave(&transport);
+            transport.end(CloseReason::Silent);
+        }
+        self.mark_dirty();
+    }
+}
