@@ -127,3 +127,34 @@ fn a_publisher_that_has_to_wait_is_not_dropped_by_the_heartbeat_and_loses_nothin
     assert_eq!(end.unwrap().payload, b"end");
     muttering.stop();
 }
+
+#[test]
+fn a_publisher_whose_message_waits_is_no_silent_client_however_long_it_waits() {
+    const MESSAGES: usize = 50;
+    const LEN: usize = 32 * 1024;
+    let server = Server::start(&["--heartbeat", "500ms", "--patience", "1m", "--backlog", "64KiB"]);
+    let mut sleeper = sleeper(&server);
+    let mut publisher = Client::join_at(server.address(), "/?echo=0");
+    let publishing = thread::spawn(move || {
+        for _ in 0..MESSAGES {
+            publisher.send_binary(&vec![0; LEN]);
+        }
+        publisher
+    });
+    server.wait_for_figure("/publishersWaiting", 1);
+    // A client counts as heard from in the sweep after the one in which its bytes came. So the first canary may be dropped
+    // before the publisher would be; the second one comes when that is over, and has all its time still before it.
+    for _ in 0..2 {
+        let canary = server.join();
+        let from = canary.socket().local_addr().unwrap();
+        eventually("the silent canary is dropped", || {
+            sleeper.send(&masked(FIN | PONG, b"asleep, not silent"));
+            server.log().contains(&format!("{from} left"))
+        });
+    }
+    assert_eq!(server.figure("/closed/silent"), 2, "the canaries");
+    assert_eq!((server.figure("/publishersWaiting"), server.figure("/clients")), (1, 2), "all the others are here");
+    let messages = std::iter::repeat_with(|| sleeper.frame()).filter(|frame| frame.opcode == BINARY);
+    assert!(messages.take(MESSAGES).all(|frame| frame.payload == vec![0; LEN]), "all messages came");
+    drop(publishing.join().expect("the publisher was not disturbed"));
+}

@@ -1,11 +1,13 @@
 //! What goes from one client to all, and what a client may cost the others. In reading order:
 //!
-//! - [`fan_out`]: one room, one order, messages unchanged
+//! - [`fan_out`]: all clients, one order, messages unchanged
 //! - [`resume`]: coming back without a gap
+//! - [`frame_tails`]: nothing comes between the parts of a frame
 //! - [`slow_consumers`], [`floods`], [`heartbeat`]: clients that are slow, greedy or silent
 
 mod fan_out;
 mod floods;
+mod frame_tails;
 mod heartbeat;
 mod resume;
 mod slow_consumers;

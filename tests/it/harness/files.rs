@@ -19,6 +19,13 @@ pub fn folder(files: &[(&str, &[u8])]) -> TempDir {
     folder
 }
 
+/// A folder with a large file, which takes no room on the disk.
+pub fn folder_with_large_file(bytes: u64) -> TempDir {
+    let www = folder(&[("index.html", b"from disk")]);
+    fs::File::create(www.path().join("large.bin")).unwrap().set_len(bytes).unwrap();
+    www
+}
+
 /// Contents by which a misplaced byte is seen.
 pub fn contents(bytes: usize) -> Vec<u8> {
     let mut contents = Vec::with_capacity(bytes + 8);

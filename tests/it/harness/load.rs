@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use super::client::{Client, GREETING};
+use super::http::request_head;
 use super::server::Server;
 
 /// A thread that does something until it is told to stop, or until it cannot any more.
@@ -37,6 +38,13 @@ pub fn sleeper(server: &Server) -> Client {
     sleeper.upgrade(server.address(), "/", "");
     assert_eq!(sleeper.text(), GREETING);
     sleeper
+}
+
+/// Asks for the large file, and reads no more than the head of the answer.
+pub fn ask_for_large_file(mut visitor: Client, server: &Server) -> Client {
+    visitor.send(request_head(server.address(), "GET", "/large.bin", "").as_bytes());
+    assert_eq!(visitor.response(true).status, 200);
+    visitor
 }
 
 /// Messages that carry their number.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{Client, Response, Server, folder, project, request, request_head};
+use crate::harness::{Client, Launch, Response, Server, folder, project, request, request_head};
 
 #[test]
 fn every_file_of_the_baked_in_page_is_served_with_its_type() {
@@ -153,5 +153,30 @@ fn the_server_does_not_say_what_it_is_made_of() {
         let response = server.get(path);
         assert_eq!(response.header("Server"), None);
         assert!(!response.head.contains("iny") && !response.head.contains("Foghorn-"), "{}", response.head);
+    }
+}
+
+/// What browsers are told about a page that is the server's own.
+const PAGE_POLICY: [(&str, &str); 4] = [
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+];
+
+fn policies(response: &Response) -> [Option<&str>; 4] {
+    PAGE_POLICY.map(|(name, _)| response.header(name))
+}
+
+#[test]
+fn the_baked_in_page_keeps_foreign_pages_away_from_it_and_a_page_from_disk_decides_for_itself() {
+    let server = Server::start(&[]);
+    for path in ["/", "/foghorn.js", "/nothing"] {
+        assert_eq!(policies(&server.get(path)), PAGE_POLICY.map(|(_, value)| Some(value)), "{path}");
+    }
+    let www = folder(&[("index.html", b"from disk"), ("app.js", b"")]);
+    let server = Launch::new(&["--www"]).arg(www.path()).start();
+    for path in ["/", "/app.js"] {
+        assert_eq!(policies(&server.get(path)), [None; 4], "{path}");
     }
 }

@@ -61,3 +61,15 @@ fn the_qr_code_is_a_picture_of_the_address_that_was_used() {
     };
     assert_ne!(of("board.local"), of("other.local"));
 }
+
+#[test]
+fn the_peak_of_clients_stays_when_they_have_gone() {
+    let server = Server::start(&[]);
+    let three = [server.join(), server.join(), server.join()];
+    assert_eq!(server.figure("/clientsPeak"), 3);
+    drop(three);
+    server.wait_for_figure("/clients", 0);
+    let again = server.join();
+    assert_eq!((server.figure("/clients"), server.figure("/clientsPeak")), (1, 3));
+    drop(again);
+}

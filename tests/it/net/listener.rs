@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use foghorn::config::limits::ACCEPT_BACKOFF;
+
 use crate::harness::{
     Bystanders, Client, Launch, OWN_ADDRESSES, Server, free_listener, get, in_own_network, request_head,
 };
@@ -86,4 +88,52 @@ fn when_descriptors_run_out_accepting_is_tried_again_until_they_come_back() {
     server.wait_for_log("accepting connections again");
     assert!(server.figure("/acceptErrors") >= 3);
     bystanders.finish();
+}
+
+#[test]
+fn who_has_to_go_for_a_newcomer_gives_its_descriptor_back_before_the_next_one_is_taken() {
+    const CROWD: usize = 120;
+    let server = Launch::new(&[]).before("ulimit -n 64").start();
+    // All of them are there when it looks, so that nothing but its own pauses come between one and the next.
+    server.signal("STOP");
+    let crowd: Vec<Client> = (0..CROWD).map(|_| Client::connect(server.address())).collect();
+    server.signal("CONT");
+    // Whoever comes last is answered when all before were taken.
+    assert_eq!(server.get("/").status, 200);
+    assert!(server.figure("/pendingDropped") > CROWD as u64 / 2, "most had to go");
+    assert_eq!(server.figure("/acceptErrors"), 0, "{}", server.log());
+    drop(crowd);
+}
+
+/// The most accepts that can fail in this time, with a pause after each that doubles up to the longest.
+fn failures_within(time: Duration) -> u64 {
+    let [mut pause, longest_pause] = ACCEPT_BACKOFF;
+    let (mut failures, mut at) = (1, Duration::ZERO);
+    while at < time {
+        at += pause;
+        pause = (2 * pause).min(longest_pause);
+        failures += 1;
+    }
+    failures
+}
+
+#[test]
+fn while_there_is_no_descriptor_accepting_pauses_ever_longer_and_the_others_go_on() {
+    let server = Server::start(&[]);
+    let mut client = server.join();
+    let limited = Instant::now();
+    server.limit_descriptors(3);
+    let mut late = Client::connect(server.address());
+    late.send(request_head(server.address(), "GET", "/", "").as_bytes());
+    server.wait_for_log("cannot accept connections");
+    // Long enough for some more tries.
+    let failing = Instant::now();
+    while failing.elapsed() < Duration::from_millis(500) {
+        client.expect_echo("undisturbed");
+    }
+    server.limit_descriptors(1024);
+    assert_eq!(late.response(false).status, 200);
+    let failures_max = failures_within(limited.elapsed());
+    let failures = server.figure("/acceptErrors");
+    assert!((1..=failures_max).contains(&failures), "{failures} failures, and {failures_max} are allowed");
 }

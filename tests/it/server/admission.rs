@@ -3,11 +3,12 @@
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use foghorn::config::fd_budget::FdBudget;
 use foghorn::config::limits::SLOW_READERS_MAX;
 
 use crate::harness::{
-    Bystanders, Client, LARGE_BYTES, Launch, OWN_ADDRESSES, Server, eventually, folder, get, in_own_network, patience,
-    raise_own_limit, request_head, upgrade_head,
+    Bystanders, Client, LARGE_BYTES, Launch, OWN_ADDRESSES, Server, ask_for_large_file, eventually, folder,
+    folder_with_large_file, get, in_own_network, patience, raise_own_limit, request_head, upgrade_head,
 };
 
 #[test]
@@ -213,4 +214,28 @@ fn of_too_many_visitors_who_do_not_take_their_answer_the_oldest_goes() {
     assert!(newest.bytes(LARGE_BYTES).expect("the whole file comes") == vec![7; LARGE_BYTES], "the newest is served");
     assert_eq!(server.get("/status").status, 200);
     bystanders.finish();
+}
+
+#[test]
+fn visitors_who_are_slow_have_at_most_half_of_the_places_and_the_rest_is_for_newcomers() {
+    let budget = FdBudget::within(64, 4096);
+    let half = budget.pending.div_ceil(2);
+    assert!(budget.slow_readers >= half, "of so few nobody is dropped for being slow, or this test shows nothing");
+    let www = folder_with_large_file(LARGE_BYTES as u64);
+    let server = Launch::new(&["--www"]).arg(www.path()).before("ulimit -n 64").start();
+    let address = server.address();
+    let mut readers: Vec<Client> =
+        (0..half).map(|_| ask_for_large_file(Client::connect_narrow(address, 4096), &server)).collect();
+    for _ in 0..3 {
+        let refused = get(address, "/");
+        assert_eq!(refused.status, 503, "{refused:?}");
+        assert!(refused.header("Retry-After").is_some(), "{refused:?}");
+        server.join().expect_echo("newcomers are taken");
+    }
+    drop(readers.pop());
+    eventually("a place is free again", || get(address, "/").status == 200);
+    for reader in &mut readers {
+        let bytes = reader.bytes(LARGE_BYTES);
+        assert!(bytes.expect("the whole file comes").iter().all(|&byte| byte == 0));
+    }
 }

@@ -3,6 +3,8 @@
 use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 
+use foghorn::config::limits::LOG_LINES_BURST;
+
 use crate::harness::{
     CLOSE, Client, FIN, Launch, Server, TEXT, eventually, free_listener, get, in_own_network, masked, patience,
     request_head, upgrade_head,
@@ -131,4 +133,24 @@ fn it_goes_on_when_the_journal_is_not_there() {
         Client::join(address).expect_echo("nobody writes it down");
         assert_eq!(get(address, "/").status, 200);
     });
+}
+
+#[test]
+fn debug_lines_which_somebody_has_asked_for_are_not_left_out() {
+    // So many that not all of the other lines come out, however slow the machine is.
+    const REFUSED: usize = 2 * LOG_LINES_BURST as usize;
+    let server = Server::start(&["-v"]);
+    // It finds their requests and that they have gone: each is a debug line, beside the line that is counted.
+    server.signal("STOP");
+    for _ in 0..REFUSED {
+        let mut visitor = Client::connect(server.address());
+        visitor.send(b"Good morning\r\n\r\n");
+        visitor.reset();
+    }
+    server.signal("CONT");
+    eventually("there is a line for each of them", || {
+        server.log().lines().filter(|line| line.contains("did not take its answer")).count() == REFUSED
+    });
+    let counted = server.log().lines().filter(|line| line.contains("refused with 400")).count();
+    assert!(counted < REFUSED, "else this test shows nothing");
 }
