@@ -45,7 +45,7 @@ impl Broadcaster {
 
     /// Writes to everybody who lacks something and whose socket may take it. Returns when to look again at those who
     /// keep publishers waiting.
-    fn flush(self: &Rc<Self>) -> Option<Instant> {
+    pub(super) fn flush(self: &Rc<Self>) -> Option<Instant> {
         let mut channel = self.channel.borrow_mut();
         let channel = &mut *channel;
         let pending_writes = self.pending_writes.take();

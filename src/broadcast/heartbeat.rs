@@ -18,15 +18,15 @@ impl Broadcaster {
         loop {
             // No interval: after a pause of the whole machine it would be due many times over, with nothing read between.
             Timer::after(heartbeat / SWEEPS_PER_HEARTBEAT).await;
-            self.sweep.set(self.sweep.get().wrapping_add(1));
             self.sweep_silent();
         }
     }
 
     /// Pings who was silent for one heartbeat, and ends who was for two. What arrived between two sweeps may have come
     /// right after the first, so one more sweep has to pass.
-    fn sweep_silent(&self) {
-        let sweep = self.sweep.get();
+    pub(super) fn sweep_silent(&self) {
+        let sweep = self.sweep.get().wrapping_add(1);
+        self.sweep.set(sweep);
         let mut gone = Vec::new();
         for (slot, transport) in self.channel.borrow().iter() {
             // Nothing is read from somebody whose message waits, so silence says nothing.

@@ -4,3 +4,6 @@ pub mod broadcaster;
 pub mod flush;
 pub mod heartbeat;
 pub mod transport;
+
+#[cfg(test)]
+mod tests;

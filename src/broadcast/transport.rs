@@ -229,3 +229,40 @@ impl fmt::Debug for Transport {
         f.debug_struct("Transport").field("peer", &self.peer).field("slot", &self.slot).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::runtime::reactor::block_on;
+
+    /// A transport over real TCP, and its client.
+    fn transport(first: &[u8]) -> (Transport, TcpStream) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, peer) = listener.accept().unwrap();
+        (Transport::new(Async::new(socket).unwrap(), peer, first.to_vec()), client)
+    }
+
+    #[test]
+    fn control_bytes_that_are_out_hold_no_memory() {
+        let (transport, mut client) = transport(&[1; 500]);
+        transport.push_control(&[2; 500]);
+        assert_eq!(transport.write_control(), Written::Bytes(1000));
+        assert_eq!(transport.control.borrow().capacity(), 0);
+        let mut bytes = [0; 1000];
+        client.read_exact(&mut bytes).unwrap();
+        assert_eq!(bytes, [[1; 500], [2; 500]].concat()[..]);
+    }
+
+    #[test]
+    fn the_kernel_holds_little_unsent_until_the_end_where_it_may_hold_all() {
+        let (transport, _client) = transport(b"bye");
+        let unsent_bytes_max = || SockRef::from(transport.socket.get_ref()).tcp_notsent_lowat().unwrap();
+        assert_eq!(unsent_bytes_max(), UNSENT_BYTES_MAX);
+        block_on(transport.finish_control()).unwrap().unwrap();
+        assert_eq!(unsent_bytes_max(), u32::MAX);
+    }
+}

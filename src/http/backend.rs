@@ -144,3 +144,48 @@ async fn exchange_without_deadline(path: &Path, request: &[u8]) -> io::Result<Ve
     }
     Ok(answer)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::http::resources::Resources;
+    use crate::http::status::Status;
+    use crate::runtime::reactor::block_on;
+
+    /// Long enough for whatever has a deadline of its own.
+    async fn in_vain<T>() -> T {
+        Timer::after(HTTP_TIMEOUT + Duration::from_secs(60)).await;
+        panic!("it took for ever")
+    }
+
+    #[test]
+    fn a_page_server_that_says_nothing_is_given_up_in_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("page");
+        let _silent = UnixListener::bind(&path).unwrap();
+        let answered = block_on(exchange(&path, b"GET / HTTP/1.1\r\n\r\n").or(in_vain())).unwrap();
+        assert_eq!(answered.unwrap_err().kind(), ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_page_server_that_answers_is_not_restarted_for_one_request_without_an_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let counters = Arc::new(Counters::new());
+        let status = Status { counters: Arc::clone(&counters), message_bytes_max: 1, backlog_bytes: 1 };
+        let runtime_folders = vec![folder.path().to_owned()];
+        let page_server = PageServer::start(runtime_folders, Resources { www: None, status }).unwrap();
+        let backend = Backend::new(Arc::clone(&page_server), Arc::clone(&counters), 1);
+        let path = page_server.socket_path().unwrap();
+        block_on(backend.restart_if_dead(&path)).unwrap();
+        assert_eq!(counters.http_restarts.get(), 0);
+        assert_eq!(page_server.socket_path(), Some(path.clone()), "it is the same server");
+
+        std::fs::remove_file(&path).unwrap();
+        block_on(backend.restart_if_dead(&path)).unwrap();
+        assert_eq!(counters.http_restarts.get(), 1, "nobody can reach this one");
+        page_server.close();
+    }
+}

@@ -330,3 +330,29 @@ fn a_wait_that_is_over_stops_the_account_but_does_not_clear_it() {
     let ends = much_later + Duration::from_millis(500);
     assert_eq!(model.channel.review(much_later), (vec![], Some(ends)), "a second and a half are used up");
 }
+
+#[test]
+fn those_who_stall_one_after_the_other_share_one_patience_if_they_are_more_than_half_the_backlog_behind() {
+    let mut model = stalled(4, 8);
+    model.write(0, usize::MAX);
+    let frame_bytes = 102;
+    for (client, frames) in [(1, 0), (2, 2), (3, 6)] {
+        model.write(client, frames * frame_bytes);
+    }
+    model.channel.end_round();
+    model.publish(0, 100);
+    let start = model.now;
+    model.channel.review(start);
+    assert_eq!(model.channel.blocked_len(), 1, "because of the first, which has taken nothing");
+    let first = model.clients.remove(1);
+    model.channel.leave(first.slot);
+    model.round(0);
+    while model.waiting.is_empty() {
+        model.publish(0, 100);
+        model.write(0, usize::MAX);
+        model.channel.end_round();
+    }
+    let late = model.channel.review(start + Duration::from_secs(2)).0;
+    let second = model.clients[1].slot;
+    assert_eq!(late, [second], "its account ran while others waited for the first; that of the third did not");
+}

@@ -1,0 +1,231 @@
+//! The flush and the heartbeat step by step, over pairs of sockets.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use smol::LocalExecutor;
+use smol::future;
+use socket2::SockRef;
+
+use super::broadcaster::Broadcaster;
+use super::transport::Transport;
+use crate::config::limits::{FLUSH_BYTES_MAX, SWEEPS_PER_HEARTBEAT};
+use crate::config::settings::Config;
+use crate::hub::channel::Start;
+use crate::hub::close_reason::CloseReason;
+use crate::hub::frame::{Frame, PING};
+use crate::runtime::reactor;
+use crate::runtime::socket::Async;
+use crate::telemetry::counters::Counters;
+
+/// A broadcaster, and what runs its tasks.
+struct Stage {
+    broadcaster: Rc<Broadcaster>,
+    executor: Rc<LocalExecutor<'static>>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let executor = Rc::new(LocalExecutor::new());
+        let (config, counters) = (Arc::new(Config::default()), Arc::new(Counters::new()));
+        Self { broadcaster: Rc::new(Broadcaster::new(config, counters, Rc::clone(&executor))), executor }
+    }
+
+    /// A subscriber that wants nothing from before, and the other end of its socket.
+    fn join(&self) -> (Rc<Transport>, UnixStream) {
+        let (ours, theirs) = pair();
+        let ours = Async::new(TcpStream::from(OwnedFd::from(ours))).unwrap();
+        let transport = Rc::new(Transport::new(ours, ([127, 0, 0, 1], 1).into(), Vec::new()));
+        self.broadcaster.join(&transport, true, Start::History(0), |_, _| Vec::new());
+        (transport, theirs)
+    }
+
+    /// Publishes a message that the backlog has room for.
+    fn publish(&self, transport: &Transport, frame: Frame) {
+        let published = future::block_on(future::poll_once(self.broadcaster.publish(transport, frame)));
+        assert_eq!(published, Some(()), "there is room for it");
+    }
+
+    /// Runs a future, and all tasks beside it.
+    fn run<T>(&self, future: impl Future<Output = T>) -> T {
+        reactor::block_on(self.executor.run(future)).unwrap()
+    }
+
+    fn bytes_out(&self) -> usize {
+        self.broadcaster.counters().bytes_out.get().try_into().unwrap()
+    }
+}
+
+/// Sockets of which the first takes as much as the kernel allows.
+fn pair() -> (UnixStream, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    theirs.set_nonblocking(true).unwrap();
+    SockRef::from(&ours).set_send_buffer_size(4 * FLUSH_BYTES_MAX).unwrap();
+    (ours, theirs)
+}
+
+/// All that has arrived.
+fn received(mut socket: &UnixStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match socket.read_to_end(&mut bytes) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => bytes,
+        ended => panic!("the connection has ended: {ended:?}"),
+    }
+}
+
+/// More than one turn's share, and more than a pair of sockets takes.
+fn large() -> Frame {
+    let (ours, _theirs) = pair();
+    let taken = (&ours).write(&vec![0; 8 * FLUSH_BYTES_MAX]).unwrap();
+    assert!(taken > FLUSH_BYTES_MAX, "sockets here take only {taken} bytes at once, so this test would show nothing");
+    Frame::binary(vec![0xab; 3 << 20])
+}
+
+#[test]
+fn one_flush_hands_nobody_more_than_its_share_of_a_turn() {
+    let stage = Stage::new();
+    let (transport, socket) = stage.join();
+    stage.broadcaster.flush();
+    let frame = large();
+    stage.publish(&transport, frame.clone());
+    stage.broadcaster.flush();
+    let first = received(&socket);
+    assert_eq!((first.len(), stage.bytes_out()), (FLUSH_BYTES_MAX, FLUSH_BYTES_MAX));
+    assert!(!transport.write_blocked.get(), "its socket would take more");
+    stage.broadcaster.flush();
+    assert!(
+        frame.to_vec().starts_with(&[first, received(&socket)].concat()),
+        "the next turn goes on where this one ended"
+    );
+}
+
+#[test]
+fn others_have_their_turn_before_the_flush_goes_on_with_more() {
+    let stage = Stage::new();
+    let (transport, _socket) = stage.join();
+    stage.broadcaster.flush();
+    stage.publish(&transport, large());
+    let flush = stage.executor.spawn(Rc::clone(&stage.broadcaster).run_flush());
+    let counters = Arc::clone(stage.broadcaster.counters());
+    let other = stage.executor.spawn(async move {
+        let mut seen = Vec::new();
+        while !transport.write_blocked.get() {
+            seen.push(counters.bytes_out.get());
+            future::yield_now().await;
+        }
+        seen
+    });
+    let seen = stage.run(other);
+    assert!(seen.contains(&(FLUSH_BYTES_MAX as u64)), "a task that is ready all the time has seen only {seen:?} bytes");
+    assert!(stage.bytes_out() > FLUSH_BYTES_MAX, "the flush has gone on");
+    drop(flush);
+}
+
+#[test]
+fn a_pong_waits_for_the_tail_of_the_frame_and_goes_before_the_next() {
+    let stage = Stage::new();
+    let (transport, socket) = stage.join();
+    stage.broadcaster.flush();
+    let (first, second) = (large(), Frame::text("next"));
+    stage.publish(&transport, first.clone());
+    stage.broadcaster.flush();
+    let mut bytes = received(&socket);
+    assert!(bytes.len() < first.len(), "it is in the middle of a frame");
+    stage.publish(&transport, second.clone());
+    let pong = [0x8a, 0];
+    transport.push_control(&pong);
+    let expected = [&first.to_vec()[..], &pong, &second.to_vec()].concat();
+    let flush = stage.executor.spawn(Rc::clone(&stage.broadcaster).run_flush());
+    stage.run(async {
+        while bytes.len() < expected.len() {
+            bytes.extend(received(&socket));
+            future::yield_now().await;
+        }
+    });
+    assert!(bytes == expected, "the whole frame, the pong, the next frame");
+    drop(flush);
+}
+
+#[test]
+fn who_is_silent_is_pinged_after_one_heartbeat_and_dropped_after_two_and_no_sweep_earlier() {
+    let stage = Stage::new();
+    let (transport, socket) = stage.join();
+    // What was heard may have been heard right after the last sweep, so that one more has to pass.
+    for _ in 0..SWEEPS_PER_HEARTBEAT {
+        stage.broadcaster.sweep_silent();
+        stage.broadcaster.flush();
+        assert_eq!(received(&socket), b"", "less than a heartbeat may have passed");
+    }
+    stage.broadcaster.sweep_silent();
+    stage.broadcaster.flush();
+    assert_eq!(received(&socket), PING);
+    for _ in 1..SWEEPS_PER_HEARTBEAT {
+        stage.broadcaster.sweep_silent();
+    }
+    assert_eq!(transport.ending(), None, "less than two heartbeats may have passed");
+    stage.broadcaster.sweep_silent();
+    assert_eq!(transport.ending(), Some(CloseReason::Silent));
+    assert_eq!(received(&socket), b"", "one ping was enough");
+}
+
+#[test]
+fn whatever_is_heard_makes_the_silence_begin_anew() {
+    let stage = Stage::new();
+    let (transport, _socket) = stage.join();
+    for _ in 0..10 * SWEEPS_PER_HEARTBEAT {
+        transport.note_heard();
+        for _ in 0..SWEEPS_PER_HEARTBEAT {
+            stage.broadcaster.sweep_silent();
+        }
+    }
+    assert_eq!((transport.ending(), transport.has_control()), (None, false));
+}
+
+#[test]
+fn the_tail_of_a_frame_goes_before_control_bytes_and_its_memory_counts_until_the_client_is_gone() {
+    let stage = Stage::new();
+    let limit = stage.broadcaster.config().limits.backlog_bytes;
+    let mut in_mid_frame = Vec::new();
+    for _ in 0..3 {
+        let (transport, socket) = stage.join();
+        in_mid_frame.push((transport, socket));
+    }
+    stage.broadcaster.flush();
+    let frame = large();
+    stage.publish(&in_mid_frame[0].0, frame.clone());
+    stage.broadcaster.flush();
+    for (transport, _) in &in_mid_frame {
+        transport.push_control(&[0x8a, 0]);
+        stage.broadcaster.leave(transport);
+    }
+    assert!(frame.len() < limit && limit < 2 * (frame.len() - FLUSH_BYTES_MAX), "room for one tail and not for two");
+    let aborted = |nth: usize| in_mid_frame[nth].0.is_aborted();
+    assert_eq!([aborted(0), aborted(1), aborted(2)], [false, true, true]);
+    for (transport, _) in &in_mid_frame {
+        stage.broadcaster.forget(transport);
+    }
+    let (transport, _socket) = stage.join();
+    stage.broadcaster.flush();
+    stage.publish(&transport, frame);
+    stage.broadcaster.flush();
+    stage.broadcaster.leave(&transport);
+    assert!(!transport.is_aborted(), "what the first one had is given back");
+
+    let (first, socket) = &in_mid_frame[0];
+    let mut bytes = received(socket);
+    let has_ended = stage.run(async {
+        let read = async {
+            while bytes.len() < large().len() + 2 {
+                bytes.extend(received(socket));
+                future::yield_now().await;
+            }
+        };
+        future::zip(first.finish_control(), read).await.0.is_ok()
+    });
+    assert!(has_ended && bytes == [&large().to_vec()[..], &[0x8a, 0]].concat(), "its frame to the end, then the pong");
+}
