@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use crate::fleet::Waiting;
 use crate::loads::{Contender, Figures, Load};
 use crate::peers;
-use crate::report::median;
+use crate::statistics::median;
 use crate::suite::Cores;
 
 /// Who, what and how long.

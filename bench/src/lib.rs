@@ -3,7 +3,7 @@
 //! In reading order: [`wire`] (frames), [`tally`] (what makes a run void), [`meter`] (counts and latencies),
 //! [`client`] and [`fleet`] (the load's connections), [`process`] (CPU and memory of the server), [`peers`] (the
 //! servers), [`loads`] (what is done to them), [`suite`] (all of it, in alternating rounds), [`duel`] (two of them,
-//! closely), [`report`] and [`plots`] (for people).
+//! closely), [`report`], [`plots`] and [`statistics`] (for people).
 
 pub mod client;
 pub mod duel;
@@ -14,6 +14,7 @@ pub mod peers;
 pub mod plots;
 pub mod process;
 pub mod report;
+pub mod statistics;
 pub mod suite;
 pub mod tally;
 pub mod wire;

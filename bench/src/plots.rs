@@ -13,7 +13,7 @@ use plotters::prelude::*;
 
 use crate::loads::{Kind, Load, Outcome};
 use crate::peers::PEERS;
-use crate::report::median;
+use crate::statistics::median;
 
 const SIZE_PX: (u32, u32) = (820, 480);
 

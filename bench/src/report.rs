@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use crate::loads::{Figures, Kind, Load, Outcome};
 use crate::peers::PEERS;
 use crate::plots;
+use crate::statistics::median;
 use crate::suite::Results;
 
 /// A figure as a column.
@@ -193,25 +194,4 @@ fn ratio(figure: &str, server: &str, reference: &str, runs: &[&Outcome]) -> Opti
     };
     let rounds = runs.iter().map(|o| o.round).max()?;
     median((0..=rounds).filter_map(|round| Some(of(server, round)? / of(reference, round)?)))
-}
-
-/// The middle value, or the mean of the two in the middle.
-pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut sorted: Vec<f64> = values.filter(|v| v.is_finite()).collect();
-    sorted.sort_by(f64::total_cmp);
-    let upper = *sorted.get(sorted.len() / 2)?;
-    let lower = sorted[(sorted.len() - 1) / 2];
-    Some(f64::midpoint(lower, upper))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_median_is_the_middle() {
-        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), Some(2.0));
-        assert_eq!(median([4.0, 1.0].into_iter()), Some(2.5));
-        assert_eq!(median(std::iter::empty()), None);
-    }
 }
