@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use crate::cores::Cores;
 use crate::fleet::Waiting;
 use crate::loads::{Contender, Figures, Load};
 use crate::peers;
 use crate::statistics::median;
-use crate::suite::Cores;
 
 /// Who, what and how long.
 #[derive(Clone, Debug, clap::Args)]

@@ -1,11 +1,12 @@
 //! Drives Foghorn and other WebSocket broadcasters with the same loads and shows them side by side.
 //!
 //! In reading order: [`wire`] (frames), [`tally`] (what makes a run void), [`meter`] (counts and latencies),
-//! [`client`] and [`fleet`] (the load's connections), [`process`] (CPU and memory of the server), [`peers`] (the
-//! servers), [`loads`] (what is done to them), [`suite`] (all of it, in alternating rounds), [`duel`] (two of them,
-//! closely), [`report`], [`plots`] and [`statistics`] (for people).
+//! [`client`] and [`fleet`] (the load's connections), [`process`] (CPU and memory of the server), [`cores`] (which core
+//! runs what), [`peers`] (the servers), [`loads`] (what is done to them), [`suite`] (all of it, in alternating rounds),
+//! [`duel`] (two of them, closely), [`results`] (the files), [`report`], [`plots`] and [`statistics`] (for people).
 
 pub mod client;
+pub mod cores;
 pub mod duel;
 pub mod fleet;
 pub mod loads;
@@ -14,6 +15,7 @@ pub mod peers;
 pub mod plots;
 pub mod process;
 pub mod report;
+pub mod results;
 pub mod statistics;
 pub mod suite;
 pub mod tally;

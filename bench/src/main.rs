@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use foghorn_bench::client::Target;
+use foghorn_bench::cores::Cores;
 use foghorn_bench::fleet::Waiting;
 use foghorn_bench::loads::{Load, Outcome};
 use foghorn_bench::peers::{self, PEERS, Server};
-use foghorn_bench::suite::{self, Cores};
-use foghorn_bench::{duel, process, report};
+use foghorn_bench::{duel, process, report, suite};
 
 /// Drives WebSocket broadcasters with the same loads and shows them side by side.
 #[derive(Debug, Parser)]

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use crate::client::Target;
-use crate::process;
+use crate::cores;
 
 /// A server that does not listen after this long will not.
 const START_PATIENCE: Duration = Duration::from_secs(10);
@@ -152,12 +152,12 @@ impl Peer {
         }
         // A child inherits the cores of the thread that spawns it, threads of its runtime included.
         if let Some(core) = server_core {
-            process::pin_to(core)?;
+            cores::pin_to(core)?;
         }
         let spawned = Instant::now();
         let child = command.spawn().with_context(|| format!("cannot start {}", self.name));
         if let Some(core) = load_core {
-            process::pin_to(core)?;
+            cores::pin_to(core)?;
         }
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let mut server =

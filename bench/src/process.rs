@@ -1,12 +1,11 @@
-//! What the kernel says about the server's process: CPU time, memory; and which core runs what.
+//! What the kernel says about the server's process: CPU time and memory; and the limit of open files.
 //!
-//! Only `/proc` and `sched_setaffinity`, so any server can be measured, in whatever language. Figures are sums over the
-//! process and its children (nginx, for one, has workers).
+//! Only `/proc`, so any server can be measured, in whatever language; `cores` says where it runs. What must stay true:
+//! figures are sums over the process and its children (nginx, for one, has workers).
 
 use std::fs;
 
 use anyhow::{Context, Result};
-use rustix::thread::CpuSet;
 
 /// CPU time of a server since it started.
 #[derive(Clone, Copy, Debug, Default)]
@@ -107,13 +106,6 @@ fn status_kib(pid: u32, field: &str) -> Result<u64> {
         sum += kib.with_context(|| format!("/proc/{pid}/status has no {field}"))?;
     }
     Ok(sum)
-}
-
-/// Binds this thread, and what it spawns from now on, to one core.
-pub fn pin_to(core: usize) -> Result<()> {
-    let mut set = CpuSet::new();
-    set.set(core);
-    rustix::thread::sched_setaffinity(None, &set).with_context(|| format!("there is no core {core} to pin to"))
 }
 
 /// Raises the limit of open files to what the system allows, for the load and the servers that it starts.

@@ -11,8 +11,8 @@ use anyhow::{Context, Result};
 use crate::loads::{Figures, Kind, Load, Outcome};
 use crate::peers::PEERS;
 use crate::plots;
+use crate::results::{self, Results};
 use crate::statistics::median;
-use crate::suite::Results;
 
 /// A figure as a column.
 struct Column {
@@ -100,25 +100,11 @@ impl Column {
 
 /// Writes `TABLES.md` and the plots into the folder that holds the results.
 pub fn write(folder: &Path) -> Result<()> {
-    let results = read(folder)?;
+    let results = results::read(folder)?;
     let outcomes: Vec<Outcome> = results.iter().flat_map(|r| r.outcomes.clone()).collect();
     let path = folder.join("TABLES.md");
     std::fs::write(&path, tables(&results, &outcomes)).with_context(|| format!("cannot write {}", path.display()))?;
     plots::draw_all(folder, &outcomes)
-}
-
-fn read(folder: &Path) -> Result<Vec<Results>> {
-    let listing = std::fs::read_dir(folder).with_context(|| format!("there are no results in {}", folder.display()))?;
-    let mut paths: Vec<_> = listing.flatten().map(|entry| entry.path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|e| e == "json"));
-    paths.sort();
-    let mut results = Vec::new();
-    for path in paths {
-        let text = std::fs::read_to_string(&path)?;
-        results.push(serde_json::from_str(&text).with_context(|| format!("{} holds no results", path.display()))?);
-    }
-    results.sort_by_key(|r: &Results| r.outcomes.first().map(|o| o.load.kind));
-    Ok(results)
 }
 
 fn tables(results: &[Results], outcomes: &[Outcome]) -> String {

@@ -4,50 +4,19 @@
 //! do not. What must stay true: whatever is missing or void is said, in the results as well as on the terminal.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
+use anyhow::Result;
 
+use crate::cores::Cores;
 use crate::fleet::Waiting;
 use crate::loads::{Figures, Kind, Load, Outcome};
 use crate::peers::{self, PEERS, Peer, Serves};
-use crate::{process, report};
+use crate::{report, results};
 
 /// In flight in all, in a pipelined load of the suite: enough for a hundred clients to keep a server busy, and not so
 /// much that a slow one needs minutes for ten thousand.
 const IN_FLIGHT_DELIVERIES: u64 = 400_000;
-
-/// Which core runs what.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Cores {
-    /// Leave it to the kernel which core runs what
-    #[arg(long)]
-    no_pin: bool,
-    /// The core of the server
-    #[arg(long, default_value_t = 0)]
-    server_core: usize,
-    /// The core of the load
-    #[arg(long, default_value_t = 1)]
-    load_core: usize,
-}
-
-impl Cores {
-    /// The core of the server, if it is to have one of its own.
-    pub fn server(&self) -> Option<usize> {
-        (!self.no_pin).then_some(self.server_core)
-    }
-
-    /// The core of the load, if it is to have one of its own.
-    pub fn load(&self) -> Option<usize> {
-        (!self.no_pin).then_some(self.load_core)
-    }
-
-    /// Moves this thread to the core of the load.
-    pub fn pin_load(&self) -> Result<()> {
-        self.load().map_or(Ok(()), process::pin_to)
-    }
-}
 
 /// What of it all to do.
 #[derive(Clone, Debug, clap::Args)]
@@ -72,17 +41,6 @@ pub struct Options {
     out: Option<PathBuf>,
     #[command(flatten)]
     cores: Cores,
-}
-
-/// What a file of results holds: one kind of load.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Results {
-    /// Processor, cores and kernel.
-    pub machine: String,
-    /// Servers that could not be measured, with what would install them.
-    pub missing: Vec<String>,
-    /// All runs, void ones included.
-    pub outcomes: Vec<Outcome>,
 }
 
 /// A load of the suite, and in how many rounds it is done.
@@ -114,7 +72,7 @@ pub fn run(options: &Options) -> Result<bool> {
     // A quick look must not replace what the long suite has found.
     let folder = if options.quick { "target/quick" } else { "results" };
     let folder = options.out.clone().unwrap_or_else(|| peers::bench_dir().join(folder));
-    save(&folder, &missing, &outcomes)?;
+    results::save(&folder, &missing, &outcomes)?;
     report::write(&folder)?;
     eprintln!("written to {}", folder.display());
     let void = outcomes.iter().filter(|o| o.void.is_some()).count();
@@ -206,31 +164,4 @@ fn pipelined(clients: usize, seconds: f64) -> Load {
     let window = IN_FLIGHT_DELIVERIES / (clients * usual.publishers) as u64;
     let window = window.clamp(usual.burst, usual.window);
     Load { window, ..usual }
-}
-
-fn save(folder: &Path, missing: &[String], outcomes: &[Outcome]) -> Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let mut kinds: Vec<Kind> = outcomes.iter().map(|o| o.load.kind).collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    for kind in kinds {
-        let results = Results {
-            machine: machine(),
-            missing: missing.to_vec(),
-            outcomes: outcomes.iter().filter(|o| o.load.kind == kind).cloned().collect(),
-        };
-        let path = folder.join(format!("{}.json", kind.name()));
-        let text = serde_json::to_string_pretty(&results)? + "\n";
-        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    Ok(())
-}
-
-fn machine() -> String {
-    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|l| l.strip_prefix("model name")).map(|l| l.trim_start_matches([' ', '\t', ':']));
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let release = kernel.split('-').next().unwrap_or("").trim().to_owned();
-    let cores = info.lines().filter(|l| l.starts_with("processor")).count();
-    format!("{}, {cores} cores, Linux {release}", model.unwrap_or(std::env::consts::ARCH))
 }
