@@ -9,7 +9,9 @@ use anyhow::{Result, bail};
 
 use crate::cores::Cores;
 use crate::fleet::Waiting;
-use crate::loads::{Contender, Figures, Load};
+use crate::load::Load;
+use crate::loads::contender::Contender;
+use crate::outcome::Figures;
 use crate::peers;
 use crate::statistics::median;
 

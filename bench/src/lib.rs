@@ -2,15 +2,18 @@
 //!
 //! In reading order: [`wire`] (frames), [`tally`] (what makes a run void), [`meter`] (counts and latencies),
 //! [`client`] and [`fleet`] (the load's connections), [`process`] (CPU and memory of the server), [`cores`] (which core
-//! runs what), [`peers`] (the servers), [`loads`] (what is done to them), [`suite`] (all of it, in alternating rounds),
-//! [`duel`] (two of them, closely), [`results`] (the files), [`report`], [`plots`] and [`statistics`] (for people).
+//! runs what), [`peers`] (the servers), [`load`] and [`outcome`] (what is done to them, what comes out), [`loads`] (how),
+//! [`suite`] (all of it, in alternating rounds), [`duel`] (two of them, closely), [`results`] (the files), [`report`], [`plots`] and [`statistics`] (for
+//! people).
 
 pub mod client;
 pub mod cores;
 pub mod duel;
 pub mod fleet;
+pub mod load;
 pub mod loads;
 pub mod meter;
+pub mod outcome;
 pub mod peers;
 pub mod plots;
 pub mod process;

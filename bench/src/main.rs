@@ -9,9 +9,10 @@ use clap::{Parser, Subcommand};
 use foghorn_bench::client::Target;
 use foghorn_bench::cores::Cores;
 use foghorn_bench::fleet::Waiting;
-use foghorn_bench::loads::{Load, Outcome};
+use foghorn_bench::load::Load;
+use foghorn_bench::outcome::Outcome;
 use foghorn_bench::peers::{self, PEERS, Server};
-use foghorn_bench::{duel, process, report, suite};
+use foghorn_bench::{duel, loads, process, report, suite};
 
 /// Drives WebSocket broadcasters with the same loads and shows them side by side.
 #[derive(Debug, Parser)]
@@ -104,7 +105,7 @@ impl Run {
             _ => (self.server.clone(), peers::find(&self.server)?.start(self.cores.server(), self.cores.load())?),
         };
         let waiting = if self.sleep { Waiting::Sleep } else { Waiting::Spin };
-        let figures = self.load.run(&server, waiting)?;
+        let figures = loads::run(&self.load, &server, waiting)?;
         let outcome = Outcome { server: name, load: self.load, round: 0, figures, void: None };
         println!("{}", serde_json::to_string_pretty(&outcome)?);
         Ok(true)

@@ -11,7 +11,8 @@ use plotters::coord::combinators::IntoLogRange;
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
-use crate::loads::{Kind, Load, Outcome};
+use crate::load::{Kind, Load};
+use crate::outcome::Outcome;
 use crate::peers::PEERS;
 use crate::statistics::median;
 

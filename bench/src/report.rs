@@ -8,7 +8,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::loads::{Figures, Kind, Load, Outcome};
+use crate::load::{Kind, Load};
+use crate::outcome::{Figures, Outcome};
 use crate::peers::PEERS;
 use crate::plots;
 use crate::results::{self, Results};

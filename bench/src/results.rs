@@ -8,7 +8,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::loads::{Kind, Outcome};
+use crate::load::Kind;
+use crate::outcome::Outcome;
 
 /// What a file of results holds: one kind of load.
 #[derive(Debug, Serialize, Deserialize)]

@@ -10,9 +10,10 @@ use anyhow::Result;
 
 use crate::cores::Cores;
 use crate::fleet::Waiting;
-use crate::loads::{Figures, Kind, Load, Outcome};
+use crate::load::{Kind, Load};
+use crate::outcome::{Figures, Outcome};
 use crate::peers::{self, PEERS, Peer, Serves};
-use crate::{report, results};
+use crate::{loads, report, results};
 
 /// In flight in all, in a pipelined load of the suite: enough for a hundred clients to keep a server busy, and not so
 /// much that a slow one needs minutes for ten thousand.
@@ -105,7 +106,7 @@ fn suits(peer: &Peer, kind: Kind) -> bool {
 fn measure(peer: &Peer, load: &Load, round: usize, cores: &Cores) -> Outcome {
     eprint!("round {}: {}, {} … ", round + 1, load.label(), peer.name);
     let _ = std::io::stderr().flush();
-    let result = peer.start(cores.server(), cores.load()).and_then(|server| load.run(&server, Waiting::Spin));
+    let result = peer.start(cores.server(), cores.load()).and_then(|server| loads::run(load, &server, Waiting::Spin));
     let (figures, void) = match result {
         Ok(figures) => (figures, None),
         Err(error) => (Figures::new(), Some(format!("{error:#}"))),

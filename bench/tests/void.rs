@@ -5,7 +5,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use foghorn_bench::client::Target;
 use foghorn_bench::fleet::Waiting;
-use foghorn_bench::loads::{Figures, Kind, Load};
+use foghorn_bench::load::{Kind, Load};
+use foghorn_bench::loads;
+use foghorn_bench::outcome::Figures;
 use foghorn_bench::peers::Server;
 use foghorn_bench::tally::Fault;
 use tokio_tungstenite::tungstenite::{Message, WebSocket, accept};
@@ -63,7 +65,7 @@ fn run(kind: Kind, cheat: Cheat) -> anyhow::Result<Figures> {
     let target = Target { addr: start_server(cheat), path: "/".into() };
     let server = Server::running(std::process::id(), target);
     let load = Load { publishers: 2, ..Load::new(kind, CLIENTS, 0.2) };
-    load.run(&server, Waiting::Sleep)
+    loads::run(&load, &server, Waiting::Sleep)
 }
 
 fn fault(result: anyhow::Result<Figures>) -> Fault {

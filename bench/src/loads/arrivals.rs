@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::lockstep::Lockstep;
-use super::{Figures, Load, Window};
 use crate::fleet::Fleet;
+use crate::load::Load;
+use crate::loads::lockstep::Lockstep;
+use crate::loads::window::Window;
+use crate::outcome::Figures;
 use crate::peers::Server;
 use crate::process::CpuTime;
 

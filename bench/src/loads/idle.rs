@@ -2,8 +2,10 @@
 
 use anyhow::Result;
 
-use super::{Figures, Load, settled_kib};
 use crate::fleet::Fleet;
+use crate::load::Load;
+use crate::loads::window::settled_kib;
+use crate::outcome::Figures;
 use crate::peers::Server;
 use crate::process::CpuTime;
 

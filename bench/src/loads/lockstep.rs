@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::{Figures, Load, Window, settled_kib};
 use crate::fleet::{Fleet, Patience};
+use crate::load::Load;
+use crate::loads::window::{Window, settled_kib};
+use crate::outcome::Figures;
 use crate::peers::Server;
 use crate::process;
 use crate::tally::Fault;

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::{Figures, Load, Window};
 use crate::fleet::Fleet;
+use crate::load::Load;
+use crate::loads::window::Window;
+use crate::outcome::Figures;
 use crate::peers::Server;
 use crate::wire::{Stamp, Template};
 

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::{Figures, Load};
+use crate::load::Load;
+use crate::outcome::Figures;
 use crate::peers::Server;
 use crate::process::{self, CpuTime};
 

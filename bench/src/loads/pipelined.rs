@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::{Figures, Load, Window, latencies};
 use crate::fleet::{Fleet, Patience};
+use crate::load::Load;
+use crate::loads::window::{Window, latencies};
+use crate::outcome::Figures;
 use crate::peers::Server;
 use crate::tally::Fault;
 use crate::wire::{Stamp, Template};

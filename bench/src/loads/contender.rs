@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::lockstep::Lockstep;
-use super::pipelined::Publishers;
-use super::{Figures, Kind, Load, Window};
 use crate::fleet::{Fleet, Waiting};
+use crate::load::{Kind, Load};
+use crate::loads::lockstep::Lockstep;
+use crate::loads::pipelined::Publishers;
+use crate::loads::window::Window;
+use crate::outcome::Figures;
 use crate::peers::Server;
 use crate::process::CpuTime;
 

@@ -1,0 +1,129 @@
+//! What a load is: its kind and all its sizes, as the command line takes them and the results keep them.
+//!
+//! How each kind is done to a server is left to `loads`. What must stay true: runs with equal loads can be compared, so
+//! whatever size changes the figures is a field here.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::wire::PUBLISHERS_MAX;
+
+/// What kind of load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// One publisher; the next message when all clients have the last one.
+    Lockstep,
+    /// Several publishers, each with a window of messages in flight.
+    Pipelined,
+    /// One publisher at a fixed rate, whatever the server makes of it.
+    Paced,
+    /// Clients that are there and do nothing: memory.
+    Idle,
+    /// Lock-step with large messages: throughput and peak memory.
+    Big,
+    /// Clients that come as fast as they are let in.
+    Connect,
+    /// Many phones that reconnect at once while a lock-step broadcast goes on.
+    Storm,
+    /// Page visits: a new connection, the page and its assets.
+    Pages,
+}
+
+impl Kind {
+    /// Its name in tables, files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lockstep => "lockstep",
+            Self::Pipelined => "pipelined",
+            Self::Paced => "paced",
+            Self::Idle => "idle",
+            Self::Big => "big",
+            Self::Connect => "connect",
+            Self::Storm => "storm",
+            Self::Pages => "pages",
+        }
+    }
+}
+
+/// A load with all its sizes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, clap::Args)]
+pub struct Load {
+    /// What kind of load
+    pub kind: Kind,
+    /// Clients; publishers are among them
+    #[arg(long, default_value_t = 100)]
+    pub clients: usize,
+    /// How long to measure, in seconds, after a short warm-up
+    #[arg(long, default_value_t = 3.0)]
+    pub seconds: f64,
+    /// Size of a message; 1 MiB where the load is about big ones
+    #[arg(long, default_value = "64", default_value_if("kind", "big", Some("1048576")))]
+    pub payload_bytes: usize,
+    /// Publishers (pipelined)
+    #[arg(long, default_value_t = 4, value_parser = publishers)]
+    pub publishers: usize,
+    /// Messages that each publisher may have in flight (pipelined)
+    #[arg(long, default_value_t = 256)]
+    pub window: u64,
+    /// Messages that a publisher sends in one go (pipelined)
+    #[arg(long, default_value_t = 16)]
+    pub burst: u64,
+    /// Messages per second (paced)
+    #[arg(long, default_value_t = 100.0)]
+    pub rate_hz: f64,
+    /// Phones that reconnect at once (storm)
+    #[arg(long, default_value_t = 2000)]
+    pub phones: usize,
+}
+
+impl Load {
+    /// A load of this kind with so many clients, and the usual sizes.
+    pub fn new(kind: Kind, clients: usize, seconds: f64) -> Self {
+        let payload_bytes = if kind == Kind::Big { 1 << 20 } else { 64 };
+        Self {
+            kind,
+            clients,
+            seconds,
+            payload_bytes,
+            publishers: 4,
+            window: 256,
+            burst: 16,
+            rate_hz: 100.0,
+            phones: 2000,
+        }
+    }
+
+    /// What tells it from other loads of a suite, in few words.
+    pub fn label(&self) -> String {
+        let what = match self.kind {
+            Kind::Pages => "visitors",
+            _ => "clients",
+        };
+        let extra = match self.kind {
+            Kind::Paced => format!(", {} messages/s", self.rate_hz),
+            Kind::Storm => format!(", {} phones", self.phones),
+            Kind::Pipelined => format!(", {} publishers", self.publishers),
+            Kind::Big => format!(", {} KiB messages", self.payload_bytes / 1024),
+            _ => String::new(),
+        };
+        format!("{}, {} {what}{extra}", self.kind.name(), self.clients)
+    }
+
+    /// How long to measure.
+    pub fn duration(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds)
+    }
+
+    /// How long to warm up: a tenth of the measured time, and enough for a JIT to see the loop.
+    pub fn warm_up(&self) -> Duration {
+        self.duration().mul_f64(0.1).max(Duration::from_millis(100))
+    }
+}
+
+fn publishers(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|n| (1..=PUBLISHERS_MAX).contains(n));
+    count.ok_or_else(|| format!("between 1 and {PUBLISHERS_MAX} publishers can be told apart"))
+}
