@@ -1,7 +1,7 @@
 //! Which core runs what: one is the server's, one is the load's.
 //!
-//! When a thread moves is left to those who start servers. What must stay true: with `--no-pin` there is no core for
-//! anybody, so nothing is moved and the kernel chooses.
+//! When a thread moves is left to those who start servers. What must stay true: with `--no-pin` nothing is moved, and
+//! the kernel chooses.
 
 use anyhow::{Context, Result};
 use rustix::thread::CpuSet;
@@ -21,25 +21,22 @@ pub struct Cores {
 }
 
 impl Cores {
-    /// The core of the server, if it is to have one of its own.
-    pub fn server(&self) -> Option<usize> {
-        (!self.no_pin).then_some(self.server_core)
-    }
-
-    /// The core of the load, if it is to have one of its own.
-    pub fn load(&self) -> Option<usize> {
-        (!self.no_pin).then_some(self.load_core)
+    /// Moves this thread to the core of the server, for what it spawns there.
+    pub fn pin_server(&self) -> Result<()> {
+        self.pin_to(self.server_core)
     }
 
     /// Moves this thread to the core of the load.
     pub fn pin_load(&self) -> Result<()> {
-        self.load().map_or(Ok(()), pin_to)
+        self.pin_to(self.load_core)
     }
-}
 
-/// Binds this thread, and what it spawns from now on, to one core.
-pub fn pin_to(core: usize) -> Result<()> {
-    let mut set = CpuSet::new();
-    set.set(core);
-    rustix::thread::sched_setaffinity(None, &set).with_context(|| format!("there is no core {core} to pin to"))
+    fn pin_to(&self, core: usize) -> Result<()> {
+        if self.no_pin {
+            return Ok(());
+        }
+        let mut set = CpuSet::new();
+        set.set(core);
+        rustix::thread::sched_setaffinity(None, &set).with_context(|| format!("there is no core {core} to pin to"))
+    }
 }

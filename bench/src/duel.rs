@@ -36,7 +36,7 @@ pub fn run(options: &Options) -> Result<()> {
         bail!("a duel is between two servers");
     };
     options.cores.pin_load()?;
-    let start = |name: &str| peers::find(name)?.start(options.cores.server(), options.cores.load());
+    let start = |name: &str| peers::find(name)?.start(&options.cores);
     let servers = [start(first)?, start(second)?];
     let load = &options.load;
     let mut contenders =

@@ -11,7 +11,8 @@ use foghorn_bench::cores::Cores;
 use foghorn_bench::fleet::Waiting;
 use foghorn_bench::load::Load;
 use foghorn_bench::outcome::Outcome;
-use foghorn_bench::peers::{self, PEERS, Server};
+use foghorn_bench::peers::{self, PEERS};
+use foghorn_bench::server::Server;
 use foghorn_bench::{duel, loads, process, report, suite};
 
 /// Drives WebSocket broadcasters with the same loads and shows them side by side.
@@ -102,7 +103,7 @@ impl Run {
                 bail!("{addr} is another machine; loads are for the loopback interface only")
             }
             (Some(addr), Some(pid)) => (addr.to_string(), Server::running(pid, Target { addr, path: self.path })),
-            _ => (self.server.clone(), peers::find(&self.server)?.start(self.cores.server(), self.cores.load())?),
+            _ => (self.server.clone(), peers::find(&self.server)?.start(&self.cores)?),
         };
         let waiting = if self.sleep { Waiting::Sleep } else { Waiting::Spin };
         let figures = loads::run(&self.load, &server, waiting)?;

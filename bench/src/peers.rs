@@ -1,25 +1,19 @@
-//! The servers that can be measured: how each is found, started and ended.
+//! The servers that can be measured, and with which command each is started.
 //!
-//! Adding one is a line in [`PEERS`] and, where it needs a program of its own, a file under `peers/`. A peer that is
-//! not installed is reported as missing, with what would install it, and never left out in silence.
+//! Running one is left to `server`. Adding one is a line in [`PEERS`] and, where it needs a program of its own, a file
+//! under `peers/`. A peer that is not installed is reported as missing, with what would install it, and never left out
+//! in silence.
 
-use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::client::Target;
-use crate::cores;
-
-/// A server that does not listen after this long will not.
-const START_PATIENCE: Duration = Duration::from_secs(10);
-
-/// How often a starting server is tried; it bounds the error of its start time.
-const START_POLL: Duration = Duration::from_micros(200);
+use crate::cores::Cores;
+use crate::server::Server;
 
 /// What a peer can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -142,76 +136,11 @@ impl Peer {
     }
 
     /// Starts it on a free port of the loopback interface and waits until it listens.
-    pub fn start(&self, server_core: Option<usize>, load_core: Option<usize>) -> Result<Server> {
-        let port = free_port()?;
-        let mut command =
-            (self.command)(port).with_context(|| format!("{} is missing: {}", self.name, self.install))?;
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        if std::env::var_os("BENCH_SERVER_LOG").is_none() {
-            command.stderr(Stdio::null());
-        }
-        // A child inherits the cores of the thread that spawns it, threads of its runtime included.
-        if let Some(core) = server_core {
-            cores::pin_to(core)?;
-        }
-        let spawned = Instant::now();
-        let child = command.spawn().with_context(|| format!("cannot start {}", self.name));
-        if let Some(core) = load_core {
-            cores::pin_to(core)?;
-        }
-        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut server =
-            Server { child: Some(child?), pid: 0, target: Target { addr, path: self.path.into() }, start: None };
-        server.pid = server.child.as_ref().map_or(0, Child::id);
-        server.wait_until_listening(self.name, spawned)?;
-        Ok(server)
-    }
-}
-
-/// A running server; one that was started here ends when this is dropped.
-#[derive(Debug)]
-pub struct Server {
-    child: Option<Child>,
-    /// Its process.
-    pub pid: u32,
-    /// Where it listens.
-    pub target: Target,
-    /// From its start to the first connection that it let in, if it was started here.
-    pub start: Option<Duration>,
-}
-
-impl Server {
-    /// A server that runs already, and goes on to.
-    pub fn running(pid: u32, target: Target) -> Self {
-        Self { child: None, pid, target, start: None }
-    }
-
-    fn wait_until_listening(&mut self, name: &str, spawned: Instant) -> Result<()> {
-        while spawned.elapsed() < START_PATIENCE {
-            match TcpStream::connect_timeout(&self.target.addr, Duration::from_secs(1)) {
-                Ok(_) => {
-                    self.start = Some(spawned.elapsed());
-                    return Ok(());
-                }
-                Err(e) if e.kind() == ErrorKind::ConnectionRefused => {}
-                Err(e) => return Err(e).with_context(|| format!("cannot connect to {name}")),
-            }
-            if let Some(status) = self.child.as_mut().and_then(|c| c.try_wait().ok().flatten()) {
-                bail!("{name} ended at once ({status}); BENCH_SERVER_LOG=1 shows what it says");
-            }
-            std::thread::sleep(START_POLL);
-        }
-        bail!("{name} does not listen {} s after its start", START_PATIENCE.as_secs())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            // Killed, not asked: nothing of it is needed any more, and some drain for seconds.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+    pub fn start(&self, cores: &Cores) -> Result<Server> {
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        let command =
+            (self.command)(addr.port()).with_context(|| format!("{} is missing: {}", self.name, self.install))?;
+        Server::start(self.name, command, Target { addr, path: self.path.into() }, cores)
     }
 }
 

@@ -106,7 +106,7 @@ fn suits(peer: &Peer, kind: Kind) -> bool {
 fn measure(peer: &Peer, load: &Load, round: usize, cores: &Cores) -> Outcome {
     eprint!("round {}: {}, {} … ", round + 1, load.label(), peer.name);
     let _ = std::io::stderr().flush();
-    let result = peer.start(cores.server(), cores.load()).and_then(|server| loads::run(load, &server, Waiting::Spin));
+    let result = peer.start(cores).and_then(|server| loads::run(load, &server, Waiting::Spin));
     let (figures, void) = match result {
         Ok(figures) => (figures, None),
         Err(error) => (Figures::new(), Some(format!("{error:#}"))),

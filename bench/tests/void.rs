@@ -8,7 +8,7 @@ use foghorn_bench::fleet::Waiting;
 use foghorn_bench::load::{Kind, Load};
 use foghorn_bench::loads;
 use foghorn_bench::outcome::Figures;
-use foghorn_bench::peers::Server;
+use foghorn_bench::server::Server;
 use foghorn_bench::tally::Fault;
 use tokio_tungstenite::tungstenite::{Message, WebSocket, accept};
 

@@ -9,8 +9,8 @@ use crate::load::Load;
 use crate::loads::lockstep::Lockstep;
 use crate::loads::window::Window;
 use crate::outcome::Figures;
-use crate::peers::Server;
 use crate::process::CpuTime;
+use crate::server::Server;
 
 /// A storm that is not over by then is not going to end well; some runtimes do need twenty seconds.
 const STORM_MAX: Duration = Duration::from_secs(60);

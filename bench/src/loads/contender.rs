@@ -13,8 +13,8 @@ use crate::loads::lockstep::Lockstep;
 use crate::loads::pipelined::Publishers;
 use crate::loads::window::Window;
 use crate::outcome::Figures;
-use crate::peers::Server;
 use crate::process::CpuTime;
+use crate::server::Server;
 
 /// A server with its clients, ready for the next slice.
 pub struct Contender<'a> {

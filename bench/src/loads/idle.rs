@@ -6,8 +6,8 @@ use crate::fleet::Fleet;
 use crate::load::Load;
 use crate::loads::window::settled_kib;
 use crate::outcome::Figures;
-use crate::peers::Server;
 use crate::process::CpuTime;
+use crate::server::Server;
 
 /// Before the measured crowd some come and stay, so that what a server sets up once is not charged to the first client.
 const FIRST_CLIENTS: usize = 8;

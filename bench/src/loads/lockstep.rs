@@ -9,8 +9,8 @@ use crate::fleet::{Fleet, Patience};
 use crate::load::Load;
 use crate::loads::window::{Window, settled_kib};
 use crate::outcome::Figures;
-use crate::peers::Server;
 use crate::process;
+use crate::server::Server;
 use crate::tally::Fault;
 use crate::wire::{Stamp, Template};
 

@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::fleet::{Fleet, Waiting};
 use crate::load::{Kind, Load};
 use crate::outcome::Figures;
-use crate::peers::Server;
+use crate::server::Server;
 
 mod arrivals;
 pub mod contender;

@@ -11,7 +11,7 @@ use crate::fleet::Fleet;
 use crate::load::Load;
 use crate::loads::window::Window;
 use crate::outcome::Figures;
-use crate::peers::Server;
+use crate::server::Server;
 use crate::wire::{Stamp, Template};
 
 /// A server that is so many seconds behind cannot keep this rate, and its latency is only a matter of how long one

@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::load::Load;
 use crate::outcome::Figures;
-use crate::peers::Server;
 use crate::process::{self, CpuTime};
+use crate::server::Server;
 
 /// No answer within this time is none.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(5);

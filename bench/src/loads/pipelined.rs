@@ -11,7 +11,7 @@ use crate::fleet::{Fleet, Patience};
 use crate::load::Load;
 use crate::loads::window::{Window, latencies};
 use crate::outcome::Figures;
-use crate::peers::Server;
+use crate::server::Server;
 use crate::tally::Fault;
 use crate::wire::{Stamp, Template};
 

@@ -9,8 +9,8 @@ use anyhow::Result;
 use crate::fleet::Fleet;
 use crate::load::Load;
 use crate::outcome::Figures;
-use crate::peers::Server;
 use crate::process::{self, CpuTime};
+use crate::server::Server;
 
 /// A stretch of time with what the server did in it.
 #[derive(Debug)]
