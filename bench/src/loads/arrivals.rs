@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::fleet::Fleet;
 use crate::load::Load;
 use crate::loads::lockstep::Lockstep;
-use crate::loads::window::Window;
+use crate::loads::measurement::Measurement;
 use crate::outcome::Figures;
 use crate::process::CpuTime;
 use crate::server::Server;
@@ -42,10 +42,10 @@ pub fn storm(load: &Load, server: &Server, mut fleet: Fleet) -> Result<Figures> 
     fleet.open(load.phones, false)?;
     let mut lockstep = Lockstep::new(load, &fleet);
     lockstep.go_on_for(load.warm_up(), &mut fleet)?;
-    let calm = Window::begin(server, &mut fleet)?;
+    let calm = Measurement::begin(server, &mut fleet)?;
     lockstep.go_on_for(load.duration(), &mut fleet)?;
     let calm = calm.end(&mut fleet)?;
-    let window = Window::begin(server, &mut fleet)?;
+    let measurement = Measurement::begin(server, &mut fleet)?;
     let began = Instant::now();
     fleet.reconnect(load.clients..load.clients + load.phones);
     while !fleet.all_open() {
@@ -55,7 +55,7 @@ pub fn storm(load: &Load, server: &Server, mut fleet: Fleet) -> Result<Figures> 
         }
     }
     let storm_s = began.elapsed().as_secs_f64();
-    let mut figures = window.end(&mut fleet)?;
+    let mut figures = measurement.end(&mut fleet)?;
     // The server has worked for the phones too, which are not in the count of deliveries.
     figures.retain(|name, _| name.starts_with("latency"));
     fleet.check_one_order()?;

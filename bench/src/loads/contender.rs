@@ -10,8 +10,8 @@ use anyhow::{Result, bail};
 use crate::fleet::{Fleet, Waiting};
 use crate::load::{Kind, Load};
 use crate::loads::lockstep::Lockstep;
+use crate::loads::measurement::Measurement;
 use crate::loads::pipelined::Publishers;
-use crate::loads::window::Window;
 use crate::outcome::Figures;
 use crate::process::CpuTime;
 use crate::server::Server;
@@ -49,7 +49,7 @@ impl<'a> Contender<'a> {
 
     /// Publishes for so long, and leaves nothing under way.
     pub fn slice(&mut self, duration: Duration) -> Result<Figures> {
-        let window = Window::begin(self.server, &mut self.fleet)?;
+        let measurement = Measurement::begin(self.server, &mut self.fleet)?;
         match &mut self.publishing {
             Publishing::Lockstep(lockstep) => lockstep.go_on_for(duration, &mut self.fleet)?,
             Publishing::Pipelined(publishers) => {
@@ -57,7 +57,7 @@ impl<'a> Contender<'a> {
                 publishers.drain(&mut self.fleet)?;
             }
         }
-        let mut figures = window.end(&mut self.fleet)?;
+        let mut figures = measurement.end(&mut self.fleet)?;
         // Its split from the total is sampled far too seldom for a slice; `user_us` has it for all of them.
         figures.remove("user_us_per_delivery");
         Ok(figures)

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::fleet::Fleet;
 use crate::load::Load;
-use crate::loads::window::settled_kib;
+use crate::loads::measurement::settled_kib;
 use crate::outcome::Figures;
 use crate::process::CpuTime;
 use crate::server::Server;

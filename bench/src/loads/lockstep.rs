@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::fleet::{Fleet, Patience};
 use crate::load::Load;
-use crate::loads::window::{Window, settled_kib};
+use crate::loads::measurement::{Measurement, settled_kib};
 use crate::outcome::Figures;
 use crate::process;
 use crate::server::Server;
@@ -62,9 +62,9 @@ pub fn run(load: &Load, server: &Server, mut fleet: Fleet) -> Result<Figures> {
     fleet.open(load.clients, true)?;
     let mut lockstep = Lockstep::new(load, &fleet);
     lockstep.go_on_for(load.warm_up(), &mut fleet)?;
-    let window = Window::begin(server, &mut fleet)?;
+    let measurement = Measurement::begin(server, &mut fleet)?;
     lockstep.go_on_for(load.duration(), &mut fleet)?;
-    let figures = window.end(&mut fleet)?;
+    let figures = measurement.end(&mut fleet)?;
     fleet.check_one_order()?;
     Ok(figures)
 }
@@ -76,9 +76,9 @@ pub fn run_big(load: &Load, server: &Server, mut fleet: Fleet) -> Result<Figures
     process::forget_peak(server.pid)?;
     let mut lockstep = Lockstep::new(load, &fleet);
     lockstep.go_on_for(load.warm_up(), &mut fleet)?;
-    let window = Window::begin(server, &mut fleet)?;
+    let measurement = Measurement::begin(server, &mut fleet)?;
     lockstep.go_on_for(load.duration(), &mut fleet)?;
-    let mut figures = window.end(&mut fleet)?;
+    let mut figures = measurement.end(&mut fleet)?;
     fleet.check_one_order()?;
     let mebibytes_per_s = figures["deliveries_per_s"] * load.payload_bytes as f64 / f64::from(1 << 20);
     figures.insert("mib_per_s".into(), mebibytes_per_s);

@@ -14,10 +14,10 @@ mod arrivals;
 pub mod contender;
 mod idle;
 mod lockstep;
+mod measurement;
 mod paced;
 mod pages;
 mod pipelined;
-mod window;
 
 /// Does this load to the server.
 pub fn run(load: &Load, server: &Server, waiting: Waiting) -> Result<Figures> {

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 
 use crate::fleet::Fleet;
 use crate::load::Load;
-use crate::loads::window::Window;
+use crate::loads::measurement::Measurement;
 use crate::outcome::Figures;
 use crate::server::Server;
 use crate::wire::{Stamp, Template};
@@ -31,7 +31,7 @@ pub fn run(load: &Load, server: &Server, mut fleet: Fleet) -> Result<Figures> {
     let behind_max = (load.rate_hz * BEHIND_SECS_MAX).max(10.0) as u64;
     let mut seq = 0;
     let warm = Instant::now();
-    let mut window = None;
+    let mut measurement = None;
     loop {
         let now_ns = fleet.meter().clock_ns();
         while due_ns(seq) <= now_ns {
@@ -44,20 +44,20 @@ pub fn run(load: &Load, server: &Server, mut fleet: Fleet) -> Result<Figures> {
         if seq > fleet.meter().delivered() / metered + behind_max {
             return Ok(Figures::from([("saturated".into(), 1.0)]));
         }
-        match &window {
+        match &measurement {
             None if warm.elapsed() >= load.warm_up() => {
-                window = Some(Window::begin(server, &mut fleet)?);
+                measurement = Some(Measurement::begin(server, &mut fleet)?);
             }
-            Some(window) if window.is_over(load) => break,
+            Some(measurement) if measurement.is_over(load) => break,
             _ => {}
         }
     }
-    let Some(window) = window else {
+    let Some(measurement) = measurement else {
         bail!("the measured time was over before it began");
     };
-    // The rest belongs to the window: leaving out the slowest would flatter.
+    // The rest belongs to the measurement: leaving out the slowest would flatter.
     fleet.drain(seq * metered)?;
-    let mut figures = window.end(&mut fleet)?;
+    let mut figures = measurement.end(&mut fleet)?;
     figures.insert("rate_hz".into(), load.rate_hz);
     fleet.check_one_order()?;
     Ok(figures)

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 
 use crate::fleet::{Fleet, Patience};
 use crate::load::Load;
-use crate::loads::window::{Window, latencies};
+use crate::loads::measurement::{Measurement, latencies};
 use crate::outcome::Figures;
 use crate::server::Server;
 use crate::tally::Fault;
@@ -86,9 +86,9 @@ pub fn run(load: &Load, server: &Server, mut fleet: Fleet) -> Result<Figures> {
     let mut publishers = Publishers::new(load)?;
     fleet.open(load.clients, true)?;
     publishers.go_on_for(load.warm_up(), &mut fleet)?;
-    let window = Window::begin(server, &mut fleet)?;
+    let measurement = Measurement::begin(server, &mut fleet)?;
     publishers.go_on_for(load.duration(), &mut fleet)?;
-    let mut figures = window.end(&mut fleet)?;
+    let mut figures = measurement.end(&mut fleet)?;
     publishers.drain(&mut fleet)?;
     // What was still under way when the time was over is no delivery of that time, but the slowest of its latencies.
     figures.extend(latencies(&mut fleet));

@@ -14,14 +14,14 @@ use crate::server::Server;
 
 /// A stretch of time with what the server did in it.
 #[derive(Debug)]
-pub struct Window<'a> {
+pub struct Measurement<'a> {
     server: &'a Server,
     began: Instant,
     cpu: CpuTime,
     delivered: u64,
 }
 
-impl<'a> Window<'a> {
+impl<'a> Measurement<'a> {
     /// Begins here, and forgets the latencies of the warm-up.
     pub fn begin(server: &'a Server, fleet: &mut Fleet) -> Result<Self> {
         fleet.meter().forget_latencies();
