@@ -1,10 +1,43 @@
 //! Drives Foghorn and other WebSocket broadcasters with the same loads and shows them side by side.
 //!
-//! In reading order: [`wire`] (frames), [`tally`] (what makes a run void), [`meter`] (counts and latencies), [`client`]
-//! and [`fleet`] (the load's connections), [`process`] (CPU and memory of the server), [`cores`] (which core runs
-//! what), [`server`] and [`peers`] (the servers), [`load`] and [`outcome`] (what is done to them, what comes out),
-//! [`loads`] (how), [`suite`] (all of it, in alternating rounds), [`duel`] (two of them, closely), [`results`] (the
-//! files), [`report`], [`plots`] and [`statistics`] (for people).
+//! One subject a file, in reading order. What must stay true: a file uses only files that stand before it here, so there
+//! is no circle.
+//!
+//! The connections of a load:
+//! - [`wire`]: the bytes; stamped messages out, a counting reader in
+//! - [`tally`]: what makes a run void
+//! - [`meter`]: deliveries and their latencies
+//! - [`client`]: one connection
+//! - [`fleet`]: all of them behind one epoll
+//!
+//! The servers:
+//! - [`process`]: what the kernel says about a server's CPU time and memory
+//! - [`cores`]: which core runs what
+//! - [`server`]: one server, from its start to its end
+//! - [`peers`]: the table of all that can be measured
+//!
+//! A run of one load against one server:
+//! - [`load`]: its kind and sizes
+//! - [`outcome`]: its figures, or why it is void
+//! - `loads::measurement`: the measured stretch, and what the server did in it
+//! - `loads::lockstep`: the next message when all have the last; small and big ones
+//! - `loads::pipelined`: several publishers, many messages in flight
+//! - `loads::paced`: a fixed rate
+//! - `loads::idle`: silent clients
+//! - `loads::arrivals`: clients that come and go, storms of them
+//! - `loads::pages`: page visits
+//! - [`loads::contender`]: a load in slices, for two servers in turns
+//! - [`loads`]: which of these files does which kind
+//!
+//! Many runs, and what people see of them:
+//! - [`results`]: the files that keep them
+//! - [`statistics`]: the middle of many values
+//! - [`plots`]: the sweeps as SVG
+//! - [`report`]: the tables
+//! - [`suite`]: all loads against all servers, in alternating rounds
+//! - [`duel`]: two servers closely, in slices
+//!
+//! `main.rs` (the command line) and `bin/` (two servers of our own) are programs on top of it.
 
 pub mod client;
 pub mod cores;

@@ -1,4 +1,7 @@
 //! Clients that arrive: how fast they are let in, and whether a crowd at the door holds up those inside.
+//!
+//! The broadcast that goes on meanwhile is left to `lockstep`. What must stay true: who comes again is checked like
+//! everybody else, from the first message that it gets.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,6 @@
 //! Clients that are connected and silent: what each of them costs the server in resident memory.
+//!
+//! What must stay true: what a server sets up once, for whoever comes first, is charged to no client.
 
 use anyhow::Result;
 
@@ -9,7 +11,7 @@ use crate::outcome::Figures;
 use crate::process::CpuTime;
 use crate::server::Server;
 
-/// Before the measured crowd some come and stay, so that what a server sets up once is not charged to the first client.
+/// These come before the measured crowd, and stay.
 const FIRST_CLIENTS: usize = 8;
 
 /// KiB per client, and CPU time that the silent crowd takes in a second.

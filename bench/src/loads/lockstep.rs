@@ -1,5 +1,7 @@
 //! One publisher, and the next message only when every client has the last one: the cost of a delivery that nothing can
 //! be batched with, and with large messages what a server holds of them in memory.
+//!
+//! What must stay true: there is never more than one message under way, so a server has nothing to batch.
 
 use std::time::{Duration, Instant};
 
