@@ -1,7 +1,7 @@
 //! Drives Foghorn and other WebSocket broadcasters with the same loads and shows them side by side.
 //!
 //! One subject a file, in reading order. What must stay true: a file uses only files that stand before it here, so there
-//! is no circle.
+//! is no circle; `tests/imports.rs` checks it.
 //!
 //! The connections of a load:
 //! - [`wire`]: the bytes; stamped messages out, a counting reader in
