@@ -22,6 +22,7 @@ test: test-rust test-browser ## all tests: unit, property, integration, browser
 test-rust: ## unit, property and integration tests
 	scripts/need ip:iproute2
 	cargo test --locked
+	cargo test --locked --manifest-path bench/Cargo.toml
 
 test-browser: ## the page in headless Chromium
 	scripts/need node:nodejs npm:npm chromium:chromium

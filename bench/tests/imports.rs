@@ -1,12 +1,15 @@
 //! The benchmark's files against the map at the head of `src/lib.rs`: each uses only files that stand before it there.
 //!
-//! The compiler takes circles of imports, so this test does not. It reads source text, and leans on rustfmt: an inline
-//! module begins and ends at the left edge. What must stay true: a path that begins with `crate`, `self` or `super` is
-//! found wherever it stands, in groups and in test modules too; and a file that declares another (`mod`) uses it.
+//! The compiler takes circles of imports, so this test does not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+
+use use_paths::used_paths;
+
+#[path = "../../tests/it/house/use_paths.rs"]
+mod use_paths;
 
 /// The library's files by module path (`loads::idle`), with their text; without `lib.rs` and the programs, which nothing
 /// in it can use.
@@ -37,90 +40,17 @@ fn map() -> Vec<String> {
 
 /// The modules of the crate that this one uses; the empty name stands for the crate's root.
 fn used_by(module: &str, text: &str, known: &BTreeSet<String>) -> BTreeSet<String> {
-    let mut used = BTreeSet::new();
     let own: Vec<&str> = module.split("::").collect();
-    for (inline, code) in code_by_module(text) {
-        let here: Vec<&str> = own.iter().copied().chain(inline).collect();
-        for path in paths(&code) {
-            used.insert(file_of(&path, &here, known));
-        }
-        let declared = code.lines().filter_map(|line| line.split_once("mod ")?.1.strip_suffix(';'));
-        used.extend(declared.map(|child| format!("{module}::{child}")));
-    }
+    let mut used: BTreeSet<String> = used_paths(&own, text).iter().map(|path| file_of(path, known)).collect();
     used.remove(module);
     used
 }
 
-/// The text without comments: what stands in the file itself, then what stands in each of its inline modules.
-fn code_by_module(text: &str) -> Vec<(Option<&str>, String)> {
-    let mut parts = vec![(None, String::new())];
-    let mut inside = 0;
-    for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
-        let opened = line.strip_suffix(" {").and_then(|line| line.trim_start_matches("pub ").strip_prefix("mod "));
-        if let Some(name) = opened {
-            inside = parts.len();
-            parts.push((Some(name), String::new()));
-        } else if line == "}" && inside > 0 {
-            inside = 0;
-        } else {
-            parts[inside].1.push_str(line);
-            parts[inside].1.push('\n');
-        }
-    }
-    parts
-}
-
-/// All paths in this code that begin with `crate`, `self` or `super`.
-fn paths(code: &str) -> Vec<String> {
-    let mut paths = Vec::new();
-    for head in ["crate", "self", "super"] {
-        for (at, _) in code.match_indices(head) {
-            let is_word = !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
-            let after = &code[at + head.len()..];
-            // Under another name (`crate as x`, `extern crate self as x`) what is used of it could not be seen.
-            if is_word && ["::", " as ", " self "].iter().any(|next| after.starts_with(next)) {
-                expand("", &code[at..], &mut paths);
-            }
-        }
-    }
-    paths
-}
-
-/// Adds the paths of the use tree at the start of `code`, `a::b` and `a::c::d` for `a::{b, c::{d}}`, and returns what
-/// comes after it.
-fn expand<'a>(prefix: &str, code: &'a str, paths: &mut Vec<String>) -> &'a str {
-    let code = code.trim_start();
-    let end = code.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(code.len());
-    let (path, mut rest) = code.split_at(end);
-    let path = format!("{prefix}{path}");
-    if !(path.ends_with("::") && rest.starts_with('{')) {
-        // A comma before a closing brace is followed by nothing.
-        if !rest.starts_with('}') || end > 0 {
-            paths.push(path);
-        }
-        return rest;
-    }
-    while !rest.starts_with('}') {
-        rest = expand(&path, &rest[1..], paths);
-        rest = &rest[rest.find([',', '}']).expect("a group has an end")..];
-    }
-    &rest[1..]
-}
-
-/// The file that a path leads into, for one who stands in the module `here`.
-fn file_of(path: &str, here: &[&str], known: &BTreeSet<String>) -> String {
-    let mut absolute: Vec<&str> = Vec::new();
-    for (nth, segment) in path.split("::").enumerate() {
-        match segment {
-            "crate" => absolute.clear(),
-            "self" if nth == 0 => absolute = here.to_vec(),
-            "super" if nth == 0 => absolute = here[..here.len() - 1].to_vec(),
-            "super" => drop(absolute.pop()),
-            name => absolute.push(name),
-        }
-    }
-    let prefixes = (0..=absolute.len()).rev().map(|length| absolute[..length].join("::"));
-    prefixes.into_iter().find(|prefix| known.contains(prefix)).unwrap_or_default()
+/// The file that a path leads into.
+fn file_of(path: &str, known: &BTreeSet<String>) -> String {
+    let segments: Vec<&str> = path.split("::").collect();
+    let mut prefixes = (0..=segments.len()).rev().map(|length| segments[..length].join("::"));
+    prefixes.find(|prefix| known.contains(prefix)).unwrap_or_default()
 }
 
 #[test]
@@ -147,35 +77,4 @@ fn imports_run_downward_in_the_order_of_the_map() {
         }
     }
     assert!(upward.is_empty(), "{}", upward.join("\n"));
-}
-
-#[test]
-fn an_import_is_seen_however_it_is_written() {
-    let known = ["wire", "suite", "loads", "loads::idle", "loads::paced"].map(str::to_owned).into();
-    for (code, expected) in [
-        ("use crate::wire;", &["wire"][..]),
-        ("use crate::wire::Stamp;", &["wire"]),
-        ("use crate::loads::paced::run;", &["loads::paced"]),
-        ("use crate::loads::run;", &["loads"]),
-        ("pub use crate::{suite, wire::{self, Stamp}};", &["suite", "wire"]),
-        ("use crate::{\n    suite,\n    loads::{paced::run, Load},\n};", &["loads", "loads::paced", "suite"]),
-        ("fn f() -> crate::suite::Results {\n    crate::wire::g()\n}", &["suite", "wire"]),
-        ("use super::paced::run;", &["loads::paced"]),
-        ("use super::{Load, paced};", &["loads", "loads::paced"]),
-        ("use super::super::suite;", &["suite"]),
-        ("use self::super::paced;", &["loads::paced"]),
-        ("use super::*;", &["loads"]),
-        ("use super as loads;", &["loads"]),
-        ("use crate::*;", &[""]),
-        ("use crate as root;", &[""]),
-        ("extern crate self as root;", &[""]),
-        ("mod tests {\n    use super::*;\n    use super::super::paced;\n}", &["loads::paced"]),
-        ("mod tests {\n    use crate::suite;\n}\nuse super::Load;", &["loads", "suite"]),
-        ("pub mod deep;", &["loads::idle::deep"]),
-        ("// use crate::suite;\n    /// [`crate::suite`]", &[]),
-        ("pub(crate) fn f(&self) {\n    self.superb::<u8>(Self::crate_of());\n}", &[]),
-    ] {
-        let used = used_by("loads::idle", code, &known);
-        assert_eq!(used.iter().collect::<Vec<_>>(), expected, "in {code}");
-    }
 }
