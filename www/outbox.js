@@ -8,7 +8,7 @@
  * Messages have no ids on the wire, but an order, the same for all. So only the *first* under way can be the next to come
  * back. Of a broken connection the server got the first few, and it takes no more from it once we are back: what is still
  * under way when the resumed stream has caught up goes out again, once. Somebody else's same text at the same moment may
- * be taken for ours: the room has it either way.
+ * be taken for ours: the others have it either way.
  */
 
 /** Keeps what was typed until it is known to have got through. */

@@ -1,7 +1,7 @@
 //! Request heads: what gets past the door is small, complete, unambiguous and meant for us.
 
 use foghorn::config::limits::HEAD_BYTES_MAX;
-use foghorn::http::head;
+use foghorn::http::head::{self, Head};
 use foghorn::http::page_request::PageRequest;
 use foghorn::http::refusal::Refusal;
 use foghorn::server::route::Route;
@@ -35,6 +35,7 @@ pub fn target(bytes: &[u8]) -> Kind {
         Err(refusal) => check_refusal(refusal),
         Ok(route) => {
             check_lines(head);
+            check(Head::parse(head).expect("its route is known").host_text);
             check_fields(&route);
             let again = Route::of(render(&route).as_bytes(), &rules());
             assert_eq!(again.as_ref(), Ok(&route), "it is read the same again");
@@ -93,10 +94,13 @@ fn check_lines(head: &[u8]) {
     assert!(values("content-length").len() <= 1, "one Content-Length");
 }
 
+/// Nothing but visible ASCII and blanks.
+fn check(field: &str) {
+    assert!(field.bytes().all(|byte| (0x20..0x7f).contains(&byte) || byte == b'\t'), "{field:?}");
+}
+
 /// What is passed on to tiny_http, or comes back in an answer.
 fn check_fields(route: &Route) {
-    let check =
-        |field: &str| assert!(field.bytes().all(|byte| (0x20..0x7f).contains(&byte) || byte == b'\t'), "{field:?}");
     match route {
         Route::Page(PageRequest { target, host, if_none_match, .. }) => {
             check(host);

@@ -25,7 +25,7 @@ const RESUMERS: usize = 4;
 const MESSAGES_PER_SEC: u32 = 150;
 /// How long a client that waits for the next message looks up, to see whether it should do something else.
 const LOOK_UP: Duration = Duration::from_millis(5);
-/// A message that takes longer says that the room stood still for longer than any patience explains.
+/// A message that takes longer says that the server stood still for longer than any patience explains.
 const SLOWEST_MESSAGE: Duration = Duration::from_secs(15);
 
 /// What they have seen together.

@@ -172,7 +172,7 @@ fn print_table(done: &Done, before: Figures, peak_kib: u64, after: Figures, stat
     println!("  refused with {}", counts(&status["refused"]));
     let figure = |name: &str| status[name].as_u64().unwrap_or_default();
     println!(
-        "  {} clients in all, {} at a time, {} messages, {} deliveries, {} strangers dropped",
+        "  {} clients in all, {} at a time, {} messages, {} deliveries, {} pending dropped",
         figure("clientsTotal"),
         figure("clientsPeak"),
         figure("messages"),

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn budget_fit_into_any_limit_of_open_files() {
+    fn the_shares_fit_into_any_limit_of_open_files() {
         for descriptors in [64, 256, 1024, 20_000, 1 << 20] {
             let budget = FdBudget::within(descriptors, 1 << 20);
             let taken = DESCRIPTORS_RESERVED

@@ -12,12 +12,10 @@ use clap::Parser;
 use clap::builder::NonEmptyStringValueParser;
 use log::LevelFilter;
 
-use crate::config::limits::GREETING_BYTES_MAX;
+use crate::config::limits::{
+    BACKLOG_BYTES_RANGE, GREETING_BYTES_MAX, HEARTBEAT_RANGE, MESSAGE_BYTES_RANGE, PATIENCE_RANGE,
+};
 use crate::config::settings::{Config, Limits};
-
-const MESSAGE_BYTES_RANGE: [u64; 2] = [125, 1 << 30];
-const BACKLOG_BYTES_RANGE: [u64; 2] = [1024, 1 << 30];
-const PATIENCE_RANGE: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(3600)];
 
 /// A WebSocket broadcaster for a local network: what one client sends, all receive. Serves its own page for phones.
 #[derive(Debug, Parser)]
@@ -168,8 +166,10 @@ fn parse_heartbeat(text: &str) -> Result<Duration, String> {
         return Ok(Duration::ZERO);
     }
     let heartbeat = parse_duration(text)?;
-    if !heartbeat.is_zero() && !(Duration::from_millis(100)..=Duration::from_secs(86_400)).contains(&heartbeat) {
-        return Err("it has to be 0 or from 100ms to 1day".to_owned());
+    let [min, max] = HEARTBEAT_RANGE;
+    if !heartbeat.is_zero() && !(min..=max).contains(&heartbeat) {
+        let [min, max] = HEARTBEAT_RANGE.map(humantime::format_duration);
+        return Err(format!("it has to be 0 or from {min} to {max}"));
     }
     Ok(heartbeat)
 }

@@ -1,4 +1,4 @@
-//! Every limit that cannot be set.
+//! Every limit that cannot be set, and the ranges of those that can.
 //!
 //! Leaves those that can be set to `settings`. What must stay true: a limit stands here and nowhere else, with its unit in its
 //! name or as a `Duration`; relations between limits are asserted here, at compile time.
@@ -79,6 +79,15 @@ pub const LOG_LINES_BURST: u32 = 200;
 /// Heartbeats are looked after this many times in each `--heartbeat`, for all clients together, so that a board with
 /// idle clients sleeps: every timer wakes it.
 pub const SWEEPS_PER_HEARTBEAT: u32 = 2;
+
+/// What `--max-message` may be, in bytes. The least is the largest payload of a control frame (RFC 6455 section 5.5).
+pub const MESSAGE_BYTES_RANGE: [u64; 2] = [125, 1 << 30];
+/// What `--backlog` may be, in bytes.
+pub const BACKLOG_BYTES_RANGE: [u64; 2] = [1024, 1 << 30];
+/// What `--patience` may be.
+pub const PATIENCE_RANGE: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(3600)];
+/// What `--heartbeat` may be, if it is not 0.
+pub const HEARTBEAT_RANGE: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(86_400)];
 
 const _: () = assert!(FLUSH_SLICES_MAX <= 1024, "IOV_MAX");
 const _: () = assert!(CONTROL_BYTES_MAX >= 4 * 127, "a few pongs of full size fit");

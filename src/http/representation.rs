@@ -62,6 +62,7 @@ impl Representation {
             .with("Cross-Origin-Opener-Policy", "same-origin")
             .with("Cross-Origin-Resource-Policy", "same-origin")
     }
+
     /// Whether the client has it already: `If-None-Match` is a list of tags, weak ones too, or `*` (RFC 9110 section 13.1.2).
     pub fn is_known(&self, if_none_match: Option<&str>) -> bool {
         let Some(etag) = &self.etag else { return false };

@@ -52,7 +52,8 @@ struct Subscriber<T> {
     /// Unlike the slot it is never given to somebody else, so the backlog's entries name their senders by it.
     number: u32,
     echo: bool,
-    /// Whether it is among the laggards, and with which cursor.
+    /// Whether it is among the laggards, and with which cursor. What else is known of it while it is behind is kept there: those
+    /// who keep up are gone through for each message, so little is kept here.
     is_behind: bool,
     behind_at: u64,
     cursor: u64,

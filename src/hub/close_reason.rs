@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_of_every_reason_fit_into_a_close_frame() {
+    fn the_text_of_every_reason_fits_into_a_close_frame() {
         for reason in CloseReason::ALL {
             assert!(reason.text().len() <= 123, "{reason:?}");
         }

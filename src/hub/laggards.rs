@@ -54,7 +54,7 @@ impl Laggards {
         self.accounts.insert((cursor, slot), account);
     }
 
-    /// Forgets one that has caught up or has left.
+    /// Forgets one that has caught up, which clears its account, or has left.
     pub fn remove(&mut self, slot: usize, cursor: u64) {
         self.accounts.remove(&(cursor, slot));
     }
@@ -62,7 +62,7 @@ impl Laggards {
     /// Notes that one has got on, but not caught up. Its account is cleared when it has taken [`PROGRESS_BYTES_MIN`] since it
     /// was cleared last: so a slow reader that moves stays, and one that trickles cannot hold up the others for ever.
     pub fn advance(&mut self, slot: usize, from: u64, to: u64) {
-        let Some(mut account) = self.accounts.remove(&(from, slot)) else { return };
+        let mut account = self.accounts.remove(&(from, slot)).expect("it was inserted when it fell behind");
         if to - account.progress_mark >= PROGRESS_BYTES_MIN {
             // A wait that is under way begins anew with the next review.
             account = Account { waited: Duration::ZERO, since: None, progress_mark: to };

@@ -185,7 +185,9 @@ impl RequestPermit<'_> {
     /// Notes that the answer is there, and that it is up to the client to take it. If there are too many who are slow to, the
     /// oldest has to go.
     pub fn answer_is_sent(&self) {
-        self.go_to(ConnectionState::TakingAnswer);
+        if !self.go_to(ConnectionState::TakingAnswer) {
+            return;
+        }
         let mut pending = self.admission.pending.borrow_mut();
         let is_taking = |key: &&(ConnectionState, u64)| key.0 == ConnectionState::TakingAnswer;
         if pending.keys().filter(is_taking).count() > self.admission.budget.slow_readers {
@@ -198,12 +200,13 @@ impl RequestPermit<'_> {
         }
     }
 
-    fn go_to(&self, state: ConnectionState) {
+    /// Returns whether the connection is still here: it may have to go already.
+    fn go_to(&self, state: ConnectionState) -> bool {
         let mut pending = self.admission.pending.borrow_mut();
         let before = self.state.replace(state);
-        // Not there: it has to go already.
-        let Some(task) = pending.remove(&(before, self.id)) else { return };
+        let Some(task) = pending.remove(&(before, self.id)) else { return false };
         pending.insert((state, self.id), task);
+        true
     }
 }
 

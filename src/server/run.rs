@@ -1,7 +1,7 @@
 //! From the start of a server to its end: puts the parts together, runs them, drains.
 //!
-//! Leaves connections to `dispatch`, and binding sockets to whoever calls it. What must stay true: when [`run`] returns, nobody
-//! who is told so was forgotten, and nothing is left behind on disk.
+//! Leaves connections to `dispatch`, and binding sockets to whoever calls it. What must stay true: it returns when
+//! everybody was served or has had the time for it, and leaves nothing behind on disk.
 
 use std::fmt;
 use std::fs;
@@ -180,9 +180,8 @@ fn find_www(www: &Path) -> Result<PathBuf, StartError> {
 
 /// Where the private socket may go: `RUNTIME_DIRECTORY` of `systemd.exec(5)`, a user's own, the one for temporary files.
 fn runtime_folders() -> Vec<PathBuf> {
-    let by_connection_id =
-        ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
-    by_connection_id.chain([std::env::temp_dir()]).collect()
+    let named = ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
+    named.chain([std::env::temp_dir()]).collect()
 }
 
 /// Raises the limit of open files as far as it goes, and shares the descriptors out.

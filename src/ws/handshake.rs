@@ -25,7 +25,7 @@ pub struct Upgrade {
     pub echo: Option<bool>,
     /// `?after=`: where the client wants to go on.
     pub after: Option<After>,
-    /// `?replaces=`: the client's earlier connection, by the name that its hello gave. Unknown names are ignored.
+    /// `?replaces=`: the client's earlier connection, by the `id` that its hello gave. Unknown ones are ignored.
     pub replaces: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The room against the simplest model there is: every client gets exactly what was published since it came, and if it
+//! The channel against the simplest model there is: every client gets exactly what was published since it came, and if it
 //! comes back, what it lacks, or is told how much of that is gone.
 
 use std::cell::RefCell;
@@ -22,7 +22,7 @@ struct Seen {
 /// What a client has received: the channel's transport to it.
 type Received = Rc<RefCell<Vec<u8>>>;
 
-/// A room, all that was ever published in it, and the clients' views.
+/// A channel, all that was ever published in it, and the clients' views.
 struct Model {
     channel: Channel<Received>,
     published: Vec<(u32, Vec<u8>)>,
@@ -223,11 +223,11 @@ proptest! {
     }
 }
 
-/// A room with one member that has sent `frames` of 100 bytes, none of which the others have taken.
-fn stalled(members: usize, backlog_frames: usize) -> Model {
+/// A channel with one subscriber that has sent `frames` of 100 bytes, none of which the others have taken.
+fn stalled(subscribers: usize, backlog_frames: usize) -> Model {
     let frame_bytes = Frame::binary(vec![0; 100]).len() + crate::hub::backlog::INDEX_ENTRY_BYTES;
     let mut model = Model::new(backlog_frames * frame_bytes);
-    for _ in 0..members {
+    for _ in 0..subscribers {
         model.join(true, Start::History(0));
     }
     for _ in 0..backlog_frames {
@@ -279,7 +279,7 @@ fn patience_ends_for_whoever_does_not_move() {
     assert_eq!(model.channel.review(start + Duration::from_millis(1999)), (vec![], Some(ends)));
     assert_eq!(model.channel.review(ends).0, [1]);
     model.channel.leave(1);
-    assert_eq!(model.channel.admit(), [0], "the room goes on without it");
+    assert_eq!(model.channel.admit(), [0], "the others go on without it");
 }
 
 #[test]

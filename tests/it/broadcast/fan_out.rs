@@ -1,4 +1,4 @@
-//! What every client may count on: one room, one order, messages unchanged.
+//! What every client may count on: one broadcast, one order, messages unchanged.
 
 use std::thread;
 

@@ -132,7 +132,7 @@ fn the_page_comes_back_when_its_own_descriptors_had_run_out() {
         visitor.send(request_head(server.address(), "GET", "/", "").as_bytes());
         assert_eq!(visitor.response(false).status, 200);
     }
-    // None left for the relay, or for tiny_http, or for what comes after.
+    // None left for the backend, or for tiny_http, or for what comes after.
     let open = server.open_descriptors();
     for (nth, visitor) in visitors.iter_mut().enumerate() {
         server.limit_descriptors(open + nth % 6);
