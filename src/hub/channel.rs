@@ -1,12 +1,9 @@
 //! One channel: subscribers as cursors into its backlog, and publishers that wait for room in it.
 //!
-//! No sockets and no clock: bytes to write come out as slices, bytes written come in as a number, time comes in as an argument.
-//! What must stay true: every subscriber is handed exactly the published frames from its cursor on, in order, whatever is written
-//! in whatever pieces; and no event costs more than those who are behind, but for a round of writing, which by its nature is for
-//! all.
+//! No sockets and no clock: time comes in as an argument. Leaves what is written next to whom to `delivery`. What must stay true:
+//! no event costs more than those who are behind, and a message that anybody has still to get is not overwritten.
 
 use std::collections::VecDeque;
-use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
@@ -47,18 +44,18 @@ pub enum Published {
 }
 
 #[derive(Debug)]
-struct Subscriber<T> {
-    transport: T,
+pub(super) struct Subscriber<T> {
+    pub(super) transport: T,
     /// Unlike the slot it is never given to somebody else, so the backlog's entries name their senders by it.
-    number: u32,
-    echo: bool,
+    pub(super) number: u32,
+    pub(super) echo: bool,
     /// Whether it is among the laggards, and with which cursor. What else is known of it while it is behind is kept there: those
     /// who keep up are gone through for each message, so little is kept here.
-    is_behind: bool,
+    pub(super) is_behind: bool,
     behind_at: u64,
-    cursor: u64,
+    pub(super) cursor: u64,
     /// The number of the frame at the cursor, for counting deliveries.
-    seq: u64,
+    pub(super) seq: u64,
 }
 
 /// A message that waits for room in the backlog.
@@ -72,14 +69,15 @@ struct BlockedMessage {
 /// A channel. `T` is what its owner needs to reach a subscriber, such as a socket; the channel only keeps it.
 #[derive(Debug)]
 pub struct Channel<T> {
-    backlog: Backlog,
-    subscribers: Slab<Subscriber<T>>,
+    pub(super) backlog: Backlog,
+    pub(super) subscribers: Slab<Subscriber<T>>,
     next_number: u32,
     /// Whoever is not behind has everything below this position.
-    flushed: u64,
+    pub(super) flushed: u64,
     laggards: Laggards,
     blocked: VecDeque<BlockedMessage>,
-    deliveries: u64,
+    /// Messages that were written in full, one for each subscriber that got it.
+    pub(super) deliveries: u64,
 }
 
 impl<T> Channel<T> {
@@ -165,104 +163,6 @@ impl<T> Channel<T> {
     /// Whether everybody has all that would be overwritten.
     fn has_room_for(&self, frame: &Frame) -> bool {
         self.backlog.low_water_mark_for(frame.len()) <= self.low_water_mark()
-    }
-
-    /// Whether something was published since the last round.
-    pub fn has_news(&self) -> bool {
-        self.flushed < self.backlog.end()
-    }
-
-    /// Begins a round: offers what was published since the last one to everybody who has all before it. That is the same for
-    /// all of them, so each costs one call of `write`, which returns the bytes that it took, or `None` if it left this
-    /// subscriber alone.
-    ///
-    /// Returns who has to be looked at one by one: those that `write` left alone, that are not where the others are or want
-    /// something else (`None`), and those that took a part (how many bytes it was, to be noted with
-    /// [`advance`](Self::advance)). More than `bytes_max` of news is nobody's share of a turn: then it is all of them.
-    pub fn share_news(
-        &mut self,
-        bytes_max: usize,
-        mut write: impl FnMut(&T, &[IoSlice<'_>]) -> Option<usize>,
-    ) -> Vec<(usize, Option<usize>)> {
-        let (end, seq) = (self.backlog.end(), self.backlog.next_seq());
-        let frames = seq - self.backlog.seq_at(self.flushed);
-        let slices = self.backlog.slices(self.flushed..end).map(IoSlice::new);
-        let slices = if slices[1].is_empty() { &slices[..1] } else { &slices[..] };
-        let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
-        let mut others = Vec::new();
-        for (slot, subscriber) in &mut self.subscribers {
-            let has_all_before = !subscriber.is_behind && subscriber.cursor == self.flushed;
-            let takes_news = subscriber.echo && has_all_before && bytes <= bytes_max;
-            let written = if takes_news { write(&subscriber.transport, slices) } else { None };
-            if written == Some(bytes) {
-                (subscriber.cursor, subscriber.seq) = (end, seq);
-                self.deliveries += frames;
-            } else {
-                others.push((slot, written));
-            }
-        }
-        others
-    }
-
-    /// Ends a round: notes that everybody was handed what is published, or passed over and [reindexed](Self::reindex).
-    pub fn end_round(&mut self) {
-        self.flushed = self.backlog.end();
-    }
-
-    /// Puts what the subscriber should be written next into `slices`, at most `bytes_max` bytes, and returns how many of the
-    /// slices were filled. None: it has everything.
-    pub fn pending<'a>(&'a self, slot: usize, slices: &mut [IoSlice<'a>], bytes_max: usize) -> usize {
-        let subscriber = &self.subscribers[slot];
-        let mut filled = 0;
-        let mut left_bytes = bytes_max as u64;
-        // A range may take two slices.
-        let ranges_max = slices.len() / 2;
-        let mut put = |range: std::ops::Range<u64>| {
-            let end = range.end.min(range.start.saturating_add(left_bytes));
-            left_bytes -= end - range.start;
-            for slice in self.backlog.slices(range.start..end) {
-                if !slice.is_empty() && filled < slices.len() {
-                    slices[filled] = IoSlice::new(slice);
-                    filled += 1;
-                }
-            }
-            left_bytes > 0
-        };
-        if subscriber.echo {
-            put(subscriber.cursor..self.backlog.end());
-        } else {
-            self.backlog.ranges_without(subscriber.number, subscriber.cursor).take(ranges_max).all(put);
-        }
-        filled
-    }
-
-    /// Moves the subscriber's cursor by the bytes that were written of what [`pending`](Self::pending) gave.
-    pub fn advance(&mut self, slot: usize, written: usize) {
-        let subscriber = &self.subscribers[slot];
-        let cursor = if subscriber.echo {
-            subscriber.cursor + written as u64
-        } else {
-            self.position_without_own(slot, written as u64)
-        };
-        let seq = if cursor == self.backlog.end() { self.backlog.next_seq() } else { self.backlog.seq_at(cursor) };
-        let own = if subscriber.echo { 0 } else { self.backlog.count_of(subscriber.number, subscriber.cursor..cursor) };
-        self.deliveries += seq - subscriber.seq - own;
-        let subscriber = &mut self.subscribers[slot];
-        (subscriber.cursor, subscriber.seq) = (cursor, seq);
-        self.reindex(slot);
-    }
-
-    /// Where a subscriber without echo is after `written` more bytes: behind its own frames, where all before them is out.
-    fn position_without_own(&self, slot: usize, written: u64) -> u64 {
-        let subscriber = &self.subscribers[slot];
-        let mut left_bytes = written;
-        for range in self.backlog.ranges_without(subscriber.number, subscriber.cursor) {
-            if left_bytes < range.end - range.start {
-                return if left_bytes == 0 { range.start } else { range.start + left_bytes };
-            }
-            left_bytes -= range.end - range.start;
-        }
-        self.backlog.end()
     }
 
     /// What the subscriber lacks of a frame that it has in part; two empty slices if it is between two frames.

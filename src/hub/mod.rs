@@ -3,5 +3,6 @@
 pub mod backlog;
 pub mod channel;
 pub mod close_reason;
+pub mod delivery;
 pub mod frame;
 pub mod laggards;

@@ -2,6 +2,7 @@
 //! comes back, what it lacks, or is told how much of that is gone.
 
 use std::cell::RefCell;
+use std::io::IoSlice;
 use std::rc::Rc;
 
 use super::*;
