@@ -2,7 +2,7 @@
 
 use foghorn::config::limits::HEAD_BYTES_MAX;
 use foghorn::http::head::{self, Head};
-use foghorn::http::page_request::PageRequest;
+use foghorn::page::page_request::PageRequest;
 use foghorn::http::refusal::Refusal;
 use foghorn::server::route::Route;
 use foghorn::telemetry::counters::REFUSALS;

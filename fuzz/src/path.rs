@@ -1,6 +1,6 @@
 //! Paths of the page: whatever is asked for, no part of it leads out of the folder or to a hidden file.
 
-use foghorn::http::static_files::decode_path;
+use foghorn::page::static_files::decode_path;
 
 use crate::{Kind, kind, percent_decoded};
 

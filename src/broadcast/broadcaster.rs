@@ -45,7 +45,7 @@ pub struct Broadcaster {
     stopping: Cell<bool>,
     /// What those who are leaving still lack of the frames that they have in part. It is theirs alone, so it is bounded: all
     /// could be thrown out in the middle of a large message at the same time.
-    tails_bytes: Cell<usize>,
+    all_tails_bytes: Cell<usize>,
 }
 
 impl Broadcaster {
@@ -64,7 +64,7 @@ impl Broadcaster {
             connection_ids: RandomState::new(),
             sweep: Cell::new(0),
             stopping: Cell::new(false),
-            tails_bytes: Cell::new(0),
+            all_tails_bytes: Cell::new(0),
         }
     }
 
@@ -123,9 +123,9 @@ impl Broadcaster {
     pub(super) fn unsubscribe(&self, channel: &mut Subscribers, transport: &Transport) {
         let Some(slot) = transport.slot.take() else { return };
         let (_, frame_tail) = channel.leave(slot);
-        let tails_bytes = self.tails_bytes.get() + frame_tail.len();
-        if tails_bytes <= self.config.limits.backlog_bytes {
-            self.tails_bytes.set(tails_bytes);
+        let all_tails_bytes = self.all_tails_bytes.get() + frame_tail.len();
+        if all_tails_bytes <= self.config.limits.backlog_bytes {
+            self.all_tails_bytes.set(all_tails_bytes);
             transport.push_frame_tail(&frame_tail);
         } else {
             transport.abort();
@@ -137,7 +137,7 @@ impl Broadcaster {
 
     /// Notes that a client which has left is gone for good.
     pub fn forget(&self, transport: &Transport) {
-        self.tails_bytes.set(self.tails_bytes.get() - transport.tail_bytes());
+        self.all_tails_bytes.set(self.all_tails_bytes.get() - transport.tail_bytes());
         self.by_connection_id.borrow_mut().remove(&*transport.connection_id.borrow());
     }
 
@@ -186,7 +186,7 @@ impl Broadcaster {
     }
 
     /// Waits for the next flush, after which the figures may be other ones.
-    pub async fn next_flush(&self) {
+    pub async fn wait_for_flush(&self) {
         let mut is_first = true;
         poll_fn(|cx| {
             if !std::mem::take(&mut is_first) {

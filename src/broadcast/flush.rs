@@ -49,8 +49,8 @@ impl Broadcaster {
         let mut channel = self.channel.borrow_mut();
         let channel = &mut *channel;
         let pending_writes = self.pending_writes.take();
-        if channel.has_news() {
-            self.write_news(channel);
+        if channel.has_unflushed() {
+            self.write_unflushed(channel);
         } else {
             for slot in pending_writes {
                 self.try_write(channel, slot);
@@ -63,7 +63,7 @@ impl Broadcaster {
                 transport.wake();
             }
         }
-        if channel.has_news() {
+        if channel.has_unflushed() {
             self.mark_dirty();
         }
         let look_again = if had_blocked_publishers { self.expel_late(channel) } else { None };
@@ -79,10 +79,10 @@ impl Broadcaster {
     }
 
     /// Writes what is new to everybody, with as little as possible between one call of the kernel and the next.
-    fn write_news(self: &Rc<Self>, channel: &mut Subscribers) {
+    fn write_unflushed(self: &Rc<Self>, channel: &mut Subscribers) {
         let mut bytes_out = 0;
-        let others = channel.share_news(FLUSH_BYTES_MAX, |transport, slices| {
-            if !transport.takes_news() {
+        let others = channel.share_unflushed(FLUSH_BYTES_MAX, |transport, slices| {
+            if !transport.takes_unflushed() {
                 return None;
             }
             match transport.write(slices) {

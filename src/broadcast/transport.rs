@@ -35,19 +35,19 @@ pub struct Transport {
     pub peer: SocketAddr,
     control: RefCell<Vec<u8>>,
     /// The hello's `id`, by which it can be replaced; empty if it cannot.
-    pub connection_id: RefCell<String>,
+    pub(super) connection_id: RefCell<String>,
     ending: Cell<Option<CloseReason>>,
     waker: Cell<Option<Waker>>,
     /// Its slot in the channel, while it is a subscriber.
-    pub slot: Cell<Option<usize>>,
+    pub(super) slot: Cell<Option<usize>>,
     /// Whether its message waits for room in the backlog.
-    pub publish_blocked: Cell<bool>,
+    pub(super) publish_blocked: Cell<bool>,
     /// Whether the socket took no more, so that [`Transport::write_ready`] waits for it.
-    pub write_blocked: Cell<bool>,
+    pub(super) write_blocked: Cell<bool>,
     /// The task that waits until the socket takes more. It ends with the transport.
-    pub write_ready: Cell<Option<Task<()>>>,
+    pub(super) write_ready: Cell<Option<Task<()>>>,
     /// The heartbeat sweep in which something was last heard.
-    pub heard_sweep: Cell<u32>,
+    pub(super) heard_sweep: Cell<u32>,
     heard: Cell<bool>,
     tail_bytes: Cell<usize>,
     is_aborted: Cell<bool>,
@@ -85,7 +85,7 @@ impl Transport {
     /// the benchmarks takes a fifth longer.
     #[expect(clippy::inline_always, reason = "measured; left to itself the compiler decides anew with every change")]
     #[inline(always)]
-    pub fn write(&self, slices: &[IoSlice<'_>]) -> Written {
+    pub(super) fn write(&self, slices: &[IoSlice<'_>]) -> Written {
         let sent = self.socket.try_write(|socket| match slices {
             [one] => Ok(rustix::net::send(socket, one, SendFlags::NOSIGNAL)?),
             many => Ok(rustix::io::writev(socket, many)?),
@@ -99,7 +99,7 @@ impl Transport {
     }
 
     /// Leaves the socket alone until `write_ready` has seen that it takes more.
-    pub fn block_writes(&self, write_ready: Task<()>) {
+    pub(super) fn block_writes(&self, write_ready: Task<()>) {
         // It may have taken a part, which the reactor does not know of.
         self.socket.note_full();
         self.write_blocked.set(true);
@@ -107,7 +107,7 @@ impl Transport {
     }
 
     /// Whether it can be written news to, and nothing else is to be thought of.
-    pub fn takes_news(&self) -> bool {
+    pub(super) fn takes_unflushed(&self) -> bool {
         !self.write_blocked.get() && self.ending.get().is_none() && !self.has_control()
     }
 
@@ -127,18 +127,18 @@ impl Transport {
     }
 
     /// Puts what is missing of a frame that is out in part before all control bytes: nothing may come between.
-    pub fn push_frame_tail(&self, frame_tail: &[u8]) {
+    pub(super) fn push_frame_tail(&self, frame_tail: &[u8]) {
         self.tail_bytes.set(frame_tail.len());
         self.control.borrow_mut().splice(..0, frame_tail.iter().copied());
     }
 
     /// The length of the frame's tail that was pushed.
-    pub fn tail_bytes(&self) -> usize {
+    pub(super) fn tail_bytes(&self) -> usize {
         self.tail_bytes.get()
     }
 
     /// Notes that what is missing of a frame is not to be had, so that nothing can be written any more, not even a goodbye.
-    pub fn abort(&self) {
+    pub(super) fn abort(&self) {
         self.is_aborted.set(true);
     }
 
@@ -148,7 +148,7 @@ impl Transport {
     }
 
     /// Writes control bytes, as many as the socket takes, and frees their memory when all are out.
-    pub fn write_control(&self) -> Written {
+    pub(super) fn write_control(&self) -> Written {
         let mut control = self.control.borrow_mut();
         let written = self.write(&[IoSlice::new(&control)]);
         if let Written::Bytes(bytes) = written {
@@ -179,7 +179,7 @@ impl Transport {
     }
 
     /// Tells the client's task to end the connection. The first reason counts.
-    pub fn end(&self, reason: CloseReason) {
+    pub(super) fn end(&self, reason: CloseReason) {
         if self.ending.get().is_none() {
             self.ending.set(Some(reason));
         }
@@ -187,7 +187,7 @@ impl Transport {
     }
 
     /// Wakes the client's task, for it to look at [`poll_ending`](Self::poll_ending) and `publish_blocked` anew.
-    pub fn wake(&self) {
+    pub(super) fn wake(&self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
@@ -209,7 +209,7 @@ impl Transport {
     }
 
     /// The reason for which the connection has to end, if it has to.
-    pub fn ending(&self) -> Option<CloseReason> {
+    pub(super) fn ending(&self) -> Option<CloseReason> {
         self.ending.get()
     }
 
@@ -219,7 +219,7 @@ impl Transport {
     }
 
     /// Whether something was received since the last call.
-    pub fn take_heard(&self) -> bool {
+    pub(super) fn take_heard(&self) -> bool {
         self.heard.take()
     }
 }

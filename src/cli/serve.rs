@@ -14,14 +14,14 @@ use crate::telemetry::log;
 /// # Errors
 /// If it cannot start.
 pub fn serve(config: Config) -> Result<Ended, StartError> {
-    let missing = |error: String| StartError::Missing(error);
-    log::start(config.log_level).map_err(|error| missing(error.to_string()))?;
+    let unavailable = |error: String| StartError::Unavailable(error);
+    log::start(config.log_level).map_err(|error| unavailable(error.to_string()))?;
     let stop = signals::stop_signals().map_err(|error| {
-        missing(format!("cannot watch for signals ({error}): raise the limit of open files (ulimit -n)"))
+        unavailable(format!("cannot watch for signals ({error}): raise the limit of open files (ulimit -n)"))
     })?;
-    let mut listeners = listener::inherited().map_err(|error| missing(error.to_string()))?;
+    let mut listeners = listener::inherited().map_err(|error| unavailable(error.to_string()))?;
     if listeners.is_empty() {
-        listeners = listener::bind(&config.listen).map_err(|error| missing(error.to_string()))?;
+        listeners = listener::bind(&config.listen).map_err(|error| unavailable(error.to_string()))?;
     }
     run(listeners, config, stop)
 }

@@ -17,7 +17,7 @@ impl Refusal {
     /// The whole answer, after which the connection ends. A HEAD request gets no body.
     pub fn answer(&self, head_only: bool) -> String {
         let Self { status, sentence, header } = self;
-        let reason = tiny_http::StatusCode(*status).default_reason_phrase();
+        let reason = reason_phrase(*status);
         format!(
             "HTTP/1.1 {status} {reason}\r\n{header}Content-Type: text/plain; charset=utf-8\r\n\
              Content-Length: {}\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n\
@@ -89,3 +89,20 @@ pub const FULL: Refusal = Refusal {
 /// The page's server is busy or does not answer.
 pub const BUSY: Refusal =
     Refusal { status: 503, sentence: "The server is busy; come back in a few seconds.", header: "Retry-After: 2\r\n" };
+
+/// The reason phrase of RFC 9110 section 15 (429 and 431: RFC 6585), for the statuses of these refusals.
+fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        403 => "Forbidden",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        411 => "Length Required",
+        413 => "Content Too Large",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        503 => "Service Unavailable",
+        _ => "",
+    }
+}

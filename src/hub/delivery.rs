@@ -10,7 +10,7 @@ use crate::hub::channel::Channel;
 
 impl<T> Channel<T> {
     /// Whether something was published since the last round.
-    pub fn has_news(&self) -> bool {
+    pub fn has_unflushed(&self) -> bool {
         self.flushed < self.backlog.end()
     }
 
@@ -21,7 +21,7 @@ impl<T> Channel<T> {
     /// Returns who has to be looked at one by one: those that `write` left alone, that are not where the others are or want
     /// something else (`None`), and those that took a part (how many bytes it was, to be noted with
     /// [`advance`](Self::advance)). More than `bytes_max` of news is nobody's share of a turn: then it is all of them.
-    pub fn share_news(
+    pub fn share_unflushed(
         &mut self,
         bytes_max: usize,
         mut write: impl FnMut(&T, &[IoSlice<'_>]) -> Option<usize>,
@@ -34,8 +34,8 @@ impl<T> Channel<T> {
         let mut others = Vec::new();
         for (slot, subscriber) in &mut self.subscribers {
             let has_all_before = !subscriber.is_behind && subscriber.cursor == self.flushed;
-            let takes_news = subscriber.echo && has_all_before && bytes <= bytes_max;
-            let written = if takes_news { write(&subscriber.transport, slices) } else { None };
+            let takes_unflushed = subscriber.echo && has_all_before && bytes <= bytes_max;
+            let written = if takes_unflushed { write(&subscriber.transport, slices) } else { None };
             if written == Some(bytes) {
                 (subscriber.cursor, subscriber.seq) = (end, seq);
                 self.deliveries += frames;

@@ -44,9 +44,9 @@ fn tell(states: &[NotifyState<'_>]) -> io::Result<()> {
     Ok(())
 }
 
-/// Tells the service manager how many are there, for `systemctl status`, when `has_changed` says that there is something
+/// Tells the service manager how many are there, for `systemctl status`, when `changed` says that there is something
 /// to tell. Ends at once where there is none.
-pub async fn report_status(counters: Arc<Counters>, has_changed: impl AsyncFn()) {
+pub async fn report_status(counters: Arc<Counters>, changed: impl AsyncFn()) {
     if std::env::var_os("NOTIFY_SOCKET").is_none() {
         return;
     }
@@ -58,7 +58,7 @@ pub async fn report_status(counters: Arc<Counters>, has_changed: impl AsyncFn())
             last = now;
         }
         Timer::after(STATUS_INTERVAL).await;
-        has_changed().await;
+        changed().await;
     }
 }
 

@@ -29,7 +29,7 @@ pub struct Admission {
     /// Connections that are not WebSockets, in the order in which they have to go for others: first by their state, then by
     /// age. Dropping one's task drops its connection.
     pending: RefCell<BTreeMap<(ConnectionState, u64), Task<()>>>,
-    next_connection_id: Cell<u64>,
+    next_pending_id: Cell<u64>,
     /// When the last one came in.
     last_arrival: Cell<Option<Instant>>,
     /// Pending connections that are not idle.
@@ -45,7 +45,7 @@ pub enum ConnectionState {
     /// It has asked for nothing, or not to the end.
     Idle,
     /// It is slow to take its answer.
-    TakingAnswer,
+    SendingResponse,
     /// Its request is in flight.
     InFlight,
 }
@@ -58,7 +58,7 @@ impl Admission {
             clients_per_ip_max,
             counters,
             pending: RefCell::default(),
-            next_connection_id: Cell::new(0),
+            next_pending_id: Cell::new(0),
             last_arrival: Cell::new(None),
             in_flight: Cell::new(0),
             clients: Cell::new(0),
@@ -69,9 +69,9 @@ impl Admission {
 
     /// Takes a new connection in: `spawn` gets its id, and starts the task that owns it. If there are too many pending ones,
     /// one has to go: the oldest that is idle, if any is.
-    pub fn take_in(&self, spawn: impl FnOnce(u64) -> Task<()>) {
-        let id = self.next_connection_id.get();
-        self.next_connection_id.set(id + 1);
+    pub fn add_pending(&self, spawn: impl FnOnce(u64) -> Task<()>) {
+        let id = self.next_pending_id.get();
+        self.next_pending_id.set(id + 1);
         self.last_arrival.set(Some(Instant::now()));
         let mut pending = self.pending.borrow_mut();
         pending.insert((ConnectionState::Idle, id), spawn(id));
@@ -82,14 +82,14 @@ impl Admission {
     }
 
     /// Notes that a connection is pending no longer: it has ended, or has become a WebSocket's.
-    pub fn settle(&self, id: u64) {
+    pub fn remove_pending(&self, id: u64) {
         if let Some(own) = self.pending.borrow_mut().remove(&(ConnectionState::Idle, id)) {
             own.detach();
         }
     }
 
     /// Waits until those who have just come in had the time to say what they want, which is on its way: they are not idle.
-    pub async fn hear_newcomers(&self) {
+    pub async fn wait_for_first_requests(&self) {
         let has_pending = !self.pending.borrow().is_empty();
         if let Some(came) = self.last_arrival.get().filter(|_| has_pending) {
             Timer::at(came + FIRST_REQUEST_TIMEOUT).await;
@@ -116,7 +116,7 @@ impl Admission {
         }
         let permit = RequestPermit { admission: self, id, state: Cell::new(ConnectionState::Idle) };
         self.in_flight.set(self.in_flight.get() + 1);
-        permit.go_to(ConnectionState::InFlight);
+        permit.set_state(ConnectionState::InFlight);
         Ok(permit)
     }
 
@@ -184,16 +184,16 @@ pub struct RequestPermit<'a> {
 impl RequestPermit<'_> {
     /// Notes that the answer is there, and that it is up to the client to take it. If there are too many who are slow to, the
     /// oldest has to go.
-    pub fn answer_is_sent(&self) {
-        if !self.go_to(ConnectionState::TakingAnswer) {
+    pub fn response_is_ready(&self) {
+        if !self.set_state(ConnectionState::SendingResponse) {
             return;
         }
         let mut pending = self.admission.pending.borrow_mut();
-        let is_taking = |key: &&(ConnectionState, u64)| key.0 == ConnectionState::TakingAnswer;
-        if pending.keys().filter(is_taking).count() > self.admission.budget.slow_readers {
-            let oldest = pending.keys().find(is_taking).copied();
-            // Never this one, whose id is younger, or whose task is at work right now.
-            if let Some(oldest) = oldest.filter(|(_, id)| *id != self.id) {
+        let is_sending = |key: &&(ConnectionState, u64)| key.0 == ConnectionState::SendingResponse;
+        if pending.keys().filter(is_sending).count() > self.admission.budget.slow_readers {
+            // Never this one, whose task is at work right now.
+            let oldest = pending.keys().find(|key| is_sending(key) && key.1 != self.id).copied();
+            if let Some(oldest) = oldest {
                 pending.remove(&oldest);
                 self.admission.counters.pending_dropped.add(1);
             }
@@ -201,7 +201,7 @@ impl RequestPermit<'_> {
     }
 
     /// Returns whether the connection is still here: it may have to go already.
-    fn go_to(&self, state: ConnectionState) -> bool {
+    fn set_state(&self, state: ConnectionState) -> bool {
         let mut pending = self.admission.pending.borrow_mut();
         let before = self.state.replace(state);
         let Some(task) = pending.remove(&(before, self.id)) else { return false };
@@ -212,7 +212,7 @@ impl RequestPermit<'_> {
 
 impl Drop for RequestPermit<'_> {
     fn drop(&mut self) {
-        self.go_to(ConnectionState::Idle);
+        self.set_state(ConnectionState::Idle);
         self.admission.in_flight.set(self.admission.in_flight.get() - 1);
         self.admission.wake_if_waited_for();
     }
@@ -236,9 +236,9 @@ mod tests {
     }
 
     /// Takes so many connections in, which have the ids from 0 on.
-    fn take_in(admission: &Admission, executor: &LocalExecutor<'static>, connections: usize) {
+    fn add_pending(admission: &Admission, executor: &LocalExecutor<'static>, connections: usize) {
         for _ in 0..connections {
-            admission.take_in(|_| executor.spawn(future::pending()));
+            admission.add_pending(|_| executor.spawn(future::pending()));
         }
     }
 
@@ -279,12 +279,12 @@ mod tests {
     #[test]
     fn the_oldest_that_is_idle_goes_for_a_newcomer() {
         let (admission, executor) = (admission(4, 4, 1, None), LocalExecutor::new());
-        take_in(&admission, &executor, 4);
+        add_pending(&admission, &executor, 4);
         let permits = [admission.begin_request(0).unwrap(), admission.begin_request(1).unwrap()];
-        permits[0].answer_is_sent();
-        take_in(&admission, &executor, 1);
+        permits[0].response_is_ready();
+        add_pending(&admission, &executor, 1);
         assert_eq!(pending(&admission), [0, 1, 3, 4], "2 was the oldest that was idle");
-        take_in(&admission, &executor, 2);
+        add_pending(&admission, &executor, 2);
         assert_eq!(pending(&admission), [0, 1, 5, 6]);
         assert_eq!(admission.counters.pending_dropped.get(), 3);
     }
@@ -292,25 +292,27 @@ mod tests {
     #[test]
     fn half_of_the_pending_connections_may_be_more_than_idle() {
         let (admission, executor) = (admission(6, 6, 1, None), LocalExecutor::new());
-        take_in(&admission, &executor, 6);
+        add_pending(&admission, &executor, 6);
         let mut permits: Vec<_> = (0..3).map(|id| admission.begin_request(id).unwrap()).collect();
-        permits[0].answer_is_sent();
+        permits[0].response_is_ready();
         assert_eq!(admission.begin_request(3).unwrap_err(), BUSY);
         drop(permits.remove(0));
         assert!(admission.begin_request(3).is_ok());
     }
 
     #[test]
-    fn of_too_many_slow_readers_the_oldest_goes() {
-        let (admission, executor) = (admission(10, 2, 1, None), LocalExecutor::new());
-        take_in(&admission, &executor, 4);
-        let permits: Vec<_> = (0..4).map(|id| admission.begin_request(id).unwrap()).collect();
-        permits[1].answer_is_sent();
-        permits[0].answer_is_sent();
-        assert_eq!(pending(&admission), [0, 1, 2, 3]);
-        permits[2].answer_is_sent();
-        assert_eq!(pending(&admission), [1, 2, 3]);
-        drop(permits);
-        assert_eq!(admission.in_flight.get(), 0);
+    fn of_too_many_slow_readers_the_oldest_other_one_goes_in_whatever_order_they_become_slow() {
+        for (order, left) in [([1, 0, 2, 3], [2, 3]), ([3, 2, 1, 0], [0, 3]), ([0, 3, 1, 2], [2, 3])] {
+            let (admission, executor) = (admission(10, 2, 1, None), LocalExecutor::new());
+            add_pending(&admission, &executor, 4);
+            let permits: Vec<_> = (0..4).map(|id| admission.begin_request(id).unwrap()).collect();
+            for id in order {
+                permits[id].response_is_ready();
+            }
+            assert_eq!(pending(&admission), left, "after {order:?}");
+            assert_eq!(admission.counters.pending_dropped.get(), 2);
+            drop(permits);
+            assert_eq!(admission.in_flight.get(), 0);
+        }
     }
 }

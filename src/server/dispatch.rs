@@ -13,20 +13,20 @@ use smol::future::FutureExt;
 
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::config::limits::HEAD_TIMEOUT;
-use crate::http::backend::Backend;
 use crate::http::head;
 use crate::http::host_policy::HostPolicy;
-use crate::http::page_request::PageRequest;
 use crate::http::refusal::{HEAD_TOO_SLOW, Refusal};
 use crate::http::response::{ResponseSender, write_all};
 use crate::net::lingering_close;
+use crate::page::backend::Backend;
+use crate::page::page_request::PageRequest;
 use crate::runtime::socket::Async;
 use crate::runtime::timer::Timer;
 use crate::server::admission::{Admission, ClientPermit};
 use crate::server::route::Route;
 use crate::telemetry::counters::Counters;
 use crate::ws::handshake::Upgrade;
-use crate::ws::session::{self, Arrival};
+use crate::ws::session::{self, Upgraded};
 
 /// Where connections can lead.
 #[derive(Debug)]
@@ -49,21 +49,21 @@ pub struct Dispatch {
 
 impl Dispatch {
     /// Takes a new connection in.
-    pub fn take(self: &Rc<Self>, socket: Async<TcpStream>, peer: SocketAddr) {
+    pub fn handle(self: &Rc<Self>, socket: Async<TcpStream>, peer: SocketAddr) {
         // A socket that refuses this works all the same, only slower.
         let _ = socket.get_ref().set_nodelay(true);
-        self.admission.take_in(|id| self.executor.spawn(Rc::clone(self).serve(id, socket, peer)));
+        self.admission.add_pending(|id| self.executor.spawn(Rc::clone(self).serve(id, socket, peer)));
     }
 
     async fn serve(self: Rc<Self>, id: u64, socket: Async<TcpStream>, peer: SocketAddr) {
         // A box, since the task of a client lives long and needs none of this.
         let upgraded = Box::pin(self.answer_requests(id, &socket, peer)).await;
         if let Some((upgrade, read_ahead, permit)) = upgraded {
-            let arrival = Arrival { socket, peer, upgrade, read_ahead, permit };
+            let arrival = Upgraded { socket, peer, upgrade, read_ahead, permit };
             let session = session::serve(Rc::clone(&self.broadcaster), arrival);
             self.executor.spawn(session).detach();
         }
-        self.admission.settle(id);
+        self.admission.remove_pending(id);
     }
 
     /// Answers requests until the connection has ended or becomes a WebSocket's.
@@ -122,7 +122,7 @@ impl Dispatch {
         let response = self.backend.answer(request, local).await?;
         self.counters.http_requests.add(1);
         self.count_refusal(response.status);
-        permit.answer_is_sent();
+        permit.response_is_ready();
         Ok(self.sender.send(socket, response, request.head_only).await.is_ok() && request.keep_alive)
     }
 

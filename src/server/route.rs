@@ -5,8 +5,8 @@
 
 use crate::http::head::Head;
 use crate::http::host_policy::HostPolicy;
-use crate::http::page_request::PageRequest;
 use crate::http::refusal::{FOREIGN_HOST, FOREIGN_ORIGIN, Refusal};
+use crate::page::page_request::PageRequest;
 use crate::ws::handshake::Upgrade;
 
 /// What a request wants.

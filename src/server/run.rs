@@ -22,15 +22,15 @@ use crate::broadcast::broadcaster::Broadcaster;
 use crate::config::fd_budget::FdBudget;
 use crate::config::limits::{DRAIN_TIMEOUT, RECEIVE_BYTES_MAX_32_BIT};
 use crate::config::settings::{Config, Limits};
-use crate::http::backend::Backend;
 use crate::http::host_policy::HostPolicy;
-use crate::http::page_request::PageRequest;
-use crate::http::page_server::PageServer;
-use crate::http::resources::Resources;
 use crate::http::response::ResponseSender;
-use crate::http::status::Status;
 use crate::net::listener;
 use crate::os::{addresses, systemd};
+use crate::page::backend::Backend;
+use crate::page::page_request::PageRequest;
+use crate::page::page_server::PageServer;
+use crate::page::resources::Resources;
+use crate::page::status::Status;
 use crate::runtime::reactor;
 use crate::runtime::socket::Async;
 use crate::runtime::timer::Timer;
@@ -44,12 +44,12 @@ pub enum StartError {
     /// A flag has a value that cannot work.
     Config(String),
     /// Something that it needs is not there.
-    Missing(String),
+    Unavailable(String),
 }
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Config(sentence) | Self::Missing(sentence)) = self;
+        let (Self::Config(sentence) | Self::Unavailable(sentence)) = self;
         f.write_str(sentence)
     }
 }
@@ -80,7 +80,7 @@ pub fn run(
     let Limits { message_bytes_max, backlog_bytes, clients_per_ip_max, .. } = config.limits;
     let status = Status { counters: Arc::clone(&counters), message_bytes_max, backlog_bytes };
     let page_server = PageServer::start(runtime_folders(), Resources { www, status }).map_err(|error| {
-        StartError::Missing(format!(
+        StartError::Unavailable(format!(
             "cannot make a private socket for the page ({error}): set RUNTIME_DIRECTORY to a folder that can be written to"
         ))
     })?;
@@ -99,7 +99,7 @@ pub fn run(
     });
     let ended = reactor::block_on(executor.run(serve(listeners, dispatch, stop))).and_then(|ended| ended);
     page_server.close();
-    ended.map_err(|error| StartError::Missing(format!("cannot take the listening sockets into use: {error}")))
+    ended.map_err(|error| StartError::Unavailable(format!("cannot take the listening sockets into use: {error}")))
 }
 
 async fn serve(
@@ -112,7 +112,7 @@ async fn serve(
     let mut accepting = Vec::new();
     for listener in listeners {
         let taking = Rc::clone(&dispatch);
-        let take = move |socket, peer| taking.take(socket, peer);
+        let take = move |socket, peer| taking.handle(socket, peer);
         accepting.push(executor.spawn(listener::accept_all(
             Async::new(listener)?,
             Arc::clone(&dispatch.counters),
@@ -123,9 +123,9 @@ async fn serve(
     if let Some(heartbeat) = dispatch.broadcaster.config().limits.heartbeat {
         vital.push(executor.spawn(Rc::clone(&dispatch.broadcaster).run_heartbeat(heartbeat)));
     }
-    let looked_at = Rc::clone(&dispatch.broadcaster);
-    let has_changed = async move || looked_at.next_flush().await;
-    executor.spawn(systemd::report_status(Arc::clone(&dispatch.counters), has_changed)).detach();
+    let watched_for_status = Rc::clone(&dispatch.broadcaster);
+    let changed = async move || watched_for_status.wait_for_flush().await;
+    executor.spawn(systemd::report_status(Arc::clone(&dispatch.counters), changed)).detach();
     let watched = Rc::clone(&dispatch);
     let is_well = async move || watched.backend.answer(&PageRequest::probe(), None).await.is_ok();
     executor.spawn(systemd::feed_watchdog(is_well)).detach();
@@ -149,7 +149,7 @@ async fn serve(
     dispatch.broadcaster.stop();
     let drained = async {
         let all_served = async {
-            dispatch.admission.hear_newcomers().await;
+            dispatch.admission.wait_for_first_requests().await;
             poll_fn(|cx| dispatch.admission.poll_empty(cx)).await;
         };
         all_served.or(Timer::after(DRAIN_TIMEOUT)).await;
@@ -171,7 +171,7 @@ fn host_policy(config: &Config) -> Result<HostPolicy, StartError> {
 /// The folder of `--www`, without links in its path.
 fn find_www(www: &Path) -> Result<PathBuf, StartError> {
     fs::read_dir(www).and_then(|_| www.canonicalize()).map_err(|error| {
-        StartError::Missing(format!(
+        StartError::Unavailable(format!(
             "cannot serve --www {} ({error}): give a folder that exists and can be read",
             www.display()
         ))

@@ -22,12 +22,12 @@ use crate::config::limits::{LOG_FLUSH_TIMEOUT, LOG_LINES_BURST, LOG_LINES_PER_SE
 /// If there is no thread for it, or a logger was set before.
 pub fn start(level: LevelFilter) -> Result<(), Box<dyn std::error::Error>> {
     let journal = if connected_to_journal() { JournalLog::new().ok() } else { None };
-    let to: Box<dyn Log> = match journal {
+    let sink: Box<dyn Log> = match journal {
         Some(journal) => Box::new(journal),
         None => Box::new(SimpleLogger::new().with_level(level).with_utc_timestamps()),
     };
     let (queue, entries) = sync_channel(LOG_QUEUE_LINES);
-    thread::Builder::new().name("log".into()).spawn(move || write_all(&*to, &entries))?;
+    thread::Builder::new().name("log".into()).spawn(move || write_all(&*sink, &entries))?;
     log::set_max_level(level);
     log::set_boxed_logger(Box::new(Queue { queue, allowance: Mutex::new(Allowance::new(Instant::now())) }))?;
     Ok(())
@@ -37,7 +37,7 @@ pub fn start(level: LevelFilter) -> Result<(), Box<dyn std::error::Error>> {
 enum Entry {
     Line {
         level: Level,
-        words: String,
+        text: String,
     },
     /// All lines before this one are to be out before it is answered.
     Flush(SyncSender<()>),
@@ -63,9 +63,9 @@ impl Log for Queue {
         let is_free = record.level() >= Level::Debug;
         let Some(left_out) = allowance.take(Instant::now(), is_free) else { return };
         if left_out > 0 {
-            self.put(&mut allowance, Level::Warn, format!("{left_out} log lines were left out"), left_out);
+            self.enqueue(&mut allowance, Level::Warn, format!("{left_out} log lines were left out"), left_out);
         }
-        self.put(&mut allowance, record.level(), record.args().to_string(), 1);
+        self.enqueue(&mut allowance, record.level(), record.args().to_string(), 1);
     }
 
     fn flush(&self) {
@@ -78,25 +78,25 @@ impl Log for Queue {
 
 impl Queue {
     /// Never waits: if the queue is full, these lines count as left out.
-    fn put(&self, allowance: &mut Allowance, level: Level, words: String, lines: u64) {
-        let entry = Entry::Line { level, words };
+    fn enqueue(&self, allowance: &mut Allowance, level: Level, text: String, lines: u64) {
+        let entry = Entry::Line { level, text };
         if self.queue.try_send(entry).is_err() {
             allowance.left_out += lines;
         }
     }
 }
 
-fn write_all(to: &dyn Log, entries: &Receiver<Entry>) {
+fn write_all(sink: &dyn Log, entries: &Receiver<Entry>) {
     for entry in entries {
         match entry {
-            Entry::Line { level, words } => {
+            Entry::Line { level, text } => {
                 // simple_logger prints with `eprintln!`, which panics if the line cannot be written.
                 let _ = catch_unwind(AssertUnwindSafe(|| {
-                    to.log(&Record::builder().level(level).target("foghorn").args(format_args!("{words}")).build());
+                    sink.log(&Record::builder().level(level).target("foghorn").args(format_args!("{text}")).build());
                 }));
             }
             Entry::Flush(written) => {
-                to.flush();
+                sink.flush();
                 // Whoever asked may have waited for long enough.
                 let _ = written.try_send(());
             }

@@ -32,7 +32,7 @@ use crate::ws::reader::Reader;
 
 /// A connection that has asked to join.
 #[derive(Debug)]
-pub struct Arrival<P> {
+pub struct Upgraded<P> {
     /// The connection.
     pub socket: Async<TcpStream>,
     /// Where it comes from.
@@ -47,21 +47,20 @@ pub struct Arrival<P> {
 
 /// Lets a client in, and serves it until its connection has ended. There is one such future for each client, so what is
 /// only needed at the start stays outside of it.
-pub fn serve<P>(broadcaster: Rc<Broadcaster>, arrival: Arrival<P>) -> impl Future<Output = ()> {
-    let Arrival { socket, peer, upgrade, read_ahead, permit } = arrival;
+pub fn serve<P>(broadcaster: Rc<Broadcaster>, arrival: Upgraded<P>) -> impl Future<Output = ()> {
+    let Upgraded { socket, peer, upgrade, read_ahead, permit } = arrival;
     let began = Instant::now();
     let transport = Rc::new(Transport::new(socket, peer, upgrade.answer()));
-    join::enter(&broadcaster, &transport, &upgrade);
+    join::subscribe(&broadcaster, &transport, &upgrade);
     info!("{peer} joined{}", if upgrade.resumes { " (resumes)" } else { "" });
 
     async move {
         let _permit = permit;
-        let _presence = Presence { broadcaster: &broadcaster, transport: &transport };
+        let _leave_guard = LeaveGuard { broadcaster: &broadcaster, transport: &transport };
         let counters = Arc::clone(broadcaster.counters());
         let stream = Reader { transport: Rc::clone(&transport), counters, turn_left_bytes: TURN_BYTES_MAX };
-        let settings = settings(broadcaster.config().limits.message_bytes_max);
-        let mut websocket =
-            WebSocketStream::from_partially_read(stream, read_ahead, Role::Server, Some(settings)).await;
+        let config = websocket_config(broadcaster.config().limits.message_bytes_max);
+        let mut websocket = WebSocketStream::from_partially_read(stream, read_ahead, Role::Server, Some(config)).await;
         let (reason, its_code) = read_all(&broadcaster, &transport, &mut websocket).await;
         drop(websocket);
         // What was published just before its goodbye is still meant for it, its own messages included.
@@ -77,12 +76,12 @@ pub fn serve<P>(broadcaster: Rc<Broadcaster>, arrival: Arrival<P>) -> impl Futur
 }
 
 /// Sees to it that whoever was let in is let go, whatever becomes of the task.
-struct Presence<'a> {
+struct LeaveGuard<'a> {
     broadcaster: &'a Broadcaster,
     transport: &'a Transport,
 }
 
-impl Drop for Presence<'_> {
+impl Drop for LeaveGuard<'_> {
     fn drop(&mut self) {
         self.broadcaster.leave(self.transport);
         self.broadcaster.forget(self.transport);
@@ -90,7 +89,7 @@ impl Drop for Presence<'_> {
 }
 
 /// Every setting of tungstenite, on purpose.
-pub fn settings(message_bytes_max: usize) -> WebSocketConfig {
+pub fn websocket_config(message_bytes_max: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         // Control frames go to the transport's control bytes at once, which are bounded there.

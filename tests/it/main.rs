@@ -5,7 +5,8 @@
 //! - [`harness`]: starts and ends servers, and speaks raw HTTP and WebSocket, rules broken included
 //! - [`broadcast`]: what a client sees, slow, silent and greedy neighbours included
 //! - [`ws`]: how a WebSocket begins, and what ends it, by its close code
-//! - [`http`]: what is not let in, by its status; the page, and folders in its place
+//! - [`http`]: what is not let in, by its status, and how an answer is sent
+//! - [`page`]: the built-in page, and folders in its place
 //! - [`net`], [`server`]: where it listens; the process from its start to its end, and what is full
 //! - [`os`], [`telemetry`]: what systemd gives and wants to know, and what stands in the log
 //! - [`cli`]: flags and environment
@@ -21,6 +22,7 @@ mod house;
 mod http;
 mod net;
 mod os;
+mod page;
 mod server;
 mod telemetry;
 mod ws;

@@ -88,7 +88,7 @@ impl Model {
     fn round(&mut self, bytes_max: usize) {
         // Sockets that take no more than that, and one in three that is left alone.
         let mut nth = 0;
-        let others = self.channel.share_news(300, |received, slices| {
+        let others = self.channel.share_unflushed(300, |received, slices| {
             nth += 1;
             if nth % 3 == 0 {
                 return None;

@@ -1,4 +1,6 @@
 //! The house is laid out as CONTRIBUTING says, and its walls stand: imports run downward, between folders and within them.
+//!
+//! It reads source text: what comes as the result of a method, without its name, it does not see.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -68,13 +70,15 @@ impl Module {
         code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
     }
 
-    /// The files that it names.
+    /// The files that it names, its tests included.
     fn used(&self) -> BTreeSet<Module> {
         // A program sees its library by name.
-        let code = if self.file == "main" { self.code().replace("foghorn::", "crate::") } else { self.code() };
+        let code = read(&self.path()).replace("foghorn::", "crate::");
         let own: Vec<&str> =
             [self.folder.as_str(), self.file.as_str()].into_iter().filter(|name| !name.is_empty()).collect();
-        let used = used_paths(&own, &code).into_iter().map(|path| {
+        // `mod tests;` is the file's own.
+        let own_tests = [&own[..], &["tests"]].concat().join("::");
+        let used = used_paths(&own, &code).into_iter().filter(|path| *path != own_tests).map(|path| {
             let mut segments = path.split("::");
             let named = module(segments.next().unwrap_or_default(), segments.next().unwrap_or_default());
             assert!(
@@ -127,8 +131,8 @@ fn the_map_in_lib_has_every_folder_in_the_order_of_the_house() {
     let lib = read("src/lib.rs");
     let on_map: Vec<&str> = lib
         .lines()
-        .filter_map(|line| line.strip_prefix("//! - [`")?.split_once('`'))
-        .map(|(folder, _)| folder.trim_start_matches("mod@"))
+        .filter_map(|line| line.strip_prefix("//! - `")?.split_once('`'))
+        .map(|(folder, _)| folder)
         .collect();
     assert_eq!(on_map, folders().iter().map(|(folder, _)| folder.as_str()).collect::<Vec<_>>());
     assert!(lib.lines().count() <= 100, "a map is read at a glance");
@@ -174,8 +178,10 @@ fn walls_stand_where_the_design_has_them() {
     // Which folder, or file, must never know which.
     for (above, never) in [
         ("hub", &["broadcast", "http", "ws", "net", "os", "runtime", "telemetry", "server"][..]),
-        ("broadcast", &["http", "ws", "net", "server"]),
-        ("http", &["hub", "broadcast", "ws", "server"]),
+        ("broadcast", &["page", "http", "ws", "net", "server"]),
+        ("http", &["hub", "broadcast", "telemetry", "ws", "server"]),
+        ("page", &["hub", "broadcast", "ws", "net", "server"]),
+        ("ws", &["server"]),
         ("runtime", &["config", "hub", "telemetry"]),
         ("net", &["hub", "broadcast", "http", "ws"]),
         ("os", &["hub", "broadcast", "http", "ws"]),
@@ -189,40 +195,100 @@ fn walls_stand_where_the_design_has_them() {
 
 #[test]
 fn only_the_server_knows_that_there_is_a_page() {
-    let page = PAGE.map(|file| module("http", file));
-    for its in modules() {
-        if its.folder == "server" || its.file == "lib" || page.contains(&its) {
-            continue;
-        }
-        let known = its.used().into_iter().find(|used| page.contains(used));
-        assert_eq!(known, None, "{} must not know of the page", its.path());
+    for module in
+        modules().iter().filter(|module| !["server", "page"].contains(&module.folder.as_str()) && module.file != "lib")
+    {
+        let known = module.used().into_iter().find(|used| used.folder == "page");
+        assert_eq!(known, None, "{} must not know of the page", module.path());
     }
 }
 
-/// The files about the page.
-const PAGE: [&str; 8] =
-    ["backend", "page_server", "open_files", "resources", "static_files", "status", "qr_code", "representation"];
+/// What the heart may import: data, and how a frame's header is written.
+const HEART_IMPORTS: [&str; 8] = [
+    "std::collections::",
+    "std::io::IoSlice;",
+    "std::ops::Range;",
+    "std::time::{Duration, Instant};",
+    "slab::Slab;",
+    "async_tungstenite::tungstenite::",
+    "crate::config::limits::",
+    "crate::hub::",
+];
 
 #[test]
 fn the_heart_has_no_sockets_no_clock_and_no_async() {
     for module in modules().iter().filter(|module| module.folder == "hub") {
-        for word in [
-            "smol",
-            "std::net",
-            "std::fs",
-            "std::io::Read",
-            "std::os",
-            "socket2",
-            "rustix",
-            "async ",
-            ".await",
-            "::now",
-            "SystemTime",
-            "thread::",
-            "Mutex",
-            "Waker",
-        ] {
-            assert!(!module.statements().contains(word), "{} has {word}", module.path());
+        let statements = module.statements();
+        for import in statements.lines().filter_map(|line| line.strip_prefix("use ")) {
+            assert!(HEART_IMPORTS.iter().any(|start| import.starts_with(start)), "{} imports {import}", module.path());
+        }
+        for word in ["std::", "async fn", "async {", ".await", "::now", ".elapsed()", "println!"] {
+            let found = statements.lines().find(|line| line.contains(word) && !line.starts_with("use "));
+            let is_iterator = found.is_some_and(|line| line.contains("std::iter::from_fn"));
+            assert!(found.is_none() || is_iterator, "{} has {found:?}", module.path());
+        }
+    }
+}
+
+#[test]
+fn each_of_these_crates_has_its_home() {
+    for (name, homes) in [
+        ("tiny_http::", &["page_server"][..]),
+        ("async_tungstenite::", &["frame", "handshake", "session"]),
+        ("rustix::", &["reactor", "transport"]),
+        ("signal_hook::", &["signals"]),
+        ("clap::", &["flags", "main"]),
+    ] {
+        for module in modules().iter().filter(|module| !homes.contains(&module.file.as_str())) {
+            assert!(!module.statements().contains(name), "{} uses {name}", module.path());
+        }
+    }
+}
+
+#[test]
+fn nothing_hides_an_import() {
+    for path in files(&project().join("src")) {
+        let text = fs::read_to_string(&path).unwrap();
+        for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            for word in ["pub use ", ") use ", "extern crate", "macro_rules!", "#[macro_use]", "#[path", "include!("] {
+                assert!(!line.contains(word), "{}: {line}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn folders_only_declare_their_files() {
+    let files = files(&project().join("src"));
+    for path in files.iter().filter(|path| path.ends_with("mod.rs") || path.ends_with("lib.rs")) {
+        let text = fs::read_to_string(path).unwrap();
+        for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with("//!")) {
+            let declares = line.trim_start_matches("pub(crate) ").trim_start_matches("pub ").starts_with("mod ");
+            assert!(declares || line.starts_with("#![") || line == "#[cfg(test)]", "{}: {line}", path.display());
+        }
+    }
+    for path in files.iter().filter(|path| path.ends_with("tests.rs")) {
+        let parent = path.with_file_name("mod.rs");
+        let parent = if parent.exists() { parent } else { path.parent().unwrap().with_extension("rs") };
+        let text = fs::read_to_string(&parent).unwrap();
+        assert!(text.contains("#[cfg(test)]\nmod tests;"), "{} is for tests only", path.display());
+    }
+}
+
+/// A type may have its methods in several files. The lower one must not call what the upper one adds.
+#[test]
+fn a_file_does_not_call_what_a_file_above_adds_to_its_type() {
+    for (above, below) in [
+        (module("broadcast", "flush"), module("broadcast", "broadcaster")),
+        (module("broadcast", "heartbeat"), module("broadcast", "broadcaster")),
+        (module("broadcast", "heartbeat"), module("broadcast", "flush")),
+        (module("hub", "delivery"), module("hub", "channel")),
+    ] {
+        let called = below.statements();
+        let statements = above.statements();
+        let added = statements.split("fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next());
+        for name in added {
+            assert!(!called.contains(&format!("self.{name}(")), "{} calls {name}", below.path());
         }
     }
 }

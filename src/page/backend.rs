@@ -16,10 +16,10 @@ use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::lock::Semaphore;
 
 use crate::config::limits::{HEAD_BYTES_MAX, HEADERS_MAX, HTTP_BODY_BYTES_MAX, HTTP_TIMEOUT};
-use crate::http::page_request::PageRequest;
-use crate::http::page_server::{FILE_HEADER, LOCAL_ADDRESS_HEADER, PageServer};
 use crate::http::refusal::{BUSY, Refusal};
 use crate::http::response::Response;
+use crate::page::page_request::PageRequest;
+use crate::page::page_server::{FILE_HEADER, LOCAL_ADDRESS_HEADER, PageServer};
 use crate::runtime::socket::Async;
 use crate::runtime::timer::Timer;
 use crate::telemetry::counters::Counters;
@@ -47,7 +47,8 @@ impl Backend {
         let _permit = permit.or(too_late(BUSY)).await?;
         let PageRequest { target, host, .. } = request;
         let mut head = format!("{} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n", request.method());
-        let headers = [("If-None-Match", request.if_none_match.clone()), (LOCAL_ADDRESS_HEADER, local.map(readable))];
+        let headers =
+            [("If-None-Match", request.if_none_match.clone()), (LOCAL_ADDRESS_HEADER, local.map(display_address))];
         for (name, value) in headers {
             if let Some(value) = value {
                 head += &format!("{name}: {value}\r\n");
@@ -123,7 +124,7 @@ async fn too_late<T, E>(error: E) -> Result<T, E> {
 }
 
 /// An address as people type it: an IPv4 address that came over an IPv6 socket is shown as what it is.
-fn readable(address: SocketAddr) -> String {
+fn display_address(address: SocketAddr) -> String {
     SocketAddr::new(address.ip().to_canonical(), address.port()).to_string()
 }
 
@@ -151,8 +152,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::http::resources::Resources;
-    use crate::http::status::Status;
+    use crate::page::resources::Resources;
+    use crate::page::status::Status;
     use crate::runtime::reactor::block_on;
 
     /// Long enough for whatever has a deadline of its own.

@@ -17,9 +17,9 @@ use tempfile::TempDir;
 use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
 
 use crate::config::limits::HTTP_RESTART_BACKOFF;
-use crate::http::open_files::OpenFiles;
-use crate::http::representation::Representation;
-use crate::http::resources::Resources;
+use crate::page::open_files::OpenFiles;
+use crate::page::representation::Representation;
+use crate::page::resources::Resources;
 
 /// The header in which the backend says on which of our addresses the client has come.
 pub const LOCAL_ADDRESS_HEADER: &str = "Foghorn-Local-Address";

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, json};
 
-use crate::http::representation::Representation;
+use crate::page::representation::Representation;
 use crate::telemetry::counters::Counters;
 
 /// Where the figures come from.

@@ -4,10 +4,10 @@
 
 use std::path::PathBuf;
 
-use crate::http::qr_code::qr_code;
-use crate::http::representation::Representation;
-use crate::http::static_files::{baked_in, decode_path, from_disk};
-use crate::http::status::Status;
+use crate::page::qr_code::qr_code;
+use crate::page::representation::Representation;
+use crate::page::static_files::{baked_in, decode_path, from_disk};
+use crate::page::status::Status;
 
 /// All that the page's server has.
 #[derive(Debug)]

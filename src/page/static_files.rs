@@ -14,7 +14,7 @@ use log::error;
 use percent_encoding::percent_decode_str;
 
 use crate::config::limits::HTTP_BODY_BYTES_MAX;
-use crate::http::representation::Representation;
+use crate::page::representation::Representation;
 
 static PAGE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/www");
 

@@ -1,6 +1,6 @@
 //! The address of the page as a picture, for the next phone.
 
-use crate::http::representation::Representation;
+use crate::page::representation::Representation;
 
 /// The code of the address that was used, from the Host that was checked.
 pub fn qr_code(host: &str) -> Representation {

@@ -1,0 +1,11 @@
+//! The page: what lies at which address, and the server that has it, behind ours.
+
+pub mod backend;
+pub mod open_files;
+pub mod page_request;
+pub mod page_server;
+pub mod qr_code;
+pub mod representation;
+pub mod resources;
+pub mod static_files;
+pub mod status;

@@ -1,0 +1,10 @@
+//! The page. In reading order:
+//!
+//! - [`built_in`], [`static_files`]: the built-in page, and folders in its place
+//! - [`page_server`]: connections for pages, many, slow and broken ones
+//! - [`status`]: the figures, and the QR code
+
+mod built_in;
+mod page_server;
+mod static_files;
+mod status;
