@@ -302,6 +302,14 @@ fn every_file_says_what_it_is_for() {
 }
 
 #[test]
+fn no_file_is_longer_than_one_subject_needs() {
+    for module in modules() {
+        let lines = module.code().lines().count();
+        assert!(lines <= 300, "{} has {lines} lines without its tests: has it two subjects?", module.path());
+    }
+}
+
+#[test]
 fn main_is_at_most_80_lines_and_alone_decides_exit_codes() {
     assert!(read("src/main.rs").lines().count() <= 80);
     for module in modules().iter().filter(|module| module.file != "main") {
