@@ -7,19 +7,20 @@
 //! - `ws`: one WebSocket connection, from its handshake to its close
 //! - `page`: what lies at which address, and the server that has it, behind ours
 //! - `http`: request heads, who may come in, refusals, sending
-//! - `broadcast`: who is connected, and the one who writes to them all
+//! - `broadcast`: the connected clients, and the flush that writes to all of them
 //! - `net`: listening sockets, the end of a connection
 //! - `os`: signals, systemd, the machine's addresses
 //! - `telemetry`: counters, the log
-//! - `hub`: the heart, without I/O: the shared log, and how far each subscriber has got with it
+//! - `hub`: the core without I/O: the backlog, and each subscriber's cursor into it
 //! - `runtime`: what wakes the tasks of the one thread
 //! - `config`: flags, and every limit
 //!
-//! A connection's way: `net::listener` accepts it, `server::dispatch` reads a head from it, `server::route` says what it wants,
-//! `ws::join` makes it a subscriber, `ws::session` publishes what it sends, and `broadcast::flush` writes to it what
-//! `hub::channel` has for it.
+//! A connection's way: `net::listener` accepts it, `server::dispatch` reads a request head, `server::route` decides page or
+//! WebSocket, `ws::join` subscribes it, `ws::session` publishes its messages, `hub::delivery` chooses what it gets next,
+//! `broadcast::flush` writes that.
 //!
-//! One thread runs all but the page. Its state is plain data without locks; the page's threads see the counters only.
+//! One thread runs all connections, and its own state has no locks. Beside it: the page's threads (they share the counters, the
+//! socket path and the open files), the log's thread, and up to `DISK_READS_MAX` threads that read files.
 
 #![warn(missing_docs, missing_debug_implementations)]
 

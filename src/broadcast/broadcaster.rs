@@ -1,7 +1,7 @@
 //! Everybody who is connected: joining, publishing, leaving, and the end.
 //!
-//! Knows nothing of handshakes and of reading, and leaves writing to `flush`. What must stay true: who has left the channel is
-//! written nothing but the end of the frame that it has in part, and its control bytes.
+//! Knows no handshake and no reading, and leaves writing to `flush`. What must stay true: a client that has left the channel is
+//! sent only the tail of its current frame and its control bytes.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -24,18 +24,19 @@ use crate::telemetry::counters::Counters;
 /// The channel, with the transport of each subscriber.
 pub(super) type Subscribers = Channel<Rc<Transport>>;
 
-/// Everybody who is connected, and the one who writes to them.
+/// The connected clients, and what the flush needs to write to them.
 pub struct Broadcaster {
     config: Arc<Config>,
     pub(super) counters: Arc<Counters>,
     pub(super) executor: Rc<LocalExecutor<'static>>,
     pub(super) channel: RefCell<Subscribers>,
-    /// Slots to write to although nothing was published: there are control bytes, or more than one turn's bytes.
+    /// Slots to write to in the next flush although nothing new was published: they have control bytes, more than one turn's
+    /// bytes, or a socket that takes more again.
     pub(super) pending_writes: RefCell<Vec<usize>>,
     /// Whether there is something for the flush to do.
     pub(super) is_dirty: Cell<bool>,
     pub(super) flush_waker: Cell<Option<Waker>>,
-    /// Who wants to know that there was a flush.
+    /// The task that waits for the next flush.
     pub(super) flush_watcher: Cell<Option<Waker>>,
     /// Clients that can be replaced by their next connection, by an id that nobody else can guess.
     by_connection_id: RefCell<HashMap<String, Weak<Transport>>>,
@@ -43,8 +44,8 @@ pub struct Broadcaster {
     /// The heartbeat's last sweep.
     pub(super) sweep: Cell<u32>,
     stopping: Cell<bool>,
-    /// What those who are leaving still lack of the frames that they have in part. It is theirs alone, so it is bounded: all
-    /// could be thrown out in the middle of a large message at the same time.
+    /// The frame tails kept for clients that are leaving, in bytes. Each is a copy, so the sum is bounded: all clients could be
+    /// closed in the middle of a large message at once.
     all_tails_bytes: Cell<usize>,
 }
 
@@ -100,8 +101,8 @@ impl Broadcaster {
         connection_id
     }
 
-    /// Ends the client of this connection id, if it is there: it has come back. Nothing that it may still have sent over its old
-    /// connection is published after this, so it can know what got through.
+    /// Ends the client with this connection id, if it is connected, because it has reconnected. Nothing from its old connection
+    /// is published after this call, so the client knows what was published.
     pub fn replace(&self, connection_id: &str) {
         let Some(transport) = self.by_connection_id.borrow().get(connection_id).and_then(Weak::upgrade) else { return };
         let mut channel = self.channel.borrow_mut();
@@ -112,14 +113,14 @@ impl Broadcaster {
         transport.end(CloseReason::Replaced);
     }
 
-    /// Takes a client out of the channel. What it lacks of a frame comes first among its control bytes. To be followed by
-    /// [`forget`](Self::forget) at the end.
+    /// Removes a client from the channel. The tail of its current frame goes before its other control bytes. The caller calls
+    /// [`forget`](Self::forget) when the connection is closed.
     pub fn leave(&self, transport: &Transport) {
         let mut channel = self.channel.borrow_mut();
         self.unsubscribe(&mut channel, transport);
     }
 
-    /// [`leave`](Self::leave), for those who have the channel at hand.
+    /// [`leave`](Self::leave), for callers that have borrowed the channel already.
     pub(super) fn unsubscribe(&self, channel: &mut Subscribers, transport: &Transport) {
         let Some(slot) = transport.slot.take() else { return };
         let (_, frame_tail) = channel.leave(slot);

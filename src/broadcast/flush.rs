@@ -25,7 +25,7 @@ impl Broadcaster {
             let look_again = self.flush();
             let dirty = poll_fn(|cx| self.poll_dirty(cx));
             if self.is_dirty.get() {
-                // There is more for those who have had their share: let the others have their turn first.
+                // Some subscribers have more to get than one turn's share; other tasks run first.
                 future::yield_now().await;
             }
             match look_again {
@@ -43,8 +43,8 @@ impl Broadcaster {
         Poll::Pending
     }
 
-    /// Writes to everybody who lacks something and whose socket may take it. Returns when to look again at those who
-    /// keep publishers waiting.
+    /// Writes to every subscriber that has something to get and whose socket is not full. Returns when to check again for
+    /// subscribers that block publishers.
     pub(super) fn flush(self: &Rc<Self>) -> Option<Instant> {
         let mut channel = self.channel.borrow_mut();
         let channel = &mut *channel;
@@ -122,7 +122,7 @@ impl Broadcaster {
         }
     }
 
-    /// Ends those who have kept publishers waiting for too long.
+    /// Ends subscribers that have blocked publishers for too long.
     fn expel_late(&self, channel: &mut Subscribers) -> Option<Instant> {
         let (late, look_again) = channel.review(Instant::now());
         for slot in late {

@@ -1,7 +1,7 @@
-//! The heartbeat: who says nothing is pinged, and who says nothing even then is dropped.
+//! The heartbeat. Pings silent clients, then drops them.
 //!
-//! Leaves writing of pings to the flush. What must stay true: silence counts only while the server listens, and one timer serves
-//! all, so that a board with idle clients sleeps.
+//! Leaves writing pings to the flush. What must stay true: a client counts as silent only while the server reads from it; one
+//! timer serves all, so an idle board can sleep.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -22,14 +22,14 @@ impl Broadcaster {
         }
     }
 
-    /// Pings who was silent for one heartbeat, and ends who was for two. What arrived between two sweeps may have come
-    /// right after the first, so one more sweep has to pass.
+    /// Pings clients silent for one heartbeat, ends those silent for two. The last bytes may have come just after a sweep, so one
+    /// more sweep has to pass.
     pub(super) fn sweep_silent(&self) {
         let sweep = self.sweep.get().wrapping_add(1);
         self.sweep.set(sweep);
         let mut gone = Vec::new();
         for (slot, transport) in self.channel.borrow().iter() {
-            // Nothing is read from somebody whose message waits, so silence says nothing.
+            // A client whose publish is blocked is not read, so its silence means nothing.
             if transport.take_heard() || transport.publish_blocked.get() {
                 transport.heard_sweep.set(sweep);
             }

@@ -1,4 +1,4 @@
-//! Who is connected, and the one who writes to them all.
+//! The connected clients, and the flush that writes to all of them.
 
 pub mod broadcaster;
 pub mod flush;

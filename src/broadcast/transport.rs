@@ -28,7 +28,7 @@ pub enum Written {
     Broken,
 }
 
-/// A client's socket, its control bytes, and the word that it has to go.
+/// A client's socket, its control bytes, and why its connection has to end.
 pub struct Transport {
     socket: Async<TcpStream>,
     /// Where the client is, for the log.
@@ -81,8 +81,8 @@ impl Transport {
         &self.socket
     }
 
-    /// Writes frames, in one call: the kernel's own, in line. By way of a function, libc's or ours, a delivery on the machine of
-    /// the benchmarks takes a fifth longer.
+    /// Writes frames with one system call, made inline: through a function, libc's or ours, a delivery takes a fifth longer on
+    /// the benchmark machine.
     #[expect(clippy::inline_always, reason = "measured; left to itself the compiler decides anew with every change")]
     #[inline(always)]
     pub(super) fn write(&self, slices: &[IoSlice<'_>]) -> Written {
@@ -106,7 +106,7 @@ impl Transport {
         self.write_ready.set(Some(write_ready));
     }
 
-    /// Whether it can be written news to, and nothing else is to be thought of.
+    /// Whether the flush may write new frames to it directly: not blocked, not ending, no control bytes.
     pub(super) fn takes_unflushed(&self) -> bool {
         !self.write_blocked.get() && self.ending.get().is_none() && !self.has_control()
     }
@@ -137,7 +137,7 @@ impl Transport {
         self.tail_bytes.get()
     }
 
-    /// Notes that what is missing of a frame is not to be had, so that nothing can be written any more, not even a goodbye.
+    /// Notes that the rest of the current frame is lost, so nothing more can be written, not even a Close frame.
     pub(super) fn abort(&self) {
         self.is_aborted.set(true);
     }

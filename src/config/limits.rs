@@ -1,7 +1,7 @@
 //! Every limit that cannot be set, and the ranges of those that can.
 //!
-//! Leaves those that can be set to `settings`. What must stay true: a limit stands here and nowhere else, with its unit in its
-//! name or as a `Duration`; relations between limits are asserted here, at compile time.
+//! Leaves those that can be set to `settings`. What must stay true: every limit that a client can meet stands here, with its unit
+//! in its name or as a `Duration`; relations between limits are asserted here, at compile time.
 
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use std::time::Duration;
 pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 /// The most header lines of a request. More are answered with 431.
 pub const HEADERS_MAX: usize = 64;
-/// How long a client may take over a request head, and a kept-alive connection over its next request. Then 408.
+/// How long a request head may take, and how long a kept-alive connection may wait for its next request. A head that has begun
+/// gets 408; a connection that sent nothing is closed.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a reader of an HTTP answer may take nothing of it.
 pub const RESPONSE_STALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,17 +23,18 @@ pub const HTTP_RESTART_BACKOFF: [Duration; 2] = [Duration::from_millis(200), Dur
 /// The largest body that tiny_http hands over, in bytes. A larger file is streamed from disk past it, so that a slow
 /// reader of a large file holds none of its threads.
 pub const HTTP_BODY_BYTES_MAX: usize = 64 * 1024;
-/// What is read of such a file at a time, in bytes.
+/// How much of a large file is read at a time, in bytes.
 pub const FILE_CHUNK_BYTES: u64 = 64 * 1024;
-/// The most of these reads at the same time; each takes a thread while it lasts.
+/// Reads of large files at the same time; each takes a thread.
 pub const DISK_READS_MAX: usize = 4;
-/// How long the closing handshake of a WebSocket may take.
+/// How long each step of closing may take: the last messages, the Close frame, the lingering close.
 pub const CLOSING_TIMEOUT: Duration = Duration::from_secs(2);
-/// What is read from a client that goes on sending during that time, in bytes, so that it can hear why it was closed.
+/// What is read and discarded during a lingering close, in bytes, so that a client that goes on sending still learns why it was
+/// closed.
 pub const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// How long the server waits at its end for clients to take what is theirs.
+/// How long a stopping server waits for clients.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the server waits at its end for those who have just come in to say what they want.
+/// How long a stopping server waits for the first request of a new connection.
 pub const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_millis(500);
 /// The longest greeting, in bytes.
 pub const GREETING_BYTES_MAX: usize = 4 * 1024;
@@ -54,12 +56,12 @@ pub const READ_BUFFER_BYTES: usize = 1024;
 pub const ACCEPT_QUEUE: i32 = 1024;
 /// Pause after a failed accept: the first, and the longest after it has doubled again and again.
 pub const ACCEPT_BACKOFF: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(1)];
-/// The most connections that are not WebSockets (yet). When one more comes, the oldest of them is dropped.
+/// The most connections that are not WebSockets (yet); the oldest idle one is dropped for a newer one.
 pub const PENDING_MAX: usize = 1024;
 /// The most clients who are being sent an answer and have not taken it all at once. When one more comes, the oldest of them
 /// is dropped.
 pub const SLOW_READERS_MAX: usize = 128;
-/// Descriptors for each of them: the connection, and a file.
+/// Descriptors for each slow reader: the connection, and a file.
 pub const DESCRIPTORS_PER_SLOW_READER: usize = 2;
 /// What a machine with 32-bit addresses has for messages that are being received: tungstenite reserves the memory for a frame
 /// as soon as it knows its length. Some of its 2 to 3 GiB is taken by other things.
@@ -72,9 +74,9 @@ pub const DESCRIPTORS_PER_HTTP: usize = 4;
 pub const LOG_QUEUE_LINES: usize = 1000;
 /// How long the end of the process waits for the log.
 pub const LOG_FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
-/// Log lines each second, on average, and at once after a quiet time. Debug lines are not counted.
+/// Log lines each second, on average. Debug lines are not counted.
 pub const LOG_LINES_PER_SEC: u32 = 20;
-/// See [`LOG_LINES_PER_SEC`].
+/// Log lines at once after a quiet time. Debug lines are not counted.
 pub const LOG_LINES_BURST: u32 = 200;
 /// Heartbeats are looked after this many times in each `--heartbeat`, for all clients together, so that a board with
 /// idle clients sleeps: every timer wakes it.

@@ -1,7 +1,7 @@
 //! The head of a request: read with a limit and a deadline, and parsed.
 //!
-//! Knows no routes: what a request wants is decided by whoever has the head. What must stay true: whatever gets past here is
-//! small, complete and unambiguous, so that no server behind it can read it differently.
+//! Knows no routes; `server::route` decides what a request is for. What must stay true: an accepted head is small, complete and
+//! unambiguous, so no server behind this one can read it differently.
 
 use std::io::{self, Read};
 use std::net::TcpStream;
@@ -15,7 +15,7 @@ use crate::runtime::socket::Async;
 /// client has closed the connection.
 ///
 /// # Errors
-/// As soon as it is plain that no acceptable head is coming.
+/// As soon as the bytes cannot become an acceptable head.
 pub async fn read_head(socket: &Async<TcpStream>, buffer: &mut Vec<u8>) -> Result<Option<usize>, Refusal> {
     const CHUNK_BYTES: usize = 1024;
     let mut scanned = 0;
@@ -28,8 +28,8 @@ pub async fn read_head(socket: &Async<TcpStream>, buffer: &mut Vec<u8>) -> Resul
         if room == 0 {
             return Err(HEAD_TOO_LARGE);
         }
-        // Nothing is awaited while the buffer is longer than what was read: at the deadline it has to tell a silent
-        // client from one that has begun.
+        // No await while the buffer is longer than the bytes read: at the deadline its length tells a silent client from one that
+        // has begun a head.
         socket.readable().await;
         buffer.resize(scanned + room, 0);
         let read = socket.try_read(|mut socket| socket.read(&mut buffer[scanned..]));
@@ -46,7 +46,7 @@ pub async fn read_head(socket: &Async<TcpStream>, buffer: &mut Vec<u8>) -> Resul
 /// head has. Returns the length of the head, once it is complete.
 ///
 /// # Errors
-/// As soon as it is plain that no acceptable head is coming.
+/// As soon as the bytes cannot become an acceptable head.
 pub fn scan(buffer: &[u8], scanned: usize) -> Result<Option<usize>, Refusal> {
     if buffer.first().is_some_and(|byte| !byte.is_ascii_alphabetic()) {
         return Err(NOT_HTTP);

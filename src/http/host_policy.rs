@@ -1,7 +1,7 @@
 //! Who may come in: the rules for Host and Origin, which keep foreign web pages out although any program may enter.
 //!
-//! Leaves reading of headers to `request`. What must stay true: names are compared whole, never by prefix or suffix of
-//! a label; Host is checked for every request, since an Origin that equals it says nothing under DNS rebinding.
+//! Leaves reading headers to `head`. What must stay true: names are compared whole, never by part of a label; Host is checked for
+//! every request, because under DNS rebinding an Origin that equals Host proves nothing.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

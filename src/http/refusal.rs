@@ -1,4 +1,4 @@
-//! Why a request is refused: all statuses, each with one sentence.
+//! All refusals of the server itself: a status and one sentence each. The page's own statuses are in `representation`.
 //!
 //! Leaves to others when. What must stay true: a refusal says what to do, and nothing of a request is echoed.
 
@@ -34,10 +34,10 @@ const fn refuse(status: u16, sentence: &'static str) -> Refusal {
 
 /// The bytes are not HTTP.
 pub const NOT_HTTP: Refusal = refuse(400, "This is not an HTTP request; open http:// (not https://) and this address.");
-/// What one server may read in one way and another in another.
+/// What two servers may read in two ways, such as two Host headers.
 pub const AMBIGUOUS: Refusal =
     refuse(400, "The header lines of this request can be read in two ways; send plain ones.");
-/// No Host header, more than one, or none that is a name or an address.
+/// No Host header, or one that is neither a name nor an address.
 pub const NO_HOST: Refusal = refuse(400, "The request needs exactly one Host header with a name or an address.");
 /// A target that is no path.
 pub const BAD_TARGET: Refusal = refuse(400, "The address of a request has to start with a slash.");
@@ -86,7 +86,7 @@ pub const FULL: Refusal = Refusal {
     sentence: "All places are taken; come back in a few seconds.",
     header: "Retry-After: 5\r\n",
 };
-/// The page's server is busy or does not answer.
+/// The page's server is busy or does not answer, or too many connections are busy.
 pub const BUSY: Refusal =
     Refusal { status: 503, sentence: "The server is busy; come back in a few seconds.", header: "Retry-After: 2\r\n" };
 

@@ -35,7 +35,7 @@ pub struct ResponseSender {
 }
 
 impl ResponseSender {
-    /// One for all connections, since it bounds what they read from disk at the same time.
+    /// One for all connections, because it limits their disk reads together.
     pub fn new() -> Self {
         Self { disk_reads: Semaphore::new(DISK_READS_MAX) }
     }

@@ -46,11 +46,11 @@ pub enum Published {
 #[derive(Debug)]
 pub(super) struct Subscriber<T> {
     pub(super) transport: T,
-    /// Unlike the slot it is never given to somebody else, so the backlog's entries name their senders by it.
+    /// Identifies the sender in the backlog. Unlike a slot it is not reused, until 2^32 subscribers have joined.
     pub(super) number: u32,
     pub(super) echo: bool,
-    /// Whether it is among the laggards, and with which cursor. What else is known of it while it is behind is kept there: those
-    /// who keep up are gone through for each message, so little is kept here.
+    /// Whether it is in `laggards`, and under which cursor. The rest of a laggard's state is kept there, because every message
+    /// goes through all subscribers and this struct has to stay small.
     pub(super) is_behind: bool,
     behind_at: u64,
     pub(super) cursor: u64,
@@ -187,11 +187,11 @@ impl<T> Channel<T> {
         (subscriber.is_behind, subscriber.behind_at) = (now < end, now);
     }
 
-    /// Looks at who keeps publishers waiting. Returns those who have done so for longer than the patience, and when to
-    /// look again: `None` if nobody waits.
+    /// Finds subscribers that have blocked publishers for longer than the patience. Returns their slots, and when to check next:
+    /// `None` if nobody is blocked.
     ///
-    /// A subscriber is charged while somebody waits for it, or waits while it is behind by more than half the backlog: so
-    /// those who stall one after the other do not each have a patience of their own.
+    /// A wait counts against a subscriber that blocks the next message, and against each one more than half the backlog behind:
+    /// otherwise several could stall in turn, each with a patience of its own.
     pub fn review(&mut self, now: Instant) -> (Vec<usize>, Option<Instant>) {
         let charged_below = self.blocked.front().map(|next| {
             let half_back = self.backlog.position_of(self.backlog.first_seq_of_newer_half());

@@ -14,13 +14,11 @@ impl<T> Channel<T> {
         self.flushed < self.backlog.end()
     }
 
-    /// Begins a round: offers what was published since the last one to everybody who has all before it. That is the same for
-    /// all of them, so each costs one call of `write`, which returns the bytes that it took, or `None` if it left this
-    /// subscriber alone.
+    /// Begins a round: calls `write` once, with everything published since the last round, for each subscriber with echo that had
+    /// everything before. `write` returns the bytes taken, or `None` if it did not write.
     ///
-    /// Returns who has to be looked at one by one: those that `write` left alone, that are not where the others are or want
-    /// something else (`None`), and those that took a part (how many bytes it was, to be noted with
-    /// [`advance`](Self::advance)). More than `bytes_max` of news is nobody's share of a turn: then it is all of them.
+    /// Returns the remaining subscribers: `None` for those not written to, `Some(bytes)` for a partial write, which the caller
+    /// passes to [`advance`](Self::advance). If there are more than `bytes_max` new bytes, all subscribers remain.
     pub fn share_unflushed(
         &mut self,
         bytes_max: usize,

@@ -1,7 +1,8 @@
 //! A message as it goes over the wire: one encoded WebSocket frame.
 //!
-//! Leaves reading, unmasking and control frames to tungstenite. What must stay true: a frame's bytes are the same for
-//! every client (a server does not mask, RFC 6455 section 5.1), so they are encoded once.
+//! Leaves reading, unmasking and control frames to tungstenite; of it only the encoding of frame headers is used here, which does
+//! no I/O. What must stay true: a frame's bytes are the same for every client (a server does not mask, RFC 6455 section 5.1), so
+//! they are encoded once.
 
 use async_tungstenite::tungstenite::Bytes;
 use async_tungstenite::tungstenite::protocol::frame::FrameHeader;

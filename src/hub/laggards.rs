@@ -59,8 +59,8 @@ impl Laggards {
         self.accounts.remove(&(cursor, slot));
     }
 
-    /// Notes that one has got on, but not caught up. Its account is cleared when it has taken [`PROGRESS_BYTES_MIN`] since it
-    /// was cleared last: so a slow reader that moves stays, and one that trickles cannot hold up the others for ever.
+    /// Moves a subscriber that is still behind. Its wait starts again at zero each time it has taken [`PROGRESS_BYTES_MIN`]: a
+    /// slow reader that moves stays, one that trickles is dropped.
     pub fn advance(&mut self, slot: usize, from: u64, to: u64) {
         let mut account = self.accounts.remove(&(from, slot)).expect("it was inserted when it fell behind");
         if to - account.progress_mark >= PROGRESS_BYTES_MIN {
@@ -70,8 +70,8 @@ impl Laggards {
         self.accounts.insert((to, slot), account);
     }
 
-    /// Charges the time since the last review to all whose cursor is below `charged_below`, which is what somebody waits for.
-    /// Returns those for whom others have waited longer than the patience, and when to look again: `None` if nobody waits.
+    /// Runs the wait of every subscriber below `charged_below`, and stops that of the others. Returns the slots of those that
+    /// have blocked others for longer than the patience, and when to check next: `None` if nobody is blocked.
     pub fn review(&mut self, now: Instant, charged_below: Option<u64>) -> (Vec<usize>, Option<Instant>) {
         let mut late = Vec::new();
         let mut look_again = charged_below.map(|_| now + self.patience);

@@ -1,4 +1,4 @@
-//! The heart, without I/O: what was said, and how far each has got with it.
+//! The core without I/O: the backlog, and each subscriber's cursor into it.
 
 pub mod backlog;
 pub mod channel;

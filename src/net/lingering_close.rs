@@ -15,8 +15,8 @@ use crate::runtime::timer::Timer;
 /// What is read at a time, in bytes.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// Says that nothing more will be sent, and reads what still comes, unseen, until the client has closed too or
-/// [`CLOSING_TIMEOUT`] is over.
+/// Shuts down writing, then reads and discards until the client closes, [`CLOSING_TIMEOUT`] is over or [`LINGER_BYTES_MAX`] bytes
+/// have come.
 pub async fn end(socket: &Async<TcpStream>) {
     let _ = socket.get_ref().shutdown(Shutdown::Write);
     discard(socket).or(Timer::after(CLOSING_TIMEOUT)).await;

@@ -23,7 +23,7 @@ use crate::telemetry::counters::Counters;
 pub enum ListenError {
     /// An address cannot be bound.
     Bind(SocketAddr, io::Error),
-    /// What systemd has handed over at this place is no listening TCP socket.
+    /// The nth socket from systemd, counted from 0, is not a listening TCP socket.
     Inherit(usize, io::Error),
 }
 
@@ -124,7 +124,7 @@ pub async fn accept_all(
                     pause = first_pause;
                 }
                 take(socket, SocketAddr::new(peer.ip().to_canonical(), peer.port()));
-                // Others get their turn, among them whoever had to go for this one and still holds a descriptor.
+                // Other tasks run, among them the dropped connection's, which still holds its descriptor.
                 future::yield_now().await;
             }
             // This one connection was given up by its client; it says nothing about the next.

@@ -1,8 +1,8 @@
-//! The way to the page's server and back: a bounded number of requests at a time goes over its private socket.
+//! The client of the page server: passes a bounded number of requests at a time over its private socket.
 //!
-//! The connection to the client is ours alone: tiny_http is a backend, as behind a reverse proxy. Leaves sending to `response`.
-//! What must stay true: a slow client holds none of the places for requests in flight, and an answer comes within
-//! [`HTTP_TIMEOUT`] or is given up.
+//! Only we talk to the network; tiny_http is a backend, as behind a reverse proxy. Leaves sending to `response`. What must stay
+//! true: a client that reads slowly holds no permit for a request in flight, and no wait here is without a deadline
+//! ([`HTTP_TIMEOUT`]).
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use crate::runtime::socket::Async;
 use crate::runtime::timer::Timer;
 use crate::telemetry::counters::Counters;
 
-/// Passes requests on to the page's server, so many at a time.
+/// Passes requests on to the page server, a bounded number at a time.
 #[derive(Debug)]
 pub struct Backend {
     page_server: Arc<PageServer>,
@@ -67,8 +67,8 @@ impl Backend {
         }
     }
 
-    /// One request without an answer says something about that request. If a plain one has none either, the server has
-    /// failed, and only then is it started anew, since that costs everybody else in flight their answer.
+    /// A missing response may be the fault of that request. The page server is restarted only if a plain request gets none
+    /// either, because a restart costs every request in flight its response.
     async fn restart_if_dead(&self, path: &Path) {
         const PLAIN: &[u8] = b"HEAD /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         let answered = exchange(path, PLAIN).await;
@@ -80,7 +80,7 @@ impl Backend {
         }
     }
 
-    /// Makes tiny_http's answer ours: the connection is ours to keep or to close, and a file takes the body's place.
+    /// Turns tiny_http's response into ours: sets `Connection`, and puts an opened file in place of the body.
     fn rebuild(&self, answer: &[u8], keep_alive: bool) -> io::Result<Response> {
         let mut lines = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut parsed = httparse::Response::new(&mut lines);

@@ -1,6 +1,6 @@
 //! Large files on their way from the page's server, which has found them, to the connection that sends them.
 //!
-//! What must stay true: whoever does not come for its file leaves no descriptor open for long.
+//! What must stay true: files that no request takes are closed, so that no more than [`HTTP_IN_FLIGHT_MAX`] are open here.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -19,7 +19,7 @@ impl OpenFiles {
     pub fn put(&mut self, file: File) -> u64 {
         self.last_number += 1;
         self.files.insert(self.last_number, file);
-        // Only a request in flight comes for its file: whoever has left before it could will not.
+        // At most `HTTP_IN_FLIGHT_MAX` requests can still take a file, so an older one was abandoned.
         if self.files.len() > HTTP_IN_FLIGHT_MAX {
             self.files.pop_first();
         }

@@ -36,8 +36,8 @@ pub struct PageServer {
     open_files: Mutex<OpenFiles>,
 }
 
-/// One server after the other, each in a folder of its own: the one before may be gone (`/run/user` of somebody who logs
-/// out, a `/tmp` that is swept).
+/// A running server, in a folder of its own. Each restart uses a new folder, because the old one may be gone (`/run/user` after a
+/// logout, a cleaned `/tmp`).
 struct Running {
     // Dropped in this order: tiny_http ends its accepting thread by a connection to itself, for which the folder is needed.
     server: Arc<Server>,
@@ -72,7 +72,7 @@ impl PageServer {
         lock(&self.running).as_ref().map(Running::socket_path)
     }
 
-    /// Has the server started anew, if `path` is where it listens: it was asked and did not answer. Returns whether it is.
+    /// Restarts the server that listens at `path`, unless it was replaced already. Returns whether it did.
     pub fn restart(&self, path: &Path) -> bool {
         let running = lock(&self.running);
         let this_one = running.as_ref().filter(|running| running.socket_path() == path);

@@ -50,7 +50,8 @@ pub fn from_disk(www: &Path, parts: &[String], is_folder: bool) -> Representatio
     path.extend(parts);
     if path.is_dir() {
         if !is_folder {
-            // Links of the page inside are relative to its folder. Only the parts that were understood go back.
+            // Relative links in the page resolve against its folder. The redirect is built from the decoded parts only, never
+            // from the raw path.
             let encoded: Vec<String> = parts
                 .iter()
                 .map(|part| percent_encoding::utf8_percent_encode(part, percent_encoding::NON_ALPHANUMERIC).to_string())

@@ -1,6 +1,6 @@
 //! `GET /status`: all figures as JSON.
 //!
-//! Leaves counting to `telemetry`. What must stay true: no address, code or content of anybody's stands in it.
+//! Leaves counting to `telemetry`. What must stay true: it contains no client's address or connection id, and no message content.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Sockets whose readiness is known.
 //!
-//! Leaves waiting to the reactor. What must stay true: an edge is told once, so whoever is told `WouldBlock` by a socket, or gets
-//! or gives less than it could, notes that here, and nobody uses a socket in any other way.
+//! Leaves waiting to the reactor. What must stay true: epoll reports an edge once, so every `WouldBlock` is noted here, and every
+//! short read or write after which somebody waits; sockets are read and written in no other way.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};

@@ -1,8 +1,7 @@
-//! Who has a place, and who has to go for others.
+//! Limits on connections: who gets a permit, and which connection is dropped for a newer one.
 //!
-//! Leaves what a connection wants to `dispatch`. What must stay true: a connection that asks for nothing, or slowly, can only take
-//! the place of another such one, never that of a client or of a request in flight; whoever has a place gives it back by being
-//! dropped.
+//! Leaves what a connection wants to `dispatch`. What must stay true: a pending connection can displace only another pending one,
+//! never a client or a request in flight; dropping a permit gives it back.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
@@ -21,16 +20,16 @@ use crate::http::refusal::{BUSY, FULL, Refusal, TOO_MANY_FROM_IP};
 use crate::runtime::timer::Timer;
 use crate::telemetry::counters::Counters;
 
-/// Everybody's places.
+/// Admits connections up to their limits.
 pub struct Admission {
     budget: FdBudget,
     clients_per_ip_max: Option<usize>,
     counters: Arc<Counters>,
-    /// Connections that are not WebSockets, in the order in which they have to go for others: first by their state, then by
-    /// age. Dropping one's task drops its connection.
+    /// Pending connections (not WebSockets), in the order in which they are dropped: by state, then by age. Dropping the task
+    /// closes the connection.
     pending: RefCell<BTreeMap<(ConnectionState, u64), Task<()>>>,
     next_pending_id: Cell<u64>,
-    /// When the last one came in.
+    /// When the newest connection came.
     last_arrival: Cell<Option<Instant>>,
     /// Pending connections that are not idle.
     in_flight: Cell<usize>,
@@ -39,19 +38,19 @@ pub struct Admission {
     empty_waker: Cell<Option<Waker>>,
 }
 
-/// What a pending connection is at.
+/// What a pending connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConnectionState {
-    /// It has asked for nothing, or not to the end.
+    /// No request of it is being answered: none is complete yet, or it was refused.
     Idle,
-    /// It is slow to take its answer.
+    /// Its response is being sent.
     SendingResponse,
-    /// Its request is in flight.
+    /// Its request is being answered.
     InFlight,
 }
 
 impl Admission {
-    /// Nobody is there yet.
+    /// With no connections yet.
     pub fn new(budget: FdBudget, clients_per_ip_max: Option<usize>, counters: Arc<Counters>) -> Self {
         Self {
             budget,
@@ -67,8 +66,8 @@ impl Admission {
         }
     }
 
-    /// Takes a new connection in: `spawn` gets its id, and starts the task that owns it. If there are too many pending ones,
-    /// one has to go: the oldest that is idle, if any is.
+    /// Adds a pending connection; `spawn` gets its id and starts its task. If there are too many, the first in drop order is
+    /// dropped: the oldest idle one, which is the new one if no other is idle.
     pub fn add_pending(&self, spawn: impl FnOnce(u64) -> Task<()>) {
         let id = self.next_pending_id.get();
         self.next_pending_id.set(id + 1);
@@ -88,7 +87,8 @@ impl Admission {
         }
     }
 
-    /// Waits until those who have just come in had the time to say what they want, which is on its way: they are not idle.
+    /// Waits until the newest connection has had [`FIRST_REQUEST_TIMEOUT`] to send its request. Until then it counts as idle,
+    /// although its request may be on its way.
     pub async fn wait_for_first_requests(&self) {
         let has_pending = !self.pending.borrow().is_empty();
         if let Some(came) = self.last_arrival.get().filter(|_| has_pending) {
@@ -105,11 +105,11 @@ impl Admission {
         Poll::Pending
     }
 
-    /// A place for a request of this connection, until the answer is out.
+    /// A permit for a request of this connection, until its response is sent.
     ///
     /// # Errors
-    /// If half of the pending connections are not idle. Beyond that nobody waits: those who wait cannot go for others, and
-    /// newcomers need places that turn over.
+    /// If busy connections already take half of the limit for pending ones. Busy connections are not dropped for new ones, so the
+    /// other half has to stay free.
     pub fn begin_request(&self, id: u64) -> Result<RequestPermit<'_>, Refusal> {
         if self.in_flight.get() >= self.budget.pending.div_ceil(2) {
             return Err(BUSY);
@@ -120,10 +120,10 @@ impl Admission {
         Ok(permit)
     }
 
-    /// A place for a WebSocket from this address.
+    /// A permit for a WebSocket from this address.
     ///
     /// # Errors
-    /// If all are taken, or too many from this address.
+    /// If all permits are taken, or too many by this address.
     pub fn admit_client(self: &Rc<Self>, ip: IpAddr) -> Result<ClientPermit, Refusal> {
         if self.clients.get() >= self.budget.clients {
             return Err(FULL);
@@ -151,7 +151,7 @@ impl fmt::Debug for Admission {
     }
 }
 
-/// A client's place, until its connection is gone.
+/// The permit of a client, held until its connection is closed.
 #[derive(Debug)]
 pub struct ClientPermit {
     admission: Rc<Admission>,
@@ -173,7 +173,7 @@ impl Drop for ClientPermit {
     }
 }
 
-/// The place of a request, from when it is in flight until its answer is out.
+/// The permit of a request, held until its response is sent.
 #[derive(Debug)]
 pub struct RequestPermit<'a> {
     admission: &'a Admission,
@@ -182,8 +182,8 @@ pub struct RequestPermit<'a> {
 }
 
 impl RequestPermit<'_> {
-    /// Notes that the answer is there, and that it is up to the client to take it. If there are too many who are slow to, the
-    /// oldest has to go.
+    /// Notes that the response is ready and now depends on the client's reading. If too many connections are in this state, the
+    /// oldest other one is dropped.
     pub fn response_is_ready(&self) {
         if !self.set_state(ConnectionState::SendingResponse) {
             return;
@@ -191,7 +191,7 @@ impl RequestPermit<'_> {
         let mut pending = self.admission.pending.borrow_mut();
         let is_sending = |key: &&(ConnectionState, u64)| key.0 == ConnectionState::SendingResponse;
         if pending.keys().filter(is_sending).count() > self.admission.budget.slow_readers {
-            // Never this one, whose task is at work right now.
+            // Never this one, although it may be the oldest: its task is running right now.
             let oldest = pending.keys().find(|key| is_sending(key) && key.1 != self.id).copied();
             if let Some(oldest) = oldest {
                 pending.remove(&oldest);
@@ -200,7 +200,7 @@ impl RequestPermit<'_> {
         }
     }
 
-    /// Returns whether the connection is still here: it may have to go already.
+    /// Returns whether the connection is still pending: it may be dropped already.
     fn set_state(&self, state: ConnectionState) -> bool {
         let mut pending = self.admission.pending.borrow_mut();
         let before = self.state.replace(state);

@@ -1,7 +1,7 @@
-//! Every connection until it is known what it wants, and the loop that answers its requests.
+//! Every connection from accept to its upgrade or close: the loop that reads requests and answers them.
 //!
-//! Leaves WebSockets to `ws`, the page to `http`, and who may stay to `admission`. What must stay true: each connection has one
-//! task, and whatever it does, it ends with an answer, a WebSocket, or a closed socket.
+//! Leaves WebSockets to `ws`, the page to `http`, and limits on connections to `admission`. What must stay true: each connection
+//! has one task, and whatever it does, it ends with an answer, a WebSocket, or a closed socket.
 
 use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
@@ -33,7 +33,7 @@ use crate::ws::session::{self, Upgraded};
 pub struct Dispatch {
     /// Who may come in.
     pub host_policy: HostPolicy,
-    /// How many there may be of whom.
+    /// The limits on connections.
     pub admission: Rc<Admission>,
     /// The broadcast.
     pub broadcaster: Rc<Broadcaster>,
@@ -48,7 +48,7 @@ pub struct Dispatch {
 }
 
 impl Dispatch {
-    /// Takes a new connection in.
+    /// Starts serving a new connection.
     pub fn handle(self: &Rc<Self>, socket: Async<TcpStream>, peer: SocketAddr) {
         // A socket that refuses this works all the same, only slower.
         let _ = socket.get_ref().set_nodelay(true);
@@ -88,8 +88,8 @@ impl Dispatch {
                     buffer.drain(..head_bytes);
                     route
                 }
-                // A browser that keeps a connection open for later is told nothing when that is too long.
                 Ok(None) => return None,
+                // A connection that sent nothing, such as a kept-alive one, is closed without a response.
                 Err(_) if buffer.is_empty() => return None,
                 Err(refusal) => Err(refusal),
             };

@@ -1,4 +1,4 @@
-//! A server from its start to its end: what each connection wants, and who has a place.
+//! A server from its start to its end: its connections up to their upgrade, their requests, their limits.
 
 pub mod admission;
 pub mod dispatch;

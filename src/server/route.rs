@@ -1,7 +1,7 @@
 //! What a request wants: the one place where ways into the server are told apart.
 //!
-//! Leaves reading of heads to `http::head` and doing it to `dispatch`. What must stay true: Host is checked for every request,
-//! whatever it wants, and Origin for all that a foreign page must not do.
+//! Leaves reading heads to `http::head`, and serving to `dispatch`. What must stay true: Host is checked for every request,
+//! Origin for every upgrade.
 
 use crate::http::head::Head;
 use crate::http::host_policy::HostPolicy;

@@ -1,7 +1,7 @@
 //! From the start of a server to its end: puts the parts together, runs them, drains.
 //!
-//! Leaves connections to `dispatch`, and binding sockets to whoever calls it. What must stay true: it returns when
-//! everybody was served or has had the time for it, and leaves nothing behind on disk.
+//! Leaves connections to `dispatch`, and binding sockets to the caller. What must stay true: `run` returns only when every client
+//! was served, its time was over, or the server was told to stop at once; and it leaves nothing on disk.
 
 use std::fmt;
 use std::fs;
@@ -56,7 +56,7 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-/// Whether everybody got what was theirs at the end.
+/// How the server ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// All connections were closed in order, or had their time for it.
@@ -65,7 +65,7 @@ pub enum Ended {
     AtOnce,
 }
 
-/// Serves these sockets until `stop` says so: its first item starts the drain, its second ends it at once.
+/// Serves these sockets until `stop` yields: the first item starts the drain, a second item ends the server at once.
 ///
 /// # Errors
 /// If it cannot start.
@@ -132,8 +132,8 @@ async fn serve(
     addresses::say(&bound);
     systemd::notify_ready();
 
-    // These never end. If one panics, awaiting it passes the panic on: the process ends and is started anew, where it would
-    // otherwise live on and accept nobody, or send nothing.
+    // These tasks never end. Awaiting one that has panicked repeats the panic, so the process ends and systemd restarts it.
+    // Otherwise it would run on without accepting or without sending.
     let failed = poll_fn(|cx| {
         let mut tasks = vital.iter_mut().chain(accepting.iter_mut());
         if tasks.any(|task| Pin::new(task).poll(cx).is_ready()) { Poll::Ready(()) } else { Poll::Pending }

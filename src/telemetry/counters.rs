@@ -1,4 +1,4 @@
-//! Counters and gauges, written by the hub's thread and read by the page's.
+//! Counters and gauges, written by the main thread and read by the page's threads.
 //!
 //! Leaves to others how they are shown. What must stay true: only one thread writes, so that an addition is a plain
 //! load and store and costs the broadcast nothing (`fetch_add` would lock the bus on every delivery).
@@ -18,12 +18,12 @@ impl Count {
         self.0.load(Relaxed)
     }
 
-    /// Counts up by `n`. Only for the hub's thread.
+    /// Counts up by `n`. Only for the main thread.
     pub fn add(&self, n: u64) {
         self.set(self.get().wrapping_add(n));
     }
 
-    /// Replaces the value. Only for the hub's thread.
+    /// Replaces the value. Only for the main thread.
     pub fn set(&self, value: u64) {
         self.0.store(value, Relaxed);
     }
@@ -58,7 +58,7 @@ pub struct Counters {
     pub backlog_bytes: Count,
     /// HTTP requests answered by the page.
     pub http_requests: Count,
-    /// Connections dropped to make room for newer ones before they had asked for anything.
+    /// Pending connections dropped for newer ones: idle ones, and slow readers.
     pub pending_dropped: Count,
     /// Accepts that failed.
     pub accept_errors: Count,

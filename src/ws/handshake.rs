@@ -16,8 +16,8 @@ pub const SUBPROTOCOL: &str = "foghorn.v1";
 pub struct Upgrade {
     /// `Sec-WebSocket-Key`: 16 bytes in base64.
     pub key: String,
-    /// The sub-protocol to agree on: [`SUBPROTOCOL`] if offered, else the first offered, as `ws` did; browsers end a
-    /// connection whose offers are all declined.
+    /// The sub-protocol to agree on: [`SUBPROTOCOL`] if offered, else the first one offered, as the Node library `ws` does.
+    /// Browsers fail a connection if the server accepts none of their offers.
     pub subprotocol: Option<String>,
     /// Whether [`SUBPROTOCOL`] was offered.
     pub resumes: bool,

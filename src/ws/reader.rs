@@ -1,7 +1,7 @@
-//! What tungstenite reads from and writes to: one client's bytes, so many in a turn.
+//! The stream given to tungstenite: reads from the socket, a bounded number of bytes in each turn; writes go to the control
+//! bytes.
 //!
-//! Leaves what the bytes mean to tungstenite. What must stay true: nothing is written to the socket here; pongs and the answer
-//! to a Close become control bytes, which wait for the flush.
+//! Leaves what the bytes mean to tungstenite. What must stay true: nothing here writes to the socket.
 
 use std::io;
 use std::pin::Pin;
@@ -22,8 +22,8 @@ pub struct Reader {
     pub transport: Rc<Transport>,
     /// Where the bytes that come in are counted.
     pub counters: Arc<Counters>,
-    /// What may still be read in this turn, whatever tungstenite makes of it: it reads on until a message is complete,
-    /// and fragments without end never are.
+    /// How many bytes may still be read in this turn. tungstenite reads until a message is complete, which endless fragments
+    /// never are.
     pub turn_left_bytes: usize,
 }
 

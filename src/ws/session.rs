@@ -1,7 +1,7 @@
 //! One WebSocket connection, from its handshake to its close.
 //!
-//! Leaves writing of messages to the flush. What must stay true: whatever happens to one client, it ends with one
-//! reason, which is in the log, in the figures and, where the client can still hear it, in the Close frame.
+//! Leaves writing messages to the flush. What must stay true: every session ends with exactly one reason, which is logged,
+//! counted and, if the client can still read, sent in the Close frame.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -41,12 +41,12 @@ pub struct Upgraded<P> {
     pub upgrade: Upgrade,
     /// Bytes that came behind the request's head.
     pub read_ahead: Vec<u8>,
-    /// What is given back by being dropped when the connection is gone.
+    /// Dropped when the connection is closed.
     pub permit: P,
 }
 
-/// Lets a client in, and serves it until its connection has ended. There is one such future for each client, so what is
-/// only needed at the start stays outside of it.
+/// Subscribes a client and serves it until its connection ends. The future lives as long as the client, so values needed only at
+/// the start stay outside of it.
 pub fn serve<P>(broadcaster: Rc<Broadcaster>, arrival: Upgraded<P>) -> impl Future<Output = ()> {
     let Upgraded { socket, peer, upgrade, read_ahead, permit } = arrival;
     let began = Instant::now();
@@ -63,7 +63,7 @@ pub fn serve<P>(broadcaster: Rc<Broadcaster>, arrival: Upgraded<P>) -> impl Futu
         let mut websocket = WebSocketStream::from_partially_read(stream, read_ahead, Role::Server, Some(config)).await;
         let (reason, its_code) = read_all(&broadcaster, &transport, &mut websocket).await;
         drop(websocket);
-        // What was published just before its goodbye is still meant for it, its own messages included.
+        // Messages published before the client's Close are still sent to it, its own included, as far as its socket takes them.
         broadcaster.write_now(&transport);
         broadcaster.leave(&transport);
 
@@ -75,7 +75,7 @@ pub fn serve<P>(broadcaster: Rc<Broadcaster>, arrival: Upgraded<P>) -> impl Futu
     }
 }
 
-/// Sees to it that whoever was let in is let go, whatever becomes of the task.
+/// Removes the client from the channel when the session ends, also by a panic.
 struct LeaveGuard<'a> {
     broadcaster: &'a Broadcaster,
     transport: &'a Transport,
@@ -142,7 +142,7 @@ async fn read_all(
     }
 }
 
-/// Has pongs written before too many of them wait. False: the client provokes more of them than it reads.
+/// Writes waiting pongs at once when they are too many. Returns false if too many still wait: the client does not read them.
 fn keep_control_short(broadcaster: &Rc<Broadcaster>, transport: &Transport) -> bool {
     if transport.has_too_much_control() {
         broadcaster.write_now(transport);
@@ -170,7 +170,7 @@ fn reason_of(error: &Error) -> CloseReason {
     }
 }
 
-/// Says goodbye with a Close frame, where the client can hear it.
+/// Sends a Close frame, if the client can still read it, and closes the connection.
 async fn close(transport: &Transport, reason: CloseReason, its_code: Option<u16>) {
     let frame = match (reason, reason.code()) {
         (CloseReason::ClosedByClient, _) => Frame::close(its_code, ""),

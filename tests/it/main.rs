@@ -7,7 +7,7 @@
 //! - [`ws`]: how a WebSocket begins, and what ends it, by its close code
 //! - [`http`]: what is not let in, by its status, and how an answer is sent
 //! - [`page`]: the built-in page, and folders in its place
-//! - [`net`], [`server`]: where it listens; the process from its start to its end, and what is full
+//! - [`net`]: where it listens; [`server`]: start, end, and limits on connections
 //! - [`os`], [`telemetry`]: what systemd gives and wants to know, and what stands in the log
 //! - [`cli`]: flags and environment
 //! - [`house`]: that README, flags, limits and module borders say the same

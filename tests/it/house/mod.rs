@@ -1,6 +1,5 @@
 //! What stands in two places says the same in both: README and code ([`readme_tables`]), the map of the house and its walls
-//! ([`imports`],
-//! which reads paths by [`use_paths`]).
+//! ([`imports`], which reads paths by [`use_paths`]).
 
 use std::fs;
 
