@@ -11,7 +11,7 @@
 //! - `net`: listening sockets, the end of a connection
 //! - `os`: signals, systemd, the machine's addresses
 //! - `telemetry`: counters, the log
-//! - `hub`: the core without I/O: the backlog, and each subscriber's cursor into it
+//! - `hub`: the core without I/O: the backlog, and each subscriber's cursor into it (connections are above, in `broadcast`)
 //! - `runtime`: what wakes the tasks of the one thread
 //! - `config`: flags, and every limit
 //!
