@@ -49,7 +49,8 @@ fn deliver(bencher: Bencher<'_, '_>, subscribers: usize) {
     let counter = divan::counter::ItemsCount::new(subscribers);
     bencher.counter(counter).bench_local(move || {
         channel.publish(0, frame.clone());
-        let others = channel.share_unflushed(usize::MAX, |(), slices| Some(black_box(slices).iter().map(|s| s.len()).sum()));
+        let others =
+            channel.share_unflushed(usize::MAX, |(), slices| Some(black_box(slices).iter().map(|s| s.len()).sum()));
         channel.end_round();
         others
     });

@@ -2,8 +2,8 @@
 
 use foghorn::config::limits::HEAD_BYTES_MAX;
 use foghorn::http::head::{self, Head};
-use foghorn::page::page_request::PageRequest;
 use foghorn::http::refusal::Refusal;
+use foghorn::page::page_request::PageRequest;
 use foghorn::server::route::Route;
 use foghorn::telemetry::counters::REFUSALS;
 use foghorn::ws::handshake::{SUBPROTOCOL, Upgrade};

@@ -174,7 +174,7 @@ fn who_is_silent_is_pinged_after_one_heartbeat_and_dropped_after_two_and_no_swee
 }
 
 #[test]
-fn whatever_is_heard_makes_the_silence_begin_anew() {
+fn anything_received_resets_the_heartbeat() {
     let stage = Stage::new();
     let (transport, _socket) = stage.join();
     for _ in 0..10 * SWEEPS_PER_HEARTBEAT {

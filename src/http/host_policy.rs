@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_names_are_not() {
+    fn foreign_names_are_refused() {
         let policy = policy(&["board.example.com"], &[]);
         for host in [
             "",
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn allowed_origins_come_in_beside() {
+    fn allowed_origins_may_connect_too() {
         let policy = policy(&[], &["https://example.com", "http://example.net:8080", "dev.example", "null"]);
         for (origin, expected) in [
             ("https://example.com", true),
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_is_meant_is_the_scheme_s_own_where_none_is_written() {
+    fn an_origin_without_a_port_has_its_scheme_s_default_port() {
         let policy = policy(&[], &["https://example.com:443"]);
         assert!(lets_in(&policy, "board.local", Some("https://example.com")));
         assert!(!lets_in(&policy, "board.local", Some("https://example.com:444")));

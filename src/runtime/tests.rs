@@ -135,7 +135,7 @@ fn a_full_socket_is_told_of_when_it_takes_more() {
 }
 
 #[test]
-fn a_socket_hears_nothing_of_the_one_whose_place_it_has() {
+fn a_socket_gets_no_event_of_an_earlier_socket_with_its_key() {
     let (first, mut first_peer) = pair();
     let key = first.registration.key;
     first_peer.write_all(b"for the first").unwrap();

@@ -21,7 +21,7 @@ fn what_one_sends_all_receive_its_sender_included() {
 }
 
 #[test]
-fn any_path_joins_the_one_room() {
+fn any_path_joins_the_one_channel() {
     let server = Server::start(&[]);
     let mut first = server.join();
     for path in ["/chat", "/a/b/../c?x=y&z", "//", "/%20%00%ff", "/status", "/index.html", "/?token=1#x"] {
@@ -32,7 +32,7 @@ fn any_path_joins_the_one_room() {
 }
 
 #[test]
-fn both_addresses_lead_to_one_room_and_one_page() {
+fn both_addresses_lead_to_one_channel_and_one_page() {
     let server = Launch::new(&["--listen", "127.0.0.1:0"]).expecting(2).start();
     let [one, two] = server.addresses[..] else { panic!("two addresses: {:?}", server.addresses) };
     assert_ne!(one.port(), two.port());

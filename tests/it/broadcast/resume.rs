@@ -296,7 +296,7 @@ fn a_message_that_waits_is_withdrawn_when_its_sender_is_replaced() {
 }
 
 #[test]
-fn nobody_is_replaced_by_a_name_that_is_not_its_own() {
+fn an_unknown_id_replaces_nobody() {
     let server = Server::start(&[]);
     let (mut client, hello) = resume(server.address(), "/");
     let id = hello["id"].as_str().unwrap();

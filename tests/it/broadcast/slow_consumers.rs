@@ -53,7 +53,7 @@ fn a_client_that_never_reads_is_closed_with_1013_and_costs_the_others_nothing() 
 }
 
 #[test]
-fn a_client_that_trickles_cannot_hold_up_the_room_for_ever() {
+fn a_client_that_trickles_cannot_block_publishers_for_ever() {
     const MESSAGES: u32 = 400;
     const LEN: usize = 64 * 1024;
     let server = Server::start(&["--patience", "1s", "--backlog", "256KiB"]);

@@ -71,7 +71,7 @@ fn take_what_there_is(visitors: &[Client]) {
 }
 
 #[test]
-fn of_very_many_visitors_only_a_few_have_their_file_read_at_the_same_time() {
+fn only_a_few_large_files_are_read_at_the_same_time() {
     const VISITORS: usize = 100;
     let www = folder_with_large_file(64 << 20);
     // As a batch process it goes through all that it has to do before its threads get their turn.

@@ -72,9 +72,9 @@ fn both_ports_can_be_inherited() {
     let server = launch.expecting(2).start();
     assert_eq!(server.addresses, addresses);
     let mut clients = addresses.map(Client::join);
-    clients[0].send_text("one room");
+    clients[0].send_text("one channel");
     for client in &mut clients {
-        assert_eq!(client.text(), "one room");
+        assert_eq!(client.text(), "one channel");
     }
 }
 

@@ -12,7 +12,7 @@ use crate::harness::{
 };
 
 #[test]
-fn when_all_places_are_taken_a_client_is_answered_with_503_and_the_page_is_still_served() {
+fn over_max_clients_a_client_is_answered_with_503_and_the_page_is_still_served() {
     let server = Server::start(&["--max-clients", "3"]);
     let mut clients = vec![server.join(), server.join(), server.join()];
     for _ in 0..10 {
@@ -196,7 +196,7 @@ fn a_page_that_is_being_served_is_not_pushed_out_by_newer_connections() {
 }
 
 #[test]
-fn of_too_many_visitors_who_do_not_take_their_answer_the_oldest_goes() {
+fn of_too_many_slow_readers_the_oldest_is_dropped() {
     raise_own_limit();
     let www = folder(&[("large.bin", &vec![7; LARGE_BYTES])]);
     let server = Server::serving(&www);
@@ -217,7 +217,7 @@ fn of_too_many_visitors_who_do_not_take_their_answer_the_oldest_goes() {
 }
 
 #[test]
-fn visitors_who_are_slow_have_at_most_half_of_the_places_and_the_rest_is_for_newcomers() {
+fn slow_readers_are_at_most_half_of_the_pending_connections_and_the_rest_is_for_newcomers() {
     let budget = FdBudget::within(64, 4096);
     let half = budget.pending.div_ceil(2);
     assert!(budget.slow_readers >= half, "of so few nobody is dropped for being slow, or this test shows nothing");
