@@ -73,16 +73,18 @@ pub struct Head<'a> {
     pub host_text: &'a str,
     /// The name or address in it.
     pub host: Host,
+    /// Path and query, in visible ASCII: all else has to be percent-encoded (RFC 3986 section 2), and tiny_http ends a connection
+    /// over it.
+    pub target: &'a str,
     /// All header lines.
     pub headers: Headers<'a>,
-    target: &'a str,
 }
 
 impl<'a> Head<'a> {
     /// Parses a complete head.
     ///
     /// # Errors
-    /// If it is not HTTP, can be read in two ways, or has no Host.
+    /// If it is not HTTP, can be read in two ways, has no Host, or its target is no path.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Refusal> {
         let mut lines = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut parsed = httparse::Request::new(&mut lines);
@@ -101,17 +103,10 @@ impl<'a> Head<'a> {
         headers.check_framing()?;
         let host_text = headers.one("host")?.ok_or(NO_HOST)?;
         let (host, _) = Host::parse(host_text).ok_or(NO_HOST)?;
-        Ok(Self { method, minor_version, host_text, host, headers, target })
-    }
-
-    /// Path and query. What is not visible ASCII has to be percent-encoded (RFC 3986 section 2), and tiny_http ends a
-    /// connection over it.
-    ///
-    /// # Errors
-    /// If the target is anything else.
-    pub fn target(&self) -> Result<&'a str, Refusal> {
-        let is_path = self.target.starts_with('/') && self.target.bytes().all(|byte| byte.is_ascii_graphic());
-        if is_path { Ok(self.target) } else { Err(BAD_TARGET) }
+        if !target.starts_with('/') || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(BAD_TARGET);
+        }
+        Ok(Self { method, minor_version, host_text, host, target, headers })
     }
 
     /// Whether the client wants to send further requests on this connection.
@@ -192,10 +187,8 @@ mod tests {
     /// The status with which a head is refused, and 200 for one that is taken.
     fn status(lines: &[&str]) -> u16 {
         let bytes = lines.iter().flat_map(|line| [*line, "\r\n"]).chain(["\r\n"]).collect::<String>();
-        let parsed = scan(bytes.as_bytes(), 0).and_then(|head_bytes| {
-            let head = Head::parse(&bytes.as_bytes()[..head_bytes.expect("it has an end")])?;
-            head.target().map(drop)
-        });
+        let parsed = scan(bytes.as_bytes(), 0)
+            .and_then(|head_bytes| Head::parse(&bytes.as_bytes()[..head_bytes.expect("it has an end")]).map(drop));
         parsed.map_or_else(|refusal| refusal.status, |()| 200)
     }
 

@@ -8,6 +8,7 @@
 //! plain number, and everything between two positions is at most two slices, however many frames lie there.
 
 use std::collections::VecDeque;
+use std::iter;
 use std::ops::Range;
 
 use crate::hub::frame::Frame;
@@ -169,7 +170,7 @@ impl Backlog {
     pub fn ranges_without(&self, sender: u32, from: u64) -> impl Iterator<Item = Range<u64>> + '_ {
         let mut next = self.entries.partition_point(|entry| entry.end <= from);
         let mut position = from;
-        std::iter::from_fn(move || {
+        iter::from_fn(move || {
             while let Some(own) = self.entries.get(next).filter(|entry| entry.sender == sender) {
                 position = own.end;
                 next += 1;

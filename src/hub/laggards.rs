@@ -91,3 +91,59 @@ impl Laggards {
         (late, look_again)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(2);
+
+    #[test]
+    fn a_trickle_does_not_buy_patience_and_a_stream_does() {
+        for (bytes_per_sec, stays) in [(PROGRESS_BYTES_MIN / 8, false), (PROGRESS_BYTES_MIN, true)] {
+            let mut laggards = Laggards::new(PATIENCE);
+            let mut now = Instant::now();
+            let mut cursor = 0;
+            laggards.insert(0, cursor);
+            let mut late = Vec::new();
+            for _ in 0..10 {
+                late.extend(laggards.review(now, Some(u64::MAX)).0);
+                now += Duration::from_secs(1);
+                laggards.advance(0, cursor, cursor + bytes_per_sec);
+                cursor += bytes_per_sec;
+            }
+            assert_eq!(late.is_empty(), stays, "{bytes_per_sec} bytes a second");
+        }
+    }
+
+    #[test]
+    fn a_wait_that_is_over_stops_the_account_but_does_not_clear_it() {
+        let mut laggards = Laggards::new(PATIENCE);
+        let start = Instant::now();
+        laggards.insert(0, 0);
+        for (begins_secs, waits_ms) in [(0, 1500), (60, 300)] {
+            let begins = start + Duration::from_secs(begins_secs);
+            assert!(laggards.review(begins, Some(1)).0.is_empty());
+            let is_over = begins + Duration::from_millis(waits_ms);
+            assert_eq!(laggards.review(is_over, None), (vec![], None), "nobody waits any longer");
+        }
+        let much_later = start + Duration::from_secs(120);
+        let ends = much_later + Duration::from_millis(200);
+        assert_eq!(laggards.review(much_later, Some(1)), (vec![], Some(ends)), "1.8 of 2 seconds are used up");
+        assert_eq!(laggards.review(ends, Some(1)).0, [0]);
+    }
+
+    #[test]
+    fn only_those_below_what_somebody_waits_for_are_charged() {
+        let mut laggards = Laggards::new(PATIENCE);
+        let start = Instant::now();
+        for (slot, cursor) in [(0, 50), (1, 10), (2, 20)] {
+            laggards.insert(slot, cursor);
+        }
+        assert_eq!(laggards.lowest_cursor(), Some(10));
+        laggards.review(start, Some(20));
+        assert_eq!(laggards.review(start + PATIENCE, Some(20)).0, [1], "20 has all below 20");
+        laggards.remove(1, 10);
+        assert_eq!((laggards.lowest_cursor(), laggards.len()), (Some(20), 2));
+    }
+}

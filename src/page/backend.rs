@@ -1,6 +1,6 @@
 //! The client of the page server: passes a bounded number of requests at a time over its private socket.
 //!
-//! Only we talk to the network; tiny_http is a backend, as behind a reverse proxy. Leaves sending to `response`. What must stay
+//! Only we talk to the network; tiny_http is a backend, as behind a reverse proxy. Leaves sending to `http::response`. What must stay
 //! true: a client that reads slowly holds no permit for a request in flight, and no wait here is without a deadline
 //! ([`HTTP_TIMEOUT`]).
 
@@ -45,18 +45,8 @@ impl Backend {
     pub async fn answer(&self, request: &PageRequest, local: Option<SocketAddr>) -> Result<Response, Refusal> {
         let permit = async { Ok(self.in_flight.acquire().await) };
         let _permit = permit.or(too_late(BUSY)).await?;
-        let PageRequest { target, host, .. } = request;
-        let mut head = format!("{} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n", request.method());
-        let headers =
-            [("If-None-Match", request.if_none_match.clone()), (LOCAL_ADDRESS_HEADER, local.map(display_address))];
-        for (name, value) in headers {
-            if let Some(value) = value {
-                head += &format!("{name}: {value}\r\n");
-            }
-        }
-        head += "\r\n";
         let path = self.page_server.socket_path().ok_or(BUSY)?;
-        let answered = exchange(&path, head.as_bytes()).await;
+        let answered = exchange(&path, &head_for(request, local)).await;
         match answered.and_then(|bytes| self.rebuild(&bytes, request.keep_alive)) {
             Ok(answer) => Ok(answer),
             Err(error) => {
@@ -70,8 +60,7 @@ impl Backend {
     /// A missing response may be the fault of that request. The page server is restarted only if a plain request gets none
     /// either, because a restart costs every request in flight its response.
     async fn restart_if_dead(&self, path: &Path) {
-        const PLAIN: &[u8] = b"HEAD /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-        let answered = exchange(path, PLAIN).await;
+        let answered = exchange(path, &head_for(&PageRequest::probe(), None)).await;
         if answered.is_ok_and(|bytes| !bytes.is_empty()) {
             return;
         }
@@ -118,6 +107,21 @@ impl Backend {
     }
 }
 
+/// A request as it goes to the page server: written anew, with nothing but what was understood.
+fn head_for(request: &PageRequest, local: Option<SocketAddr>) -> Vec<u8> {
+    let PageRequest { target, host, .. } = request;
+    let mut head = format!("{} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n", request.method());
+    let headers =
+        [("If-None-Match", request.if_none_match.clone()), (LOCAL_ADDRESS_HEADER, local.map(display_address))];
+    for (name, value) in headers {
+        if let Some(value) = value {
+            head += &format!("{name}: {value}\r\n");
+        }
+    }
+    head += "\r\n";
+    head.into_bytes()
+}
+
 async fn too_late<T, E>(error: E) -> Result<T, E> {
     Timer::after(HTTP_TIMEOUT).await;
     Err(error)
@@ -148,7 +152,9 @@ async fn exchange_without_deadline(path: &Path, request: &[u8]) -> io::Result<Ve
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::os::unix::net::UnixListener;
+    use std::thread;
     use std::time::Duration;
 
     use super::*;
@@ -171,22 +177,43 @@ mod tests {
         assert_eq!(answered.unwrap_err().kind(), ErrorKind::TimedOut);
     }
 
+    /// A page server of its own in this folder, and the way to it.
+    fn start_in(folder: &Path) -> (Backend, Arc<PageServer>) {
+        let counters = Arc::new(Counters::new());
+        let status = Status { counters: Arc::clone(&counters), message_bytes_max: 1, backlog_bytes: 1 };
+        let page_server = PageServer::start(vec![folder.to_owned()], Resources { www: None, status }).unwrap();
+        (Backend::new(Arc::clone(&page_server), counters, 1), page_server)
+    }
+
     #[test]
     fn a_page_server_that_answers_is_not_restarted_for_one_request_without_an_answer() {
         let folder = tempfile::tempdir().unwrap();
-        let counters = Arc::new(Counters::new());
-        let status = Status { counters: Arc::clone(&counters), message_bytes_max: 1, backlog_bytes: 1 };
-        let runtime_folders = vec![folder.path().to_owned()];
-        let page_server = PageServer::start(runtime_folders, Resources { www: None, status }).unwrap();
-        let backend = Backend::new(Arc::clone(&page_server), Arc::clone(&counters), 1);
+        let (backend, page_server) = start_in(folder.path());
         let path = page_server.socket_path().unwrap();
         block_on(backend.restart_if_dead(&path)).unwrap();
-        assert_eq!(counters.http_restarts.get(), 0);
-        assert_eq!(page_server.socket_path(), Some(path.clone()), "it is the same server");
-
-        std::fs::remove_file(&path).unwrap();
-        block_on(backend.restart_if_dead(&path)).unwrap();
-        assert_eq!(counters.http_restarts.get(), 1, "nobody can reach this one");
+        assert_eq!(backend.counters.http_restarts.get(), 0);
+        assert_eq!(page_server.socket_path(), Some(path), "it is the same server");
         page_server.close();
+    }
+
+    #[test]
+    fn a_page_server_that_cannot_be_reached_or_says_nothing_is_restarted() {
+        for takes_connections in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let (backend, page_server) = start_in(folder.path());
+            let path = page_server.socket_path().unwrap();
+            std::fs::remove_file(&path).unwrap();
+            let mute = takes_connections.then(|| {
+                let listener = UnixListener::bind(&path).unwrap();
+                // It takes the request and ends: to leave it unread would reset the connection.
+                thread::spawn(move || listener.accept().unwrap().0.read(&mut [0; 1024]).unwrap())
+            });
+            block_on(backend.restart_if_dead(&path)).unwrap();
+            assert_eq!(backend.counters.http_restarts.get(), 1, "takes connections: {takes_connections}");
+            page_server.close();
+            if let Some(mute) = mute {
+                assert!(mute.join().unwrap() > 0, "it was asked");
+            }
+        }
     }
 }

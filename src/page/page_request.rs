@@ -26,7 +26,6 @@ impl PageRequest {
     /// # Errors
     /// If it is another method than GET and HEAD, or has a body.
     pub fn parse(head: &Head<'_>) -> Result<Self, Refusal> {
-        let target = head.target()?.to_owned();
         if head.method != "GET" && head.method != "HEAD" {
             return Err(BAD_METHOD);
         }
@@ -34,7 +33,7 @@ impl PageRequest {
         let if_none_match = head.headers.one("if-none-match")?.map(str::to_owned);
         Ok(Self {
             head_only: head.method == "HEAD",
-            target,
+            target: head.target.to_owned(),
             host: head.host_text.to_owned(),
             if_none_match,
             keep_alive: head.keep_alive(),

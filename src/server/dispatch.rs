@@ -1,6 +1,6 @@
 //! Every connection from accept to its upgrade or close: the loop that reads requests and answers them.
 //!
-//! Leaves WebSockets to `ws`, the page to `http`, and limits on connections to `admission`. What must stay true: each connection
+//! Leaves WebSockets to `ws`, the page to `page`, and limits on connections to `admission`. What must stay true: each connection
 //! has one task, and whatever it does, it ends with an answer, a WebSocket, or a closed socket.
 
 use std::net::{SocketAddr, TcpStream};
@@ -59,8 +59,8 @@ impl Dispatch {
         // A box, since the task of a client lives long and needs none of this.
         let upgraded = Box::pin(self.answer_requests(id, &socket, peer)).await;
         if let Some((upgrade, read_ahead, permit)) = upgraded {
-            let arrival = Upgraded { socket, peer, upgrade, read_ahead, permit };
-            let session = session::serve(Rc::clone(&self.broadcaster), arrival);
+            let upgraded = Upgraded { socket, peer, upgrade, read_ahead, permit };
+            let session = session::serve(Rc::clone(&self.broadcaster), upgraded);
             self.executor.spawn(session).detach();
         }
         self.admission.remove_pending(id);

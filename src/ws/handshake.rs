@@ -67,7 +67,7 @@ impl Upgrade {
             after: None,
             replaces: None,
         };
-        let query = head.target()?.split_once('?').map_or("", |(_, query)| query);
+        let query = head.target.split_once('?').map_or("", |(_, query)| query);
         for pair in query.split('&') {
             match pair.split_once('=') {
                 Some(("echo", value)) => upgrade.echo = Some(parse_echo(value)?),

@@ -12,7 +12,7 @@ use crate::hub::channel::{Joined, Start};
 use crate::hub::frame::Frame;
 use crate::ws::handshake::{After, Upgrade};
 
-/// Joins the channel where the client wants to go on, or with the history that newcomers get.
+/// Subscribes a client where the client wants to go on, or with the history that newcomers get.
 pub fn subscribe(broadcaster: &Broadcaster, transport: &Rc<Transport>, upgrade: &Upgrade) {
     let (config, counters) = (broadcaster.config(), broadcaster.counters());
     if let Some(id) = upgrade.replaces.as_ref().filter(|_| upgrade.resumes) {

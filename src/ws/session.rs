@@ -47,8 +47,8 @@ pub struct Upgraded<P> {
 
 /// Subscribes a client and serves it until its connection ends. The future lives as long as the client, so values needed only at
 /// the start stay outside of it.
-pub fn serve<P>(broadcaster: Rc<Broadcaster>, arrival: Upgraded<P>) -> impl Future<Output = ()> {
-    let Upgraded { socket, peer, upgrade, read_ahead, permit } = arrival;
+pub fn serve<P>(broadcaster: Rc<Broadcaster>, upgraded: Upgraded<P>) -> impl Future<Output = ()> {
+    let Upgraded { socket, peer, upgrade, read_ahead, permit } = upgraded;
     let began = Instant::now();
     let transport = Rc::new(Transport::new(socket, peer, upgrade.answer()));
     join::subscribe(&broadcaster, &transport, &upgrade);

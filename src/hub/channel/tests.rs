@@ -6,7 +6,6 @@ use std::io::IoSlice;
 use std::rc::Rc;
 
 use super::*;
-use crate::config::limits::PROGRESS_BYTES_MIN;
 use proptest::prelude::*;
 
 /// What one client has seen.
@@ -281,55 +280,6 @@ fn patience_ends_for_whoever_does_not_move() {
     assert_eq!(model.channel.review(ends).0, [1]);
     model.channel.leave(1);
     assert_eq!(model.channel.admit(), [0], "the others go on without it");
-}
-
-#[test]
-fn a_trickle_does_not_buy_patience_and_a_stream_does() {
-    let chunk = usize::try_from(PROGRESS_BYTES_MIN).unwrap();
-    for (bytes_per_sec, stays) in [(chunk / 8, false), (chunk, true)] {
-        let mut model = Model::new(4 * chunk);
-        model.join(true, Start::History(0));
-        model.join(true, Start::History(0));
-        let mut late = Vec::new();
-        for _ in 0..10 {
-            while model.waiting.is_empty() {
-                model.publish(0, chunk / 4);
-                model.write(0, usize::MAX);
-            }
-            model.write(1, bytes_per_sec);
-            model.channel.end_round();
-            late.extend(model.channel.review(model.now).0);
-            model.now += Duration::from_secs(1);
-            let waiting = model.channel.blocked_len();
-            model.channel.admit();
-            for _ in model.channel.blocked_len()..waiting {
-                let admitted = model.waiting.pop_front().unwrap();
-                model.published.push(admitted);
-            }
-        }
-        assert_eq!(late.is_empty(), stays, "{bytes_per_sec} bytes a second");
-    }
-}
-
-#[test]
-fn a_wait_that_is_over_stops_the_account_but_does_not_clear_it() {
-    let mut model = stalled(2, 4);
-    model.write(0, usize::MAX);
-    model.write(1, 0);
-    model.channel.end_round();
-    model.publish(0, 100);
-    let start = model.now;
-    model.channel.review(start);
-    model.write(1, 102);
-    model.round(0);
-    let after_one = start + Duration::from_millis(1500);
-    assert_eq!(model.channel.review(after_one).1, None, "nobody waits any longer");
-    let much_later = start + Duration::from_secs(60);
-    model.write(0, usize::MAX);
-    model.channel.end_round();
-    model.publish(0, 100);
-    let ends = much_later + Duration::from_millis(500);
-    assert_eq!(model.channel.review(much_later), (vec![], Some(ends)), "a second and a half are used up");
 }
 
 #[test]

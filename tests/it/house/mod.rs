@@ -1,11 +1,17 @@
-//! What stands in two places says the same in both: README and code ([`readme_tables`]), the map of the house and its walls
-//! ([`imports`], which reads paths by [`use_paths`]).
+//! What stands in two places says the same in both, and the house is what its papers say. In reading order:
+//!
+//! - [`readme_tables`]: README and code
+//! - [`modules`], [`use_paths`]: CONTRIBUTING's tables, and which files a file names
+//! - [`imports`]: the walls between them
+//! - [`habits`]: what every file keeps to
 
 use std::fs;
 
 use crate::harness::project;
 
+mod habits;
 mod imports;
+mod modules;
 mod readme_tables;
 mod use_paths;
 

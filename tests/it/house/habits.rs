@@ -1,0 +1,66 @@
+//! What every file keeps to, and what the papers say of files.
+
+use std::fs;
+
+use super::modules::{files, modules};
+use super::read;
+use crate::harness::project;
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    for path in files(&project().join("src")).into_iter().chain(files(&project().join("tests/it"))) {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("//! "), "{}", path.display());
+    }
+}
+
+#[test]
+fn no_file_is_longer_than_one_subject_needs() {
+    for module in modules() {
+        let lines = module.code().lines().count();
+        assert!(lines <= 300, "{} has {lines} lines without its tests: has it two subjects?", module.path());
+    }
+}
+
+#[test]
+fn main_is_at_most_80_lines_and_alone_decides_exit_codes() {
+    assert!(read("src/main.rs").lines().count() <= 80);
+    for module in modules().iter().filter(|module| module.file != "main") {
+        for word in ["process::exit", "ExitCode"] {
+            assert!(!module.code().contains(word), "{} has {word}", module.path());
+        }
+    }
+}
+
+/// Where the files lie that the papers name.
+const NAMED_FOLDERS: [&str; 11] =
+    ["src/", "tests/", "fuzz/", "docs/", "scripts/", "systemd/", "www/", "packaging/", "soak/", "bench/", ".ci/"];
+
+#[test]
+fn every_file_that_the_papers_name_is_there() {
+    let mut named = 0;
+    for paper in ["README.md", "CONTRIBUTING.md", "SECURITY.md", "bench/README.md"] {
+        let text = read(paper);
+        let words = text.split(|char: char| char.is_whitespace() || "`()".contains(char));
+        let paths = words.filter(|word| NAMED_FOLDERS.iter().any(|folder| word.starts_with(folder)));
+        // What a run leaves behind is not in a fresh clone.
+        for path in paths.filter(|path| *path != "fuzz/artifacts/") {
+            let within = project().join(if paper.starts_with("bench/") { "bench" } else { "." });
+            assert!(within.join(path).exists() || project().join(path).exists(), "{paper} names {path}");
+            named += 1;
+        }
+    }
+    assert!(named > 20, "only {named} are named: is this test blind?");
+    for target in read("SECURITY.md").split("fuzz target `").skip(1).filter_map(|rest| rest.split_once('`')) {
+        assert!(project().join("fuzz/corpus").join(target.0).is_dir(), "there is no fuzz target {}", target.0);
+    }
+}
+
+#[test]
+fn there_is_no_unsafe_code_and_no_second_runtime() {
+    assert!(read("Cargo.toml").lines().any(|line| line.trim() == "unsafe_code = \"forbid\""));
+    let lock = read("Cargo.lock");
+    for name in ["tokio", "openssl-sys", "native-tls"] {
+        assert!(!lock.contains(&format!("name = \"{name}\"")), "{name} is in Cargo.lock");
+    }
+}
