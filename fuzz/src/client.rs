@@ -95,7 +95,7 @@ fn check_sent_on(frame: &Frame, message: &Message) {
 
 /// The server's own settings.
 fn settings() -> WebSocketConfig {
-    foghorn::ws::session::websocket_config(MESSAGE_BYTES_MAX)
+    foghorn::ws::reader::websocket_config(MESSAGE_BYTES_MAX)
 }
 
 fn kind_of(error: &Error) -> Kind {

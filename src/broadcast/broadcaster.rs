@@ -142,19 +142,23 @@ impl Broadcaster {
         self.by_connection_id.borrow_mut().remove(&*transport.connection_id.borrow());
     }
 
-    /// Publishes a client's message, and waits for as long as the backlog has no room for it.
-    pub async fn publish(&self, transport: &Transport, frame: Frame) {
-        let Some(slot) = transport.slot.get() else { return };
+    /// Publishes a client's message, at once or when the backlog has room for it: then the client's task has to
+    /// [wait](Self::wait_until_published) before it publishes another.
+    pub fn publish(&self, transport: &Transport, frame: Frame) -> Published {
+        let Some(slot) = transport.slot.get() else { return Published::Now };
         let published = self.channel.borrow_mut().publish(slot, frame);
         self.mark_dirty();
-        if published == Published::Later {
-            transport.publish_blocked.set(true);
-            poll_fn(|cx| match transport.poll_ending(cx) {
-                Poll::Pending if transport.publish_blocked.get() => Poll::Pending,
-                _ => Poll::Ready(()),
-            })
-            .await;
-        }
+        transport.publish_blocked.set(published == Published::Later);
+        published
+    }
+
+    /// Waits until a client's message is in the backlog, or its connection has to end.
+    pub async fn wait_until_published(&self, transport: &Transport) {
+        poll_fn(|cx| match transport.poll_ending(cx) {
+            Poll::Pending if transport.publish_blocked.get() => Poll::Pending,
+            _ => Poll::Ready(()),
+        })
+        .await;
     }
 
     /// Has a client's control bytes written with the next flush.

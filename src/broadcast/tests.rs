@@ -15,7 +15,7 @@ use super::broadcaster::Broadcaster;
 use super::transport::Transport;
 use crate::config::limits::{FLUSH_BYTES_MAX, SWEEPS_PER_HEARTBEAT};
 use crate::config::settings::Config;
-use crate::hub::channel::Start;
+use crate::hub::channel::{Published, Start};
 use crate::hub::close_reason::CloseReason;
 use crate::hub::frame::{Frame, PING};
 use crate::runtime::reactor;
@@ -46,8 +46,7 @@ impl Stage {
 
     /// Publishes a message that the backlog has room for.
     fn publish(&self, transport: &Transport, frame: Frame) {
-        let published = future::block_on(future::poll_once(self.broadcaster.publish(transport, frame)));
-        assert_eq!(published, Some(()), "there is room for it");
+        assert_eq!(self.broadcaster.publish(transport, frame), Published::Now, "there is room for it");
     }
 
     /// Runs a future, and all tasks beside it.

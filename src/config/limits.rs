@@ -44,13 +44,13 @@ pub const CONTROL_BYTES_MAX: usize = 1024;
 pub const FLUSH_BYTES_MAX: usize = 256 * 1024;
 /// The most slices in one vectored write. The kernel takes 1,024 (`IOV_MAX`); most writes have one.
 pub const FLUSH_SLICES_MAX: usize = 32;
-/// The most bytes that are read from one client in one turn, before others get theirs.
+/// The most bytes that are read from one client in one turn, before others get theirs. The thread's buffer has this size.
 pub const TURN_BYTES_MAX: usize = 64 * 1024;
 /// A client that others wait for has to take this many bytes in each `--patience`, or all that it lacks.
 pub const PROGRESS_BYTES_MIN: u64 = 64 * 1024;
 /// What the kernel may hold unsent for one client, in bytes. The rest stays in the backlog, where it is shared.
 pub const UNSENT_BYTES_MAX: u32 = 128 * 1024;
-/// The buffer that tungstenite reads into, in bytes, one for each client.
+/// tungstenite's buffer, in bytes, one for each client. It grows for a larger message, and `ws::reader` has it back to this size.
 pub const READ_BUFFER_BYTES: usize = 1024;
 /// Connections that the kernel keeps for us until they are accepted: phones come in bursts.
 pub const ACCEPT_QUEUE: i32 = 1024;

@@ -1,51 +1,171 @@
 //! The stream given to tungstenite: reads from the socket, a bounded number of bytes in each turn; writes go to the control
 //! bytes.
 //!
-//! Leaves what the bytes mean to tungstenite. What must stay true: nothing here writes to the socket.
+//! Leaves what the bytes mean to tungstenite. What must stay true: nothing here writes to the socket; whatever a client has sent,
+//! when it falls silent between two messages it holds no more memory than before the first.
+//!
+//! tungstenite's buffer is small, one for each client, and grows with a message for good. So the socket is read in large pieces into
+//! one buffer of the thread, from which tungstenite gets its small ones; and after a large message the WebSocket is made
+//! anew, at a place where the old one holds nothing.
 
+use std::cell::Cell;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
+use async_tungstenite::WebSocketStream;
+use async_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use smol::io::{AsyncRead, AsyncWrite};
 
 use crate::broadcast::transport::Transport;
-use crate::config::limits::TURN_BYTES_MAX;
+use crate::config::limits::{READ_BUFFER_BYTES, TURN_BYTES_MAX};
 use crate::telemetry::counters::Counters;
+use crate::ws::frame_tracker::FrameTracker;
+
+/// If tungstenite is handed no more than this at once, and no large frame, its buffer keeps its first size.
+const SMALL_PIECE_BYTES: usize = READ_BUFFER_BYTES / 4;
+
+thread_local! {
+    /// What the thread reads into. Between two turns it is here, and empty.
+    static SCRATCH: Cell<Box<[u8]>> = Cell::default();
+}
 
 /// The stream that tungstenite gets: it reads from the socket and writes to the control bytes.
 #[derive(Debug)]
 pub struct Reader {
-    /// The socket, and where control bytes go.
-    pub transport: Rc<Transport>,
-    /// Where the bytes that come in are counted.
-    pub counters: Arc<Counters>,
-    /// How many bytes may still be read in this turn. tungstenite reads until a message is complete, which endless fragments
+    transport: Rc<Transport>,
+    counters: Arc<Counters>,
+    message_bytes_max: usize,
+    /// How many bytes may still be handed out in this turn. tungstenite reads until a message is complete, which endless fragments
     /// never are.
-    pub turn_left_bytes: usize,
+    turn_left_bytes: usize,
+    /// What was read: within a turn in the thread's buffer, else in one of its own.
+    unread: Box<[u8]>,
+    /// Where in `unread` the bytes are that tungstenite has not got yet.
+    unread_at: usize,
+    unread_end: usize,
+    frames: FrameTracker,
+    has_grown: bool,
+}
+
+impl Reader {
+    /// Reads what comes over `transport`, after `read_ahead`.
+    pub fn new(
+        transport: Rc<Transport>,
+        counters: Arc<Counters>,
+        message_bytes_max: usize,
+        read_ahead: Vec<u8>,
+    ) -> Self {
+        Self {
+            transport,
+            counters,
+            message_bytes_max,
+            turn_left_bytes: TURN_BYTES_MAX,
+            unread_at: 0,
+            unread_end: read_ahead.len(),
+            unread: read_ahead.into_boxed_slice(),
+            frames: FrameTracker::default(),
+            has_grown: false,
+        }
+    }
+
+    /// Makes the WebSocket that reads from here.
+    pub fn into_websocket(self) -> WebSocketStream<Self> {
+        let config = websocket_config(self.message_bytes_max);
+        let made = pin!(WebSocketStream::from_raw_socket(self, Role::Server, Some(config)));
+        match made.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(websocket) => websocket,
+            Poll::Pending => unreachable!("without a handshake there is nothing to wait for"),
+        }
+    }
+
+    /// Makes the WebSocket anew, without the memory that the old one has grown to. Only where [`can_renew`](Self::can_renew) says so.
+    pub fn renew(websocket: WebSocketStream<Self>) -> WebSocketStream<Self> {
+        let mut reader = websocket.into_inner();
+        reader.has_grown = false;
+        reader.into_websocket()
+    }
+
+    /// Whether the WebSocket has grown and holds nothing, so that it may be made anew: at once after a large message, and when there
+    /// is nothing to read. `messages_taken` were taken from it.
+    pub fn can_renew(&self, messages_taken: u64) -> bool {
+        let frames = &self.frames;
+        self.has_grown
+            && frames.messages() == messages_taken
+            && (frames.is_after_large() || (self.unread_at == self.unread_end && frames.is_between_messages()))
+    }
+
+    /// Gives the thread's buffer back before the client's task waits: what is left in it, the client keeps as its own.
+    pub fn release_scratch(&mut self) {
+        if self.unread.len() == TURN_BYTES_MAX {
+            let left = Box::from(&self.unread[self.unread_at..self.unread_end]);
+            SCRATCH.set(std::mem::replace(&mut self.unread, left));
+            self.unread_end -= std::mem::take(&mut self.unread_at);
+        }
+    }
+
+    /// Reads a large piece from the socket.
+    fn poll_fill(&mut self, cx: &Context<'_>) -> Poll<io::Result<usize>> {
+        let mut scratch = SCRATCH.take();
+        if scratch.is_empty() {
+            scratch = vec![0; TURN_BYTES_MAX].into_boxed_slice();
+        }
+        // A client whose message waits keeps what was read behind it: no more than a message.
+        let bytes_max = self.turn_left_bytes.min(self.message_bytes_max.max(READ_BUFFER_BYTES));
+        let read = self.transport.socket().poll_read(cx, &mut scratch[..bytes_max]);
+        self.unread_at = 0;
+        self.unread_end = 0;
+        self.unread = scratch;
+        if let Poll::Ready(Ok(bytes)) = read {
+            self.unread_end = bytes;
+            self.transport.note_heard();
+            self.counters.bytes_in.add(bytes as u64);
+        }
+        read
+    }
+}
+
+/// Every setting of tungstenite, on purpose.
+pub fn websocket_config(message_bytes_max: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        // Control frames go to the transport's control bytes at once, which are bounded there.
+        .write_buffer_size(0)
+        .max_write_buffer_size(usize::MAX)
+        .max_message_size(Some(message_bytes_max))
+        .max_frame_size(Some(message_bytes_max))
+        .accept_unmasked_frames(false)
 }
 
 impl AsyncRead for Reader {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        if self.turn_left_bytes == 0 {
-            self.turn_left_bytes = TURN_BYTES_MAX;
+        let this = &mut *self;
+        if this.turn_left_bytes == 0 {
+            this.turn_left_bytes = TURN_BYTES_MAX;
+            this.release_scratch();
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let bytes_max = buffer.len().min(self.turn_left_bytes);
-        let read = self.transport.socket().poll_read(cx, &mut buffer[..bytes_max]);
-        match read {
-            Poll::Ready(Ok(bytes)) => {
-                self.turn_left_bytes -= bytes;
-                self.transport.note_heard();
-                self.counters.bytes_in.add(bytes as u64);
+        if this.unread_at == this.unread_end {
+            match this.poll_fill(cx) {
+                Poll::Ready(Ok(1..)) => {}
+                ended => {
+                    this.turn_left_bytes = TURN_BYTES_MAX;
+                    this.release_scratch();
+                    return ended;
+                }
             }
-            Poll::Ready(Err(_)) => {}
-            Poll::Pending => self.turn_left_bytes = TURN_BYTES_MAX,
         }
-        read
+        let unread = &this.unread[this.unread_at..this.unread_end];
+        let bytes_max = unread.len().min(buffer.len()).min(this.turn_left_bytes);
+        let bytes = this.frames.follow(&unread[..bytes_max]);
+        buffer[..bytes].copy_from_slice(&unread[..bytes]);
+        this.unread_at += bytes;
+        this.turn_left_bytes -= bytes;
+        this.has_grown |= bytes > SMALL_PIECE_BYTES || this.frames.is_after_large();
+        Poll::Ready(Ok(bytes))
     }
 }
 

@@ -13,14 +13,15 @@ use std::time::Instant;
 
 use async_tungstenite::WebSocketStream;
 use async_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
-use async_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
+use async_tungstenite::tungstenite::protocol::Message;
 use log::info;
 use smol::future::{FutureExt, poll_fn};
 use smol::stream::Stream;
 
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::transport::Transport;
-use crate::config::limits::{CLOSING_TIMEOUT, READ_BUFFER_BYTES, TURN_BYTES_MAX};
+use crate::config::limits::CLOSING_TIMEOUT;
+use crate::hub::channel::Published;
 use crate::hub::close_reason::CloseReason;
 use crate::hub::frame::Frame;
 use crate::net::lingering_close;
@@ -58,11 +59,9 @@ pub fn serve<P>(broadcaster: Rc<Broadcaster>, upgraded: Upgraded<P>) -> impl Fut
         let _permit = permit;
         let _leave_guard = LeaveGuard { broadcaster: &broadcaster, transport: &transport };
         let counters = Arc::clone(broadcaster.counters());
-        let stream = Reader { transport: Rc::clone(&transport), counters, turn_left_bytes: TURN_BYTES_MAX };
-        let config = websocket_config(broadcaster.config().limits.message_bytes_max);
-        let mut websocket = WebSocketStream::from_partially_read(stream, read_ahead, Role::Server, Some(config)).await;
-        let (reason, its_code) = read_all(&broadcaster, &transport, &mut websocket).await;
-        drop(websocket);
+        let message_bytes_max = broadcaster.config().limits.message_bytes_max;
+        let reader = Reader::new(Rc::clone(&transport), counters, message_bytes_max, read_ahead);
+        let (reason, its_code) = read_all(&broadcaster, &transport, reader.into_websocket()).await;
         // Messages published before the client's Close are still sent to it, its own included, as far as its socket takes them.
         broadcaster.write_now(&transport);
         broadcaster.leave(&transport);
@@ -88,58 +87,82 @@ impl Drop for LeaveGuard<'_> {
     }
 }
 
-/// Every setting of tungstenite, on purpose.
-pub fn websocket_config(message_bytes_max: usize) -> WebSocketConfig {
-    WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER_BYTES)
-        // Control frames go to the transport's control bytes at once, which are bounded there.
-        .write_buffer_size(0)
-        .max_write_buffer_size(usize::MAX)
-        .max_message_size(Some(message_bytes_max))
-        .max_frame_size(Some(message_bytes_max))
-        .accept_unmasked_frames(false)
-}
-
 /// Reads and publishes until the connection has to end. Returns why, and the code of a client's own Close.
 async fn read_all(
     broadcaster: &Rc<Broadcaster>,
     transport: &Transport,
-    websocket: &mut WebSocketStream<Reader>,
+    mut websocket: WebSocketStream<Reader>,
 ) -> (CloseReason, Option<u16>) {
+    let mut messages_taken = 0;
     loop {
-        let next = poll_fn(|cx| {
-            if let Poll::Ready(reason) = transport.poll_ending(cx) {
-                return Poll::Ready(Err(reason));
-            }
-            let next = Pin::new(&mut *websocket).poll_next(cx);
-            if next.is_pending() && transport.has_control() {
-                broadcaster.schedule(transport);
-            }
-            next.map(Ok)
-        });
-        let frame = match next.await {
-            Ok(Some(Ok(Message::Text(text)))) => Frame::text(text),
-            Ok(Some(Ok(Message::Binary(payload)))) => Frame::binary(payload),
-            Ok(Some(Ok(Message::Close(close)))) => {
+        let frame = match next_event(broadcaster, transport, &mut websocket, messages_taken).await {
+            Event::Received(Some(Ok(Message::Text(text)))) => Frame::text(text),
+            Event::Received(Some(Ok(Message::Binary(payload)))) => Frame::binary(payload),
+            Event::Received(Some(Ok(Message::Close(close)))) => {
                 return (CloseReason::ClosedByClient, close.map(|close| close.code.into()));
             }
-            Ok(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)))) => {
+            Event::Received(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)))) => {
                 if !keep_control_short(broadcaster, transport) {
                     return (CloseReason::TooSlow, None);
                 }
                 continue;
             }
-            Ok(Some(Err(error))) => return (reason_of(&error), None),
-            Ok(None) => return (CloseReason::Vanished, None),
-            Err(reason) => {
+            Event::Received(Some(Err(error))) => return (reason_of(&error), None),
+            Event::Received(None) => return (CloseReason::Vanished, None),
+            Event::Quiet => {
+                websocket = Reader::renew(websocket);
+                continue;
+            }
+            Event::ToEnd(reason) => {
                 if reason == CloseReason::ServerStops {
                     wait_until_up_to_date(broadcaster, transport).await;
                 }
                 return (reason, None);
             }
         };
-        broadcaster.publish(transport, frame).await;
+        messages_taken += 1;
+        if websocket.get_ref().can_renew(messages_taken) {
+            websocket = Reader::renew(websocket);
+        }
+        if broadcaster.publish(transport, frame) == Published::Later {
+            websocket.get_mut().release_scratch();
+            broadcaster.wait_until_published(transport).await;
+        }
     }
+}
+
+/// What a client's task waits for.
+enum Event {
+    /// tungstenite has something, or the connection has ended.
+    Received(Option<Result<Message, Error>>),
+    /// Nothing more is there to read, and the WebSocket has memory to give back.
+    Quiet,
+    /// The connection has to end.
+    ToEnd(CloseReason),
+}
+
+async fn next_event(
+    broadcaster: &Rc<Broadcaster>,
+    transport: &Transport,
+    websocket: &mut WebSocketStream<Reader>,
+    messages_taken: u64,
+) -> Event {
+    poll_fn(|cx| {
+        if let Poll::Ready(reason) = transport.poll_ending(cx) {
+            return Poll::Ready(Event::ToEnd(reason));
+        }
+        let next = Pin::new(&mut *websocket).poll_next(cx);
+        if next.is_pending() {
+            if transport.has_control() {
+                broadcaster.schedule(transport);
+            }
+            if websocket.get_ref().can_renew(messages_taken) {
+                return Poll::Ready(Event::Quiet);
+            }
+        }
+        next.map(Event::Received)
+    })
+    .await
 }
 
 /// Writes waiting pongs at once when they are too many. Returns false if too many still wait: the client does not read them.

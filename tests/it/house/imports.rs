@@ -143,7 +143,7 @@ fn the_heart_has_no_sockets_no_clock_and_no_async() {
 fn each_of_these_crates_has_its_home() {
     for (name, homes) in [
         ("tiny_http::", &["page_server"][..]),
-        ("async_tungstenite::", &["frame", "handshake", "session"]),
+        ("async_tungstenite::", &["frame", "frame_tracker", "handshake", "reader", "session"]),
         ("rustix::", &["reactor", "transport"]),
         ("signal_hook::", &["signals"]),
         ("clap::", &["flags", "main"]),

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::harness::{
-    BINARY, Bystanders, Client, FIN, Loop, Server, TEXT, eventually, is_emulated, masked, project, raise_own_limit,
+    BINARY, Bystanders, Client, FIN, Loop, PONG, Server, TEXT, eventually, is_emulated, masked, project,
+    raise_own_limit,
 };
 
 /// The formula of the README. An emulated process has its emulator's memory too.
@@ -69,6 +70,52 @@ fn half_messages_of_many_senders_take_no_more_than_was_sent_of_them() {
     let peak_kib = server.process_figure("VmHWM");
     let bound_kib = memory_bound_kib(200, 0, 0, 0);
     assert!(peak_kib <= bound_kib, "{peak_kib} KiB with 200 announcements of 1 MiB, and {bound_kib} are allowed");
+}
+
+#[test]
+fn who_has_sent_a_large_message_keeps_none_of_it() {
+    const SENDERS: u64 = 30;
+    let server = Server::start(&["--no-echo", "--backlog", "2MiB"]);
+    let frame = masked(FIN | BINARY, &vec![0; 1 << 20]);
+    let mut readers = Vec::new();
+    let mut senders: Vec<_> = (0..SENDERS)
+        .map(|_| {
+            let mut client = Client::join_at(server.address(), "/");
+            let socket = client.writer();
+            readers.push(Loop::start(move || client.try_frame().map(drop)));
+            socket
+        })
+        .collect();
+    for (nth, sender) in senders.iter_mut().enumerate() {
+        sender.write_all(&frame).unwrap();
+        // One, and the head of the next: a client that is in the middle of a small message.
+        sender.write_all(&[&masked(FIN | TEXT, b"small")[..], &[FIN | TEXT, 0x85]].concat()).unwrap();
+        server.wait_for_figure("/messages", 2 * (nth as u64 + 1));
+    }
+    let bound_kib = memory_bound_kib(SENDERS, 0, 2048, 1024);
+    eventually("its memory is within the bound", || server.process_figure("VmRSS") <= bound_kib);
+    drop((server, senders));
+    for reader in readers {
+        reader.stop();
+    }
+}
+
+#[test]
+fn who_has_sent_many_small_frames_at_once_takes_no_more_memory_than_before() {
+    const CLIENTS: u64 = 1000;
+    raise_own_limit();
+    let server = Server::start(&["--max-clients-per-ip", "0"]);
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| server.join()).collect();
+    // Of all sizes that a small frame has. Nobody else is sent a pong.
+    let burst: Vec<u8> = (0..400).flat_map(|nth| masked(FIN | PONG, &vec![0; nth % 126])).collect();
+    let before_kib = server.process_figure("VmRSS");
+    let mut sent = 0;
+    for client in &mut clients {
+        client.send(&burst);
+        sent += burst.len() as u64;
+    }
+    eventually("all of it was read", || server.figure("/bytesIn") >= sent);
+    eventually("its memory is as before", || server.process_figure("VmRSS") <= before_kib + CLIENTS / 2);
 }
 
 #[test]
