@@ -13,7 +13,7 @@ const FAILED: u8 = 1;
 const BAD_FLAG: u8 = 2;
 
 fn main() -> ExitCode {
-    let ended = serve(Args::parse().into());
+    let ended = Args::parse().try_into().map_err(StartError::Config).and_then(serve);
     log::logger().flush();
     match ended {
         Ok(Ended::Drained) => ExitCode::SUCCESS,

@@ -26,7 +26,7 @@ fn encode(bencher: Bencher<'_, '_>, payload_bytes: usize) {
 #[divan::bench(args = [0, 64, 1024, 65_536])]
 fn append(bencher: Bencher<'_, '_>, payload_bytes: usize) {
     let frame = Frame::binary(vec![0; payload_bytes]);
-    let mut backlog = Backlog::new(BACKLOG_BYTES);
+    let mut backlog = Backlog::new(BACKLOG_BYTES).expect("there is memory");
     bencher.bench_local(move || backlog.append(black_box(&frame), 1));
 }
 
@@ -110,7 +110,7 @@ fn review(bencher: Bencher<'_, '_>, subscribers: usize) {
 }
 
 fn channel(subscribers: usize) -> Channel<()> {
-    let mut channel = Channel::new(BACKLOG_BYTES, PATIENCE);
+    let mut channel = Channel::new(BACKLOG_BYTES, PATIENCE).expect("there is memory");
     for _ in 0..subscribers {
         channel.join((), true, Start::History(0));
     }

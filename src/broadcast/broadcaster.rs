@@ -4,7 +4,7 @@
 //! sent only the tail of its current frame and its control bytes.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, TryReserveError};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::rc::{Rc, Weak};
@@ -16,6 +16,7 @@ use smol::future::poll_fn;
 
 use crate::broadcast::transport::Transport;
 use crate::config::settings::Config;
+use crate::hub::backlog::Backlog;
 use crate::hub::channel::{Channel, Joined, Published, Start};
 use crate::hub::close_reason::CloseReason;
 use crate::hub::frame::Frame;
@@ -51,9 +52,17 @@ pub struct Broadcaster {
 
 impl Broadcaster {
     /// Nobody is connected.
-    pub fn new(config: Arc<Config>, counters: Arc<Counters>, executor: Rc<LocalExecutor<'static>>) -> Self {
-        Self {
-            channel: RefCell::new(Channel::new(config.limits.backlog_bytes, config.limits.patience)),
+    ///
+    /// # Errors
+    /// If there is no memory for the backlog.
+    pub fn new(
+        config: Arc<Config>,
+        counters: Arc<Counters>,
+        executor: Rc<LocalExecutor<'static>>,
+    ) -> Result<Self, TryReserveError> {
+        let capacity_bytes = Backlog::capacity_bytes_for(config.limits.backlog_bytes);
+        Ok(Self {
+            channel: RefCell::new(Channel::new(capacity_bytes, config.limits.patience)?),
             config,
             counters,
             executor,
@@ -66,7 +75,7 @@ impl Broadcaster {
             sweep: Cell::new(0),
             stopping: Cell::new(false),
             all_tails_bytes: Cell::new(0),
-        }
+        })
     }
 
     /// Lets a client in. `first` makes its first frame, which comes after the answer to the handshake and before any

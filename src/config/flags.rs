@@ -13,7 +13,8 @@ use clap::builder::NonEmptyStringValueParser;
 use log::LevelFilter;
 
 use crate::config::limits::{
-    BACKLOG_BYTES_RANGE, GREETING_BYTES_MAX, HEARTBEAT_RANGE, MESSAGE_BYTES_RANGE, PATIENCE_RANGE,
+    BACKLOG_BYTES_RANGE, GREETING_BYTES_MAX, HEARTBEAT_RANGE, MESSAGE_BYTES_MAX_DEFAULT, MESSAGE_BYTES_RANGE,
+    PATIENCE_RANGE,
 };
 use crate::config::settings::{Config, Limits};
 
@@ -43,10 +44,10 @@ pub struct Args {
     #[arg(long, env = "FOGHORN_WWW", value_name = "DIR", hide_env_values = true)]
     www: Option<PathBuf>,
 
-    /// Largest message that a client may send
-    #[arg(long, env = "FOGHORN_MAX_MESSAGE", value_name = "SIZE", default_value = "1MiB", hide_env_values = true)]
+    /// Largest message that a client may send; at most half of the backlog [default: 1MiB]
+    #[arg(long, env = "FOGHORN_MAX_MESSAGE", value_name = "SIZE", hide_env_values = true)]
     #[arg(value_parser = |text: &str| parse_size(text, MESSAGE_BYTES_RANGE))]
-    max_message: usize,
+    max_message: Option<usize>,
 
     /// Memory for messages that somebody has still to get, and for resuming
     #[arg(long, env = "FOGHORN_BACKLOG", value_name = "SIZE", default_value = "4MiB", hide_env_values = true)]
@@ -97,14 +98,18 @@ pub struct Args {
     quiet: bool,
 }
 
-impl From<Args> for Config {
-    fn from(args: Args) -> Self {
+impl TryFrom<Args> for Config {
+    /// A sentence that names the flags that do not go together, and what would.
+    type Error = String;
+
+    fn try_from(args: Args) -> Result<Self, String> {
         let log_level = match (args.verbose, args.quiet) {
             (true, _) => LevelFilter::Debug,
             (_, true) => LevelFilter::Warn,
             _ => args.log_level.parse().expect("clap lets only names of levels through"),
         };
-        Self {
+        let message_bytes_max = message_bytes_max(args.max_message, args.backlog)?;
+        Ok(Self {
             listen: args.listen,
             greeting: args.greeting,
             echo: !args.no_echo,
@@ -114,13 +119,30 @@ impl From<Args> for Config {
             allow_origins: args.allow_origin,
             log_level,
             limits: Limits {
-                message_bytes_max: args.max_message,
+                message_bytes_max,
                 backlog_bytes: args.backlog,
                 patience: args.patience,
                 clients_max: args.max_clients,
                 clients_per_ip_max: Some(args.max_clients_per_ip).filter(|&max| max > 0),
                 heartbeat: Some(args.heartbeat).filter(|beat| !beat.is_zero()),
             },
+        })
+    }
+}
+
+/// A given `--max-message` has to fit into half of the backlog; the default gives way.
+fn message_bytes_max(given: Option<usize>, backlog_bytes: usize) -> Result<usize, String> {
+    let half = backlog_bytes / 2;
+    match given {
+        None => Ok(MESSAGE_BYTES_MAX_DEFAULT.min(half)),
+        Some(given) if given <= half => Ok(given),
+        Some(given) => {
+            let [given, backlog, needed, half] =
+                [given, backlog_bytes, 2 * given, half].map(|bytes| ByteSize(bytes as u64));
+            Err(format!(
+                "--max-message {given} is more than half of --backlog {backlog}, which keeps the newest messages in one half: \
+                 raise --backlog to {needed}, or lower --max-message to {half}"
+            ))
         }
     }
 }
@@ -128,7 +150,7 @@ impl From<Args> for Config {
 impl Default for Config {
     /// The settings of a start with no flag at all.
     fn default() -> Self {
-        Args::parse_from(["foghorn"]).into()
+        Args::parse_from(["foghorn"]).try_into().expect("the defaults go together")
     }
 }
 
@@ -188,7 +210,7 @@ mod tests {
 
     fn parse(args: &[&str]) -> Result<Config, String> {
         let args = [&["foghorn"], args].concat();
-        Args::try_parse_from(args).map(Config::from).map_err(|error| error.to_string())
+        Args::try_parse_from(args).map_err(|error| error.to_string()).and_then(Config::try_from)
     }
 
     #[test]
@@ -218,6 +240,18 @@ mod tests {
         ] {
             let error = parse(&args).unwrap_err();
             assert!(error.contains(args[0]) && error.contains(hint), "{args:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_at_most_half_of_the_backlog() {
+        let largest = |args: &[&str]| parse(args).map(|config| config.limits.message_bytes_max);
+        assert_eq!(largest(&[]), Ok(1 << 20));
+        assert_eq!(largest(&["--backlog", "1MiB"]), Ok(1 << 19), "the default gives way");
+        assert_eq!(largest(&["--backlog", "2MiB", "--max-message", "1MiB"]), Ok(1 << 20));
+        let error = largest(&["--backlog", "64KiB", "--max-message", "64MiB"]).unwrap_err();
+        for part in ["--max-message 64.0 MiB", "--backlog to 128.0 MiB", "--max-message to 32.0 KiB"] {
+            assert!(error.contains(part), "{error}");
         }
     }
 

@@ -83,9 +83,11 @@ pub const LOG_LINES_BURST: u32 = 200;
 pub const SWEEPS_PER_HEARTBEAT: u32 = 2;
 
 /// What `--max-message` may be, in bytes. The least is the largest payload of a control frame (RFC 6455 section 5.5).
-pub const MESSAGE_BYTES_RANGE: [u64; 2] = [125, 1 << 30];
-/// What `--backlog` may be, in bytes.
-pub const BACKLOG_BYTES_RANGE: [u64; 2] = [1024, 1 << 30];
+pub const MESSAGE_BYTES_RANGE: [u64; 2] = [125, BACKLOG_BYTES_RANGE[1] / 2];
+/// `--max-message` where it is not given, in bytes, if that is at most half of `--backlog`.
+pub const MESSAGE_BYTES_MAX_DEFAULT: usize = 1 << 20;
+/// What `--backlog` may be, in bytes. Its index can take as much again, which 32-bit addresses would not have.
+pub const BACKLOG_BYTES_RANGE: [u64; 2] = [1024, if cfg!(target_pointer_width = "32") { 1 << 28 } else { 1 << 30 }];
 /// What `--patience` may be.
 pub const PATIENCE_RANGE: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(3600)];
 /// What `--heartbeat` may be, if it is not 0.
@@ -95,4 +97,5 @@ const _: () = assert!(FLUSH_SLICES_MAX <= 1024, "IOV_MAX");
 const _: () = assert!(CONTROL_BYTES_MAX >= 4 * 127, "a few pongs of full size fit");
 const _: () =
     assert!(HEAD_TIMEOUT.as_secs() <= DRAIN_TIMEOUT.as_secs(), "a head that is on its way comes within the drain");
+const _: () = assert!(MESSAGE_BYTES_RANGE[0] <= BACKLOG_BYTES_RANGE[0] / 2, "a message is at most half of the backlog");
 const _: () = assert!(CLOSING_TIMEOUT.as_secs() < DRAIN_TIMEOUT.as_secs());

@@ -34,7 +34,7 @@ pub struct Config {
 /// The limits that have a flag.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// `--max-message`: the largest payload of a message.
+    /// `--max-message`: the largest payload of a message; at most half of `backlog_bytes`.
     pub message_bytes_max: usize,
     /// `--backlog`: frames and their index.
     pub backlog_bytes: usize,

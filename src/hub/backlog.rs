@@ -2,16 +2,16 @@
 //!
 //! It knows nothing of sockets, time or subscribers: its owner knows the *low-water mark*, the lowest position that somebody has
 //! yet to send. What must stay true: a byte at or above that mark is never overwritten, and bytes and index together stay within
-//! the capacity, except for one frame that is larger than all of it and is let in alone.
+//! the capacity. No frame costs more than half of it, so that the newer half always has the newest.
 //!
 //! Positions count every byte ever appended and never wrap (2^64 bytes are some 500 years at 1 GB/s), so a cursor is a
 //! plain number, and everything between two positions is at most two slices, however many frames lie there.
 
-use std::collections::VecDeque;
+use std::collections::{TryReserveError, VecDeque};
 use std::iter;
 use std::ops::Range;
 
-use crate::hub::frame::Frame;
+use crate::hub::frame::{Frame, HEADER_BYTES_MAX};
 
 /// What one frame costs on top of its bytes: its entry in the index, in bytes.
 pub const INDEX_ENTRY_BYTES: usize = size_of::<Entry>();
@@ -30,9 +30,9 @@ struct Entry {
 #[derive(Debug)]
 pub struct Backlog {
     capacity_bytes: usize,
-    /// As long as `capacity_bytes`, but for the time that an oversized frame is held. Zeroed memory comes from the
-    /// kernel page by page on first use, so a large ring that nobody fills costs nothing.
-    ring: Box<[u8]>,
+    /// Grows to `capacity_bytes` with the first frames. Memory comes from the kernel page by page on first use, so a large ring that
+    /// nobody fills costs nothing.
+    ring: Vec<u8>,
     entries: VecDeque<Entry>,
     first_seq: u64,
     start: u64,
@@ -41,17 +41,22 @@ pub struct Backlog {
 
 impl Backlog {
     /// An empty log that holds up to `capacity_bytes` of frames and index.
-    pub fn new(capacity_bytes: usize) -> Self {
-        Self {
-            capacity_bytes,
-            ring: zeroed(capacity_bytes),
-            // Room for as many entries as the smallest frames allow, so that it never grows: memory that is reserved but
-            // not touched costs nothing, and growing would hold old and new index at the same time.
-            entries: VecDeque::with_capacity(capacity_bytes / (FRAME_BYTES_MIN + INDEX_ENTRY_BYTES) + 1),
-            first_seq: 1,
-            start: 0,
-            end: 0,
-        }
+    ///
+    /// # Errors
+    /// If there is not so much memory.
+    pub fn new(capacity_bytes: usize) -> Result<Self, TryReserveError> {
+        let mut ring = Vec::new();
+        ring.try_reserve_exact(capacity_bytes)?;
+        let mut entries = VecDeque::new();
+        // As many entries as the smallest frames allow, so that it never grows: growing would hold old and new index at the same
+        // time.
+        entries.try_reserve_exact(capacity_bytes / (FRAME_BYTES_MIN + INDEX_ENTRY_BYTES) + 1)?;
+        Ok(Self { capacity_bytes, ring, entries, first_seq: 1, start: 0, end: 0 })
+    }
+
+    /// The capacity for a log of this size of which half holds any message of half the size, with what it costs beside its payload.
+    pub fn capacity_bytes_for(backlog_bytes: usize) -> usize {
+        backlog_bytes + 2 * (HEADER_BYTES_MAX + INDEX_ENTRY_BYTES)
     }
 
     /// The bytes that are held now, index included.
@@ -115,16 +120,16 @@ impl Backlog {
 
     /// Appends a frame and forgets as many of the oldest as it takes. The caller has made sure that everybody has sent
     /// everything below [`low_water_mark_for`](Self::low_water_mark_for).
+    ///
+    /// # Panics
+    /// If the frame costs more than the capacity: the limit of a message is below that.
     pub fn append(&mut self, frame: &Frame, sender: u32) {
         let cost_bytes = frame.len() + INDEX_ENTRY_BYTES;
+        assert!(cost_bytes <= self.capacity_bytes);
         while self.held_bytes() + cost_bytes > self.capacity_bytes {
             let Some(oldest) = self.entries.pop_front() else { break };
             self.start = oldest.end;
             self.first_seq += 1;
-        }
-        let ring_bytes = self.capacity_bytes.max(frame.len());
-        if self.entries.is_empty() && self.ring.len() != ring_bytes {
-            self.ring = zeroed(ring_bytes);
         }
         for part in frame.parts() {
             self.put(part);
@@ -140,7 +145,7 @@ impl Backlog {
         assert!(self.start <= range.start && range.start <= range.end && range.end <= self.end);
         let len = span_bytes(&range);
         let from = self.index_of(range.start);
-        let until_wrap = len.min(self.ring.len() - from);
+        let until_wrap = len.min(self.capacity_bytes - from);
         [&self.ring[from..from + until_wrap], &self.ring[..len - until_wrap]]
     }
 
@@ -196,20 +201,21 @@ impl Backlog {
     }
 
     fn index_of(&self, position: u64) -> usize {
-        usize::try_from(position % self.ring.len() as u64).expect("the remainder is below a usize")
+        usize::try_from(position % self.capacity_bytes as u64).expect("the remainder is below a usize")
     }
 
     fn put(&mut self, bytes: &[u8]) {
         let at = self.index_of(self.end);
-        let (before_wrap, after_wrap) = bytes.split_at(bytes.len().min(self.ring.len() - at));
-        self.ring[at..at + before_wrap.len()].copy_from_slice(before_wrap);
+        let (before_wrap, after_wrap) = bytes.split_at(bytes.len().min(self.capacity_bytes - at));
+        // Until it has its full length, the ring ends where the log does.
+        if at == self.ring.len() {
+            self.ring.extend_from_slice(before_wrap);
+        } else {
+            self.ring[at..at + before_wrap.len()].copy_from_slice(before_wrap);
+        }
         self.ring[..after_wrap.len()].copy_from_slice(after_wrap);
         self.end += bytes.len() as u64;
     }
-}
-
-fn zeroed(bytes: usize) -> Box<[u8]> {
-    vec![0; bytes].into_boxed_slice()
 }
 
 /// The length of a range that is held, and so fits into memory.
@@ -222,13 +228,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn backlog(capacity_bytes: usize) -> Backlog {
+        Backlog::new(capacity_bytes).expect("there is memory")
+    }
+
     fn bytes(log: &Backlog, from: u64) -> Vec<u8> {
         log.slices(from..log.end()).concat()
     }
 
     #[test]
     fn frames_are_numbered_from_one_and_found_again() {
-        let mut log = Backlog::new(1024);
+        let mut log = backlog(1024);
         assert_eq!((log.first_seq(), log.next_seq()), (1, 1));
         log.append(&Frame::text("a"), 0);
         log.append(&Frame::text("bc"), 0);
@@ -242,7 +252,7 @@ mod tests {
     #[test]
     fn the_oldest_frames_give_way_and_the_low_water_mark_says_so_beforehand() {
         let frame = Frame::binary(vec![7; 10]);
-        let mut log = Backlog::new(2 * (frame.len() + INDEX_ENTRY_BYTES));
+        let mut log = backlog(2 * (frame.len() + INDEX_ENTRY_BYTES));
         log.append(&frame, 0);
         log.append(&frame, 0);
         assert_eq!(log.low_water_mark_for(frame.len()), frame.len() as u64);
@@ -253,25 +263,26 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_larger_than_all_of_the_log_is_let_in_alone() {
-        let mut log = Backlog::new(100);
-        log.append(&Frame::text("small"), 0);
-        let big = Frame::binary(vec![9; 1000]);
-        assert_eq!(log.low_water_mark_for(big.len()), log.end());
-        log.append(&big, 0);
-        assert_eq!(log.first_seq(), 2);
-        assert_eq!(bytes(&log, log.position_of(2).unwrap()), big.to_vec());
+    fn the_newer_half_always_has_the_newest_frame_and_the_next_one_finds_room_beside_it() {
+        for backlog_bytes in [1024, 1025] {
+            let largest = Frame::binary(vec![9; backlog_bytes / 2]);
+            let mut log = backlog(Backlog::capacity_bytes_for(backlog_bytes));
+            for seq in 1..20 {
+                log.append(&largest, 0);
+                assert_eq!(log.first_seq_of_newer_half(), seq);
+                assert!(log.low_water_mark_for(largest.len()) <= log.position_of(seq).unwrap());
+            }
+        }
+    }
 
-        assert_eq!(log.low_water_mark_for(1), log.end());
-        log.append(&Frame::text("after"), 0);
-        assert_eq!(log.first_seq(), 3);
-        assert_eq!(bytes(&log, log.position_of(3).unwrap()), b"\x81\x05after");
-        assert_eq!(log.ring.len(), 100, "the memory of the big frame is given back");
+    #[test]
+    fn memory_that_is_not_there_is_an_error() {
+        assert!(Backlog::new(usize::MAX / 4).is_err());
     }
 
     #[test]
     fn ranges_leave_out_the_frames_of_one_sender() {
-        let mut log = Backlog::new(1024);
+        let mut log = backlog(1024);
         for (sender, text) in [(1, "a"), (2, "b"), (1, "c"), (1, "d"), (2, "e"), (1, "f")] {
             log.append(&Frame::text(text), sender);
         }
@@ -285,16 +296,13 @@ mod tests {
     fn the_newer_half_is_half_of_what_frames_and_index_cost() {
         for payload_bytes in [0, 100] {
             let frame = Frame::binary(vec![0; payload_bytes]);
-            let mut log = Backlog::new(8 * (frame.len() + INDEX_ENTRY_BYTES));
+            let mut log = backlog(8 * (frame.len() + INDEX_ENTRY_BYTES));
             assert_eq!(log.first_seq_of_newer_half(), 1);
             for _ in 0..20 {
                 log.append(&frame, 0);
             }
             assert_eq!((log.first_seq(), log.first_seq_of_newer_half(), log.next_seq()), (13, 17, 21));
         }
-        let mut log = Backlog::new(100);
-        log.append(&Frame::binary(vec![0; 1000]), 0);
-        assert_eq!(log.first_seq_of_newer_half(), log.next_seq(), "a frame that is larger than half is in none");
     }
 
     proptest! {
@@ -302,17 +310,18 @@ mod tests {
         #[test]
         fn whatever_is_appended_the_log_holds_the_newest_of_it_unchanged(
             capacity in 40_usize..400,
-            lens in prop::collection::vec(0_usize..300, 1..60),
+            percents in prop::collection::vec(0_usize..=50, 1..60),
         ) {
-            let mut log = Backlog::new(capacity);
+            let mut log = backlog(capacity);
             let mut everything = Vec::new();
-            for (n, len) in lens.into_iter().enumerate() {
-                let frame = Frame::binary(vec![u8::try_from(n).unwrap(); len]);
+            for (n, percent) in percents.into_iter().enumerate() {
+                let len = percent * capacity / 100;
+                let frame = Frame::binary(vec![u8::try_from(n).unwrap(); len.saturating_sub(INDEX_ENTRY_BYTES + 4)]);
                 let mark = log.low_water_mark_for(frame.len());
                 log.append(&frame, 0);
                 everything.extend(frame.to_vec());
                 prop_assert_eq!(log.start, mark, "append forgets just what low_water_mark_for announced");
-                prop_assert!(log.held_bytes() <= capacity || log.entries.len() == 1);
+                prop_assert!(log.held_bytes() <= capacity);
                 prop_assert_eq!(log.end(), everything.len() as u64);
                 prop_assert_eq!(bytes(&log, log.start), &everything[usize::try_from(log.start).unwrap()..]);
                 for seq in log.first_seq()..log.next_seq() {

@@ -3,7 +3,7 @@
 //! No sockets and no clock: time comes in as an argument. Leaves what is written next to whom to `delivery`. What must stay true:
 //! no event costs more than those who are behind, and a message that anybody has still to get is not overwritten.
 
-use std::collections::VecDeque;
+use std::collections::{TryReserveError, VecDeque};
 use std::time::{Duration, Instant};
 
 use slab::Slab;
@@ -81,17 +81,20 @@ pub struct Channel<T> {
 }
 
 impl<T> Channel<T> {
-    /// An empty channel with a backlog of this size, and with this much patience for a slow subscriber.
-    pub fn new(backlog_bytes: usize, patience: Duration) -> Self {
-        Self {
-            backlog: Backlog::new(backlog_bytes),
+    /// An empty channel with a backlog of this capacity, and with this much patience for a slow subscriber.
+    ///
+    /// # Errors
+    /// If there is not so much memory.
+    pub fn new(capacity_bytes: usize, patience: Duration) -> Result<Self, TryReserveError> {
+        Ok(Self {
+            backlog: Backlog::new(capacity_bytes)?,
             subscribers: Slab::new(),
             next_number: 1,
             flushed: 0,
             laggards: Laggards::new(patience),
             blocked: VecDeque::new(),
             deliveries: 0,
-        }
+        })
     }
 
     /// Lets a subscriber in. With `echo` it gets its own messages too.

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
+use bytesize::ByteSize;
 use log::{info, warn};
 use smol::LocalExecutor;
 use smol::future::{self, FutureExt, poll_fn};
@@ -87,7 +88,13 @@ pub fn run(
 
     let budget = fd_budget(&config.limits);
     let executor = Rc::new(LocalExecutor::new());
-    let broadcaster = Rc::new(Broadcaster::new(Arc::new(config), Arc::clone(&counters), Rc::clone(&executor)));
+    let broadcaster = Broadcaster::new(Arc::new(config), Arc::clone(&counters), Rc::clone(&executor));
+    let broadcaster = Rc::new(broadcaster.map_err(|_| {
+        StartError::Unavailable(format!(
+            "there is no memory for --backlog {}: lower it",
+            ByteSize(backlog_bytes as u64)
+        ))
+    })?);
     let dispatch = Rc::new(Dispatch {
         host_policy,
         admission: Rc::new(Admission::new(budget, clients_per_ip_max, Arc::clone(&counters))),

@@ -35,7 +35,7 @@ struct Model {
 impl Model {
     fn new(backlog_bytes: usize) -> Self {
         Self {
-            channel: Channel::new(backlog_bytes, Duration::from_secs(2)),
+            channel: Channel::new(backlog_bytes, Duration::from_secs(2)).expect("there is memory"),
             published: Vec::new(),
             waiting: VecDeque::new(),
             clients: Vec::new(),
@@ -196,7 +196,8 @@ proptest! {
                         prop_assert_eq!(model.complete(&client, bytes.len()).1, 0, "nothing but whole frames");
                     }
                 }
-                Step::Publish(nth, bytes) => model.publish(nth, bytes),
+                // At most half of the backlog, header and index entry included.
+                Step::Publish(nth, bytes) => model.publish(nth, bytes.min(backlog_bytes / 2 - 20)),
                 Step::Write(nth, bytes) => model.write(nth, bytes),
                 Step::Round(bytes) => model.round(bytes),
                 Step::ComeBack(nth) => {

@@ -237,6 +237,22 @@ fn history_is_at_most_what_the_backlog_holds() {
 }
 
 #[test]
+fn the_newest_message_is_in_the_history_however_large_it_may_be() {
+    let server = Server::start(&["--history", "1", "--backlog", "64KiB", "--max-message", "32KiB"]);
+    let (mut speaker, hello) = resume(server.address(), "/");
+    for seq in 1..=5 {
+        let largest = vec![seq; 32 << 10];
+        speaker.send_binary(&largest);
+        assert!(speaker.binary() == largest);
+        let mut newcomer = server.join();
+        assert!(newcomer.binary() == largest, "message {seq}");
+        let (mut back, again) = resume(server.address(), &after(&hello, u64::from(seq) - 1));
+        assert_eq!(again["lost"], 0);
+        assert!(back.binary() == largest, "message {seq}");
+    }
+}
+
+#[test]
 fn without_echo_history_holds_own_messages_from_an_earlier_connection() {
     let server = Server::start(&["--history", "5", "--no-echo"]);
     publish(&server, 1..=3);

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::harness::{
-    BINARY, Bystanders, Client, FIN, Loop, PONG, Server, TEXT, eventually, is_emulated, masked, project,
+    BINARY, Bystanders, Client, FIN, Launch, Loop, PONG, Server, TEXT, eventually, is_emulated, masked, project,
     raise_own_limit,
 };
 
@@ -24,7 +24,7 @@ fn memory_bound_kib(clients: u64, senders: u64, backlog_kib: u64, message_kib: u
 fn memory_stays_within_its_bound_whatever_goes_to_clients_that_never_read() {
     const SLEEPERS: u64 = 60;
     const SENDERS: u64 = 4;
-    let server = Server::start(&["--backlog", "1MiB", "--max-message", "1MiB", "--patience", "1s"]);
+    let server = Server::start(&["--backlog", "2MiB", "--max-message", "1MiB", "--patience", "1s"]);
     let payload = vec![0; 900 * 1024];
     let floods: Vec<Loop> = (0..SENDERS)
         .flat_map(|_| {
@@ -48,11 +48,23 @@ fn memory_stays_within_its_bound_whatever_goes_to_clients_that_never_read() {
     let messages = server.figure("/messages");
     eventually("40 MB have gone by since", || server.figure("/messages") > messages + 45);
     let peak_kib = server.process_figure("VmHWM");
-    let bound_kib = memory_bound_kib(3 * SLEEPERS + SENDERS, SENDERS, 1024, 1024);
+    let bound_kib = memory_bound_kib(3 * SLEEPERS + SENDERS, SENDERS, 2048, 1024);
     assert!(peak_kib <= bound_kib, "{peak_kib} KiB at the peak, and {bound_kib} are allowed");
     drop((server, sleepers));
     for flood in floods {
         flood.stop();
+    }
+}
+
+#[test]
+fn a_backlog_that_there_is_no_memory_for_is_named() {
+    // Under an emulator the limit would be the emulator's.
+    let limit = if is_emulated() { "" } else { "ulimit -v 1500000" };
+    let size = if is_emulated() { "2GiB" } else { "1GiB" };
+    let finished = Launch::new(&["--backlog", size]).before(limit).run();
+    assert!(finished.code != Some(0) && finished.stderr.contains("--backlog"), "{finished:?}");
+    if !is_emulated() {
+        assert!(finished.code == Some(1) && finished.stderr.contains("lower it"), "{finished:?}");
     }
 }
 
