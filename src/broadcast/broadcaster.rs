@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, TryReserveError};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -110,15 +111,25 @@ impl Broadcaster {
         connection_id
     }
 
+    /// The address of the client with this connection id, if it is connected and has not been replaced.
+    pub fn address_of(&self, connection_id: &str) -> Option<IpAddr> {
+        let transport = self.by_connection_id.borrow().get(connection_id).and_then(Weak::upgrade)?;
+        transport.slot.get().map(|_| transport.peer.ip())
+    }
+
     /// Ends the client with this connection id, if it is connected, because it has reconnected. Nothing from its old connection
-    /// is published after this call, so the client knows what was published.
-    pub fn replace(&self, connection_id: &str) {
+    /// is published after this call, so the client knows what was published. With `is_place_needed` the old connection is closed
+    /// without a goodbye, which could take seconds.
+    pub fn replace(&self, connection_id: &str, is_place_needed: bool) {
         let Some(transport) = self.by_connection_id.borrow().get(connection_id).and_then(Weak::upgrade) else { return };
         let mut channel = self.channel.borrow_mut();
         if let Some(slot) = transport.slot.get() {
             channel.withdraw(slot);
         }
         self.unsubscribe(&mut channel, &transport);
+        if is_place_needed {
+            transport.abort();
+        }
         transport.end(CloseReason::Replaced);
     }
 

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use smol::Task;
+use smol::future::poll_fn;
 
 use crate::config::fd_budget::FdBudget;
 use crate::config::limits::FIRST_REQUEST_TIMEOUT;
@@ -36,6 +37,8 @@ pub struct Admission {
     clients: Cell<usize>,
     clients_from: RefCell<HashMap<IpAddr, usize>>,
     empty_waker: Cell<Option<Waker>>,
+    /// Successors that wait for their places.
+    place_wakers: RefCell<Vec<Waker>>,
 }
 
 /// What a pending connection is doing.
@@ -63,6 +66,7 @@ impl Admission {
             clients: Cell::new(0),
             clients_from: RefCell::default(),
             empty_waker: Cell::new(None),
+            place_wakers: RefCell::default(),
         }
     }
 
@@ -128,18 +132,40 @@ impl Admission {
         if self.clients.get() >= self.budget.clients {
             return Err(FULL);
         }
-        let mut clients_from = self.clients_from.borrow_mut();
-        let from_here = clients_from.get(&ip).copied().unwrap_or(0);
-        if self.clients_per_ip_max.is_some_and(|max| from_here >= max) && !ip.is_loopback() {
+        if self.is_over_ip_max(ip, self.clients_from(ip) + 1) {
             return Err(TOO_MANY_FROM_IP);
         }
-        clients_from.insert(ip, from_here + 1);
+        Ok(self.permit(ip))
+    }
+
+    /// A permit for a WebSocket that takes the place of a client from `its_ip`. It counts at once, though there may be one too many,
+    /// so that no newcomer takes the place; it is of use when [there is a place](ClientPermit::wait_for_place).
+    ///
+    /// # Errors
+    /// If the place is no help, because too many have come from this address and that client has not.
+    pub fn admit_successor(self: &Rc<Self>, ip: IpAddr, its_ip: IpAddr) -> Result<ClientPermit, Refusal> {
+        if ip != its_ip && self.is_over_ip_max(ip, self.clients_from(ip) + 1) {
+            return Err(TOO_MANY_FROM_IP);
+        }
+        Ok(self.permit(ip))
+    }
+
+    fn permit(self: &Rc<Self>, ip: IpAddr) -> ClientPermit {
+        *self.clients_from.borrow_mut().entry(ip).or_default() += 1;
         self.clients.set(self.clients.get() + 1);
-        Ok(ClientPermit { admission: Rc::clone(self), ip })
+        ClientPermit { admission: Rc::clone(self), ip }
+    }
+
+    fn clients_from(&self, ip: IpAddr) -> usize {
+        self.clients_from.borrow().get(&ip).copied().unwrap_or(0)
+    }
+
+    fn is_over_ip_max(&self, ip: IpAddr, clients: usize) -> bool {
+        self.clients_per_ip_max.is_some_and(|max| clients > max) && !ip.is_loopback()
     }
 
     fn wake_if_waited_for(&self) {
-        if let Some(waker) = self.empty_waker.take() {
+        for waker in self.empty_waker.take().into_iter().chain(self.place_wakers.take()) {
             waker.wake();
         }
     }
@@ -156,6 +182,23 @@ impl fmt::Debug for Admission {
 pub struct ClientPermit {
     admission: Rc<Admission>,
     ip: IpAddr,
+}
+
+impl ClientPermit {
+    /// Waits until all who have permits are within the limits.
+    pub async fn wait_for_place(&self) {
+        let Self { admission, ip } = self;
+        poll_fn(|cx| {
+            let is_over = admission.clients.get() > admission.budget.clients
+                || admission.is_over_ip_max(*ip, admission.clients_from(*ip));
+            if !is_over {
+                return Poll::Ready(());
+            }
+            admission.place_wakers.borrow_mut().push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
 }
 
 impl Drop for ClientPermit {
@@ -274,6 +317,23 @@ mod tests {
         }
         drop(only);
         assert_eq!(*admission.clients_from.borrow(), HashMap::new());
+    }
+
+    #[test]
+    fn a_successor_has_the_place_of_its_predecessor_and_no_newcomer_gets_it() {
+        let admission = admission(1, 1, 2, Some(1));
+        let [first, second] = [0, 1].map(|last| admission.admit_client(ip(last)).unwrap());
+        let successors = [0, 1].map(|last| admission.admit_successor(ip(last), ip(last)).unwrap());
+        let has_place = |nth: usize| future::block_on(future::poll_once(successors[nth].wait_for_place())).is_some();
+        assert!(!has_place(0));
+        drop(first);
+        assert_eq!(admission.admit_client(ip(2)).unwrap_err(), FULL);
+        drop(second);
+        assert!(has_place(0) && has_place(1));
+        assert_eq!(admission.admit_successor(ip(0), ip(1)).unwrap_err(), TOO_MANY_FROM_IP);
+        assert!(admission.admit_successor(ip(2), ip(1)).is_ok(), "it has moved to another address");
+        drop(successors);
+        assert_eq!(admission.clients.get(), 0);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Leaves WebSockets to `ws`, the page to `page`, and limits on connections to `admission`. What must stay true: each connection
 //! has one task, and whatever it does, it ends with an answer, a WebSocket, or a closed socket.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use smol::LocalExecutor;
 use smol::future::FutureExt;
 
 use crate::broadcast::broadcaster::Broadcaster;
-use crate::config::limits::HEAD_TIMEOUT;
+use crate::config::limits::{CLOSING_TIMEOUT, HEAD_TIMEOUT};
 use crate::http::head;
 use crate::http::host_policy::HostPolicy;
 use crate::http::refusal::{HEAD_TOO_SLOW, Refusal};
@@ -94,7 +94,7 @@ impl Dispatch {
                 Err(refusal) => Err(refusal),
             };
             let answered = match route {
-                Ok(Route::WebSocket(upgrade)) => match self.admission.admit_client(peer.ip()) {
+                Ok(Route::WebSocket(upgrade)) => match self.admit(peer.ip(), &upgrade).await {
                     Ok(permit) => return Some((upgrade, buffer.as_slice().to_vec(), permit)),
                     Err(refusal) => Err(refusal),
                 },
@@ -113,6 +113,26 @@ impl Dispatch {
                 }
             }
         }
+    }
+
+    /// A permit for a client. If there is no place, a client that comes back has that of its last connection.
+    async fn admit(&self, ip: IpAddr, upgrade: &Upgrade) -> Result<ClientPermit, Refusal> {
+        let refusal = match self.admission.admit_client(ip) {
+            Ok(permit) => return Ok(permit),
+            Err(refusal) => refusal,
+        };
+        let id = upgrade.predecessor().ok_or(refusal)?;
+        let permit = self.admission.admit_successor(ip, self.broadcaster.address_of(id).ok_or(refusal)?)?;
+        self.broadcaster.replace(id, true);
+        let in_vain = async {
+            Timer::after(CLOSING_TIMEOUT).await;
+            Err(refusal)
+        };
+        let is_free = async {
+            permit.wait_for_place().await;
+            Ok(())
+        };
+        is_free.or(in_vain).await.map(|()| permit)
     }
 
     /// Has a page served. Returns whether the connection goes on.

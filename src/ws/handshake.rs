@@ -79,6 +79,11 @@ impl Upgrade {
         Ok(upgrade)
     }
 
+    /// The connection that this one replaces. Only clients that resume can.
+    pub fn predecessor(&self) -> Option<&str> {
+        self.replaces.as_deref().filter(|_| self.resumes)
+    }
+
     /// The answer (RFC 6455 section 4.2.2). The offered extensions are declined by not naming them.
     pub fn answer(&self) -> Vec<u8> {
         let accept = derive_accept_key(self.key.as_bytes());

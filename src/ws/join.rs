@@ -15,8 +15,8 @@ use crate::ws::handshake::{After, Upgrade};
 /// Subscribes a client where the client wants to go on, or with the history that newcomers get.
 pub fn subscribe(broadcaster: &Broadcaster, transport: &Rc<Transport>, upgrade: &Upgrade) {
     let (config, counters) = (broadcaster.config(), broadcaster.counters());
-    if let Some(id) = upgrade.replaces.as_ref().filter(|_| upgrade.resumes) {
-        broadcaster.replace(id);
+    if let Some(id) = upgrade.predecessor() {
+        broadcaster.replace(id, false);
     }
     let after = upgrade.after.as_ref().filter(|_| upgrade.resumes);
     let known = after.filter(|after| after.epoch == counters.epoch && after.seq <= broadcaster.head());

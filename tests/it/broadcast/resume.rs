@@ -312,6 +312,26 @@ fn a_message_that_waits_is_withdrawn_when_its_sender_is_replaced() {
 }
 
 #[test]
+fn who_comes_back_to_a_full_hub_has_its_own_place_and_a_newcomer_has_not() {
+    let server = Server::start(&["--max-clients", "2", "--heartbeat", "0"]);
+    let (mut old, mut hello) = resume(server.address(), "/");
+    let mut other = server.join();
+    for round in 0..5 {
+        let id = hello["id"].as_str().unwrap();
+        let newcomer = Client::connect(server.address()).try_upgrade(server.address(), "/?replaces=unknown", "");
+        assert_eq!(newcomer.status, 503);
+        let (new, again) = resume(server.address(), &format!("{}&replaces={id}", after(&hello, round)));
+        assert_eq!((&again["clients"], &again["lost"]), (&2.into(), &0.into()));
+        server.wait_for_figure("/closed/replaced", round + 1);
+        while old.try_frame().is_ok() {}
+        (old, hello) = (new, again);
+        old.send_text("here again");
+        assert_eq!((old.text(), other.text()), ("here again".into(), "here again".into()));
+    }
+    assert_eq!(Client::connect(server.address()).try_upgrade(server.address(), "/", "").status, 503);
+}
+
+#[test]
 fn an_unknown_id_replaces_nobody() {
     let server = Server::start(&[]);
     let (mut client, hello) = resume(server.address(), "/");
