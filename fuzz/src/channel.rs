@@ -124,7 +124,7 @@ impl Scene {
                 self.waiting.push((joining, message));
             }
         }
-        self.channel.has_blocked_publishers()
+        self.channel.blocked_len() > 0
     }
 
     fn write(&mut self, slot: usize, bytes_max: usize) {
@@ -155,7 +155,7 @@ impl Scene {
         self.now += later;
         let (late, look_again) = self.channel.review(self.now);
         assert!(look_again.is_none_or(|at| at <= self.now + PATIENCE), "never longer than the patience");
-        assert!(late.is_empty() || self.channel.has_blocked_publishers(), "nobody is late for nobody");
+        assert!(late.is_empty() || self.channel.blocked_len() > 0, "nobody is late for nobody");
         for slot in late {
             self.late += 1;
             self.leave(slot);

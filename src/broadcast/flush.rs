@@ -56,7 +56,7 @@ impl Broadcaster {
                 self.try_write(channel, slot);
             }
         }
-        let had_blocked_publishers = channel.has_blocked_publishers();
+        let needs_review = channel.needs_review();
         for slot in channel.admit() {
             if let Some(transport) = channel.get(slot) {
                 transport.publish_blocked.set(false);
@@ -66,7 +66,7 @@ impl Broadcaster {
         if channel.has_unflushed() {
             self.mark_dirty();
         }
-        let look_again = if had_blocked_publishers { self.expel_late(channel) } else { None };
+        let look_again = if needs_review { self.expel_late(channel) } else { None };
         self.counters.messages.set(channel.head());
         self.counters.deliveries.set(channel.deliveries());
         self.counters.backlog_bytes.set(channel.backlog().held_bytes() as u64);

@@ -132,6 +132,22 @@ fn others_have_their_turn_before_the_flush_goes_on_with_more() {
 }
 
 #[test]
+fn who_keeps_nobody_waiting_any_longer_is_charged_no_longer() {
+    let stage = Stage::new();
+    let (_sleeper, _socket) = stage.join();
+    let (publisher, _its_socket) = stage.join();
+    let id = stage.broadcaster.assign_connection_id(&publisher);
+    for _ in 0..2 {
+        stage.publish(&publisher, large());
+    }
+    assert_eq!(stage.broadcaster.publish(&publisher, large()), Published::Later);
+    assert!(stage.broadcaster.flush().is_some(), "somebody waits");
+    stage.broadcaster.replace(&id, false);
+    assert_eq!(stage.broadcaster.flush(), None);
+    assert!(!stage.broadcaster.channel.borrow().needs_review());
+}
+
+#[test]
 fn a_pong_waits_for_the_tail_of_the_frame_and_goes_before_the_next() {
     let stage = Stage::new();
     let (transport, socket) = stage.join();

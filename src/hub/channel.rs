@@ -190,6 +190,12 @@ impl<T> Channel<T> {
         (subscriber.is_behind, subscriber.behind_at) = (now < end, now);
     }
 
+    /// Whether [`review`](Self::review) is due after [`admit`](Self::admit): a publisher is blocked, or was at the last review and its
+    /// wait has to end in the accounts of those who have kept it waiting, however it ended.
+    pub fn needs_review(&self) -> bool {
+        !self.blocked.is_empty() || self.laggards.is_charging()
+    }
+
     /// Finds subscribers that have blocked publishers for longer than the patience. Returns their slots, and when to check next:
     /// `None` if nobody is blocked.
     ///
@@ -217,11 +223,6 @@ impl<T> Channel<T> {
     /// Whether a subscriber has everything that is published.
     pub fn is_up_to_date(&self, slot: usize) -> bool {
         self.subscribers[slot].cursor == self.backlog.end()
-    }
-
-    /// Whether a publisher waits for room in the backlog.
-    pub fn has_blocked_publishers(&self) -> bool {
-        !self.blocked.is_empty()
     }
 
     /// What the owner needs to reach a subscriber; `None` where nobody is.

@@ -14,6 +14,8 @@ use crate::config::limits::PROGRESS_BYTES_MIN;
 pub struct Laggards {
     patience: Duration,
     accounts: BTreeMap<(u64, usize), Account>,
+    /// Whether somebody waited at the last review.
+    is_charging: bool,
 }
 
 /// How long others have waited for one subscriber.
@@ -30,7 +32,7 @@ struct Account {
 impl Laggards {
     /// Nobody is behind. Others wait for one of them for at most `patience`.
     pub fn new(patience: Duration) -> Self {
-        Self { patience, accounts: BTreeMap::new() }
+        Self { patience, accounts: BTreeMap::new(), is_charging: false }
     }
 
     /// How many are behind.
@@ -46,6 +48,11 @@ impl Laggards {
     /// The cursor of the one that is the furthest behind.
     pub fn lowest_cursor(&self) -> Option<u64> {
         self.accounts.first_key_value().map(|((cursor, _), _)| *cursor)
+    }
+
+    /// Whether somebody waited at the last review, so that waits run until the next.
+    pub fn is_charging(&self) -> bool {
+        self.is_charging
     }
 
     /// Takes in one that has just fallen behind.
@@ -73,6 +80,7 @@ impl Laggards {
     /// Runs the wait of every subscriber below `charged_below`, and stops that of the others. Returns the slots of those that
     /// have blocked others for longer than the patience, and when to check next: `None` if nobody is blocked.
     pub fn review(&mut self, now: Instant, charged_below: Option<u64>) -> (Vec<usize>, Option<Instant>) {
+        self.is_charging = charged_below.is_some();
         let mut late = Vec::new();
         let mut look_again = charged_below.map(|_| now + self.patience);
         for (&(cursor, slot), account) in &mut self.accounts {

@@ -284,6 +284,27 @@ fn patience_ends_for_whoever_does_not_move() {
 }
 
 #[test]
+fn a_wait_ends_with_the_message_that_is_taken_back() {
+    let mut model = stalled(2, 4);
+    model.write(0, usize::MAX);
+    model.write(1, 0);
+    model.channel.end_round();
+    let start = model.now;
+    let publisher = model.clients[0].slot;
+    model.publish(0, 100);
+    model.channel.review(start);
+    model.channel.withdraw(publisher);
+    assert!(model.channel.needs_review(), "although nobody waits any longer");
+    model.channel.review(start + Duration::from_millis(500));
+    assert!(!model.channel.needs_review());
+    model.waiting.clear();
+    model.publish(0, 100);
+    let later = start + Duration::from_secs(600);
+    let ends = later + Duration::from_millis(1500);
+    assert_eq!(model.channel.review(later), (vec![], Some(ends)), "it has kept others waiting for half a second");
+}
+
+#[test]
 fn those_who_stall_one_after_the_other_share_one_patience_if_they_are_more_than_half_the_backlog_behind() {
     let mut model = stalled(4, 8);
     model.write(0, usize::MAX);
