@@ -93,7 +93,6 @@ impl Transport {
         match sent {
             Ok(bytes) => Written::Bytes(bytes),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Written::Full,
-            Err(error) if error.kind() == ErrorKind::Interrupted => Written::Bytes(0),
             Err(_) => Written::Broken,
         }
     }

@@ -1,7 +1,8 @@
 //! Sockets whose readiness is known.
 //!
 //! Leaves waiting to the reactor. What must stay true: epoll reports an edge once, so every `WouldBlock` is noted here, and every
-//! short read or write after which somebody waits; sockets are read and written in no other way.
+//! short read or write after which somebody waits; a call that a signal has interrupted is made again, as it says nothing of the
+//! socket; sockets are read and written in no other way.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
@@ -57,8 +58,8 @@ impl<T> Async<T> {
     ///
     /// # Errors
     /// What `operation` returns; `WouldBlock` if there is nothing yet.
-    pub fn try_read<R>(&self, operation: impl FnOnce(&T) -> io::Result<R>) -> io::Result<R> {
-        let result = operation(&self.socket);
+    pub fn try_read<R>(&self, operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        let result = retry_interrupted(&self.socket, operation);
         if matches!(&result, Err(error) if error.kind() == ErrorKind::WouldBlock) {
             self.registration.source.reading.is_ready.set(false);
         }
@@ -71,8 +72,8 @@ impl<T> Async<T> {
     /// What `operation` returns; `WouldBlock` if the socket takes nothing.
     #[expect(clippy::inline_always, reason = "the flush sends through it, see `Transport::write`")]
     #[inline(always)]
-    pub fn try_write<R>(&self, operation: impl FnOnce(&T) -> io::Result<R>) -> io::Result<R> {
-        let result = operation(&self.socket);
+    pub fn try_write<R>(&self, operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        let result = retry_interrupted(&self.socket, operation);
         if matches!(&result, Err(error) if error.kind() == ErrorKind::WouldBlock) {
             self.note_full();
         }
@@ -99,11 +100,23 @@ impl<T> Async<T> {
                     }
                     return Poll::Ready(Ok(bytes));
                 }
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
         Poll::Pending
+    }
+}
+
+/// Makes a call of the kernel until no signal interrupts it (`signal(7)`).
+#[expect(clippy::inline_always, reason = "the flush sends through it, see `Transport::write`")]
+#[inline(always)]
+fn retry_interrupted<T, R>(socket: &T, mut operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+    loop {
+        match operation(socket) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }
 
@@ -117,7 +130,7 @@ impl Async<TcpListener> {
             self.readable().await;
             match self.try_read(TcpListener::accept) {
                 Ok((socket, peer)) => return Ok((Async::new(socket)?, peer)),
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }
         }
@@ -153,7 +166,7 @@ where
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         while self.registration.source.writing.poll(cx).is_ready() {
             match self.try_write(|mut socket| socket.write(bytes)) {
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
             }
         }

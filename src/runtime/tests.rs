@@ -1,7 +1,7 @@
 //! What the reactor promises, with real sockets, threads and the clock.
 
 use std::cell::RefCell;
-use std::io::{IoSlice, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,6 +39,15 @@ async fn stays_pending(future: impl Future<Output = ()>) -> bool {
         true
     };
     ends.or(waits).await
+}
+
+/// Fails as a call does that a signal interrupts, two times.
+fn interrupted_twice() -> impl FnMut() -> io::Result<()> {
+    let mut signals = 0;
+    move || {
+        signals += 1;
+        if signals <= 2 { Err(ErrorKind::Interrupted.into()) } else { Ok(()) }
+    }
 }
 
 #[test]
@@ -130,6 +139,22 @@ fn a_full_socket_is_told_of_when_it_takes_more() {
         peer.read_exact(&mut taken).unwrap();
         socket.writable().await;
         assert!(writev(socket.get_ref(), &[IoSlice::new(&chunk)]).is_ok());
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_call_that_a_signal_has_interrupted_is_made_again_and_means_neither_an_end_nor_a_full_socket() {
+    let (socket, mut peer) = pair();
+    peer.write_all(b"hello").unwrap();
+    block_on(async {
+        let mut first_call = interrupted_twice();
+        let read = socket.try_read(|mut socket| first_call().and_then(|()| socket.read(&mut [0; 5])));
+        assert_eq!(read.expect("there is something"), 5);
+        let mut second_call = interrupted_twice();
+        let written = socket.try_write(|mut socket| second_call().and_then(|()| socket.write(b"hello")));
+        assert_eq!(written.expect("there is room"), 5);
+        socket.writable().await;
     })
     .unwrap();
 }
