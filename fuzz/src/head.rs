@@ -2,10 +2,9 @@
 
 use foghorn::config::limits::HEAD_BYTES_MAX;
 use foghorn::http::head::{self, Head};
-use foghorn::http::refusal::Refusal;
+use foghorn::http::refusal::{Refusal, STATUSES};
 use foghorn::page::page_request::PageRequest;
 use foghorn::server::route::Route;
-use foghorn::telemetry::counters::REFUSALS;
 use foghorn::ws::handshake::{SUBPROTOCOL, Upgrade};
 
 use crate::host_policy::rules;
@@ -65,7 +64,7 @@ fn scan_in_pieces(bytes: &[u8], step: usize) -> Result<Option<usize>, Refusal> {
 
 fn check_refusal(refusal: Refusal) -> Kind {
     let Refusal { status, sentence, header } = refusal;
-    assert!(REFUSALS.contains(&status), "{status} is counted");
+    assert!(STATUSES.contains(&status), "{status} is counted");
     assert!(sentence.is_ascii() && sentence.ends_with('.'), "{sentence:?} is a sentence");
     assert!(header.is_empty() || header.ends_with("\r\n") && !header.contains("\r\n\r\n"), "{header:?}");
     kind((status, sentence))

@@ -1,6 +1,7 @@
-//! All refusals of the server itself: a status and one sentence each. The page's own statuses are in `representation`.
+//! All refusals of the server itself: a status and one sentence each. The page's own sentences are with the page.
 //!
-//! Leaves to others when. What must stay true: a refusal says what to do, and nothing of a request is echoed.
+//! Leaves to others when. What must stay true: a refusal says what to do, its status is one of [`STATUSES`], and nothing of a
+//! request is echoed.
 
 /// Why a request is refused: a status, one sentence that says what to do, and perhaps a header line that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,8 +29,20 @@ impl Refusal {
     }
 }
 
+/// The statuses with which a request is refused, the page's (404, 405, 500) included. `/status` has a figure for each.
+pub const STATUSES: [u16; 12] = [400, 403, 404, 405, 408, 411, 413, 426, 429, 431, 500, 503];
+
 const fn refuse(status: u16, sentence: &'static str) -> Refusal {
-    Refusal { status, sentence, header: "" }
+    refuse_with(status, sentence, "")
+}
+
+/// Does not compile with a status that is not one of [`STATUSES`].
+const fn refuse_with(status: u16, sentence: &'static str, header: &'static str) -> Refusal {
+    let mut nth = 0;
+    while STATUSES[nth] != status {
+        nth += 1;
+    }
+    Refusal { status, sentence, header }
 }
 
 /// The bytes are not HTTP.
@@ -57,11 +70,11 @@ pub const FOREIGN_ORIGIN: Refusal = refuse(
     "Pages from elsewhere may not connect; start the server with --allow-origin and the page's origin to change that.",
 );
 /// Another method than GET and HEAD.
-pub const BAD_METHOD: Refusal = Refusal {
-    status: 405,
-    sentence: "Only GET and HEAD are answered here; messages are sent over the WebSocket.",
-    header: "Allow: GET, HEAD\r\n",
-};
+pub const BAD_METHOD: Refusal = refuse_with(
+    405,
+    "Only GET and HEAD are answered here; messages are sent over the WebSocket.",
+    "Allow: GET, HEAD\r\n",
+);
 /// The head did not come in time.
 pub const HEAD_TOO_SLOW: Refusal = refuse(408, "The request took too long; send it again.");
 /// A body of unknown length.
@@ -69,11 +82,11 @@ pub const NO_LENGTH: Refusal = refuse(411, "Send no body; messages are sent over
 /// A body.
 pub const BODY: Refusal = refuse(413, "Send no body; messages are sent over the WebSocket.");
 /// Another version of the WebSocket protocol.
-pub const BAD_VERSION: Refusal = Refusal {
-    status: 426,
-    sentence: "The server speaks version 13 of the WebSocket protocol.",
-    header: "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n",
-};
+pub const BAD_VERSION: Refusal = refuse_with(
+    426,
+    "The server speaks version 13 of the WebSocket protocol.",
+    "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n",
+);
 /// Too many WebSockets from one address.
 pub const TOO_MANY_FROM_IP: Refusal =
     refuse(429, "Too many connections from your address; close some, or raise --max-clients-per-ip.");
@@ -81,14 +94,9 @@ pub const TOO_MANY_FROM_IP: Refusal =
 /// [`HEADERS_MAX`](crate::config::limits::HEADERS_MAX) lines.
 pub const HEAD_TOO_LARGE: Refusal = refuse(431, "The header of the request is larger than 8 KiB; send fewer cookies.");
 /// Too many WebSockets.
-pub const FULL: Refusal = Refusal {
-    status: 503,
-    sentence: "All places are taken; come back in a few seconds.",
-    header: "Retry-After: 5\r\n",
-};
+pub const FULL: Refusal = refuse_with(503, "All places are taken; come back in a few seconds.", "Retry-After: 5\r\n");
 /// The page's server is busy or does not answer, or too many connections are busy.
-pub const BUSY: Refusal =
-    Refusal { status: 503, sentence: "The server is busy; come back in a few seconds.", header: "Retry-After: 2\r\n" };
+pub const BUSY: Refusal = refuse_with(503, "The server is busy; come back in a few seconds.", "Retry-After: 2\r\n");
 
 /// The reason phrase of RFC 9110 section 15 (429 and 431: RFC 6585), for the statuses of these refusals.
 fn reason_phrase(status: u16) -> &'static str {

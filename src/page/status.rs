@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, json};
 
+use crate::http::refusal::STATUSES;
 use crate::page::representation::Representation;
 use crate::telemetry::counters::Counters;
 
@@ -26,8 +27,9 @@ impl Status {
         let counters = &self.counters;
         let closed: Map<_, _> =
             counters.closed_by_reason().map(|(key, count)| (key.to_owned(), count.into())).collect();
-        let refused: Map<_, _> =
-            counters.refused_by_status().map(|(status, count)| (status.to_string(), count.into())).collect();
+        // Those that are known always, any other as soon as there is one: tiny_http has statuses of its own.
+        let shown = counters.refused_by_status().filter(|(status, count)| STATUSES.contains(status) || *count > 0);
+        let refused: Map<_, _> = shown.map(|(status, count)| (status.to_string(), count.into())).collect();
         let figures = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "epoch": counters.epoch,

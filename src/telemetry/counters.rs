@@ -65,11 +65,13 @@ pub struct Counters {
     /// Times the page's HTTP server had to be started anew.
     pub http_restarts: Count,
     closed: [Count; CloseReason::ALL.len()],
-    refused: [Count; REFUSALS.len()],
+    /// One for each status that says no, whether anybody knows it yet or not.
+    refused: [Count; STATUSES_OF_REFUSALS],
 }
 
-/// The statuses of refused requests that are counted.
-pub const REFUSALS: [u16; 11] = [400, 403, 404, 405, 408, 411, 413, 426, 429, 431, 503];
+/// The first status that says no (RFC 9110 section 15), and how many there can be.
+const FIRST_REFUSAL: u16 = 400;
+const STATUSES_OF_REFUSALS: usize = 200;
 
 impl Counters {
     /// Starts counting.
@@ -92,7 +94,7 @@ impl Counters {
             accept_errors: Count::default(),
             http_restarts: Count::default(),
             closed: Default::default(),
-            refused: Default::default(),
+            refused: std::array::from_fn(|_| Count::default()),
         }
     }
 
@@ -106,14 +108,14 @@ impl Counters {
         CloseReason::ALL.into_iter().map(|reason| (reason.key(), self.closed(reason).get()))
     }
 
-    /// The statuses that are counted, each with how many requests were refused with it.
+    /// All statuses that say no, each with how many requests were refused with it.
     pub fn refused_by_status(&self) -> impl Iterator<Item = (u16, u64)> {
-        REFUSALS.into_iter().zip(self.refused.iter().map(Count::get))
+        (FIRST_REFUSAL..).zip(self.refused.iter().map(Count::get))
     }
 
-    /// How many requests were refused with this status, if it is one of [`REFUSALS`].
+    /// How many requests were refused with this status; `None` for a status that is no refusal.
     pub fn refused(&self, status: u16) -> Option<&Count> {
-        REFUSALS.iter().position(|&refusal| refusal == status).map(|nth| &self.refused[nth])
+        self.refused.get(usize::from(status.checked_sub(FIRST_REFUSAL)?))
     }
 }
 
@@ -135,6 +137,18 @@ mod tests {
         }
         for (nth, reason) in CloseReason::ALL.into_iter().enumerate() {
             assert_eq!(counters.closed(reason).get(), nth as u64 + 1);
+        }
+    }
+
+    #[test]
+    fn every_status_that_says_no_has_its_own_counter_and_no_other_has_one() {
+        let counters = Counters::new();
+        for status in 400..600 {
+            counters.refused(status).expect("it says no").add(u64::from(status));
+        }
+        assert!(counters.refused_by_status().eq((400..600).map(|status| (status, u64::from(status)))));
+        for status in [0, 101, 200, 304, 399, 600, u16::MAX] {
+            assert!(counters.refused(status).is_none(), "{status}");
         }
     }
 

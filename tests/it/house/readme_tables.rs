@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use foghorn::config::{limits, settings};
+use foghorn::http::refusal::STATUSES;
 use foghorn::hub::close_reason::CloseReason;
-use foghorn::telemetry::counters::REFUSALS;
 
 use super::read;
 use crate::harness::Launch;
@@ -99,7 +99,7 @@ fn readme_and_code_have_the_same_statuses() {
         .iter()
         .flat_map(|row| row[0].split(", ").map(|status| status.parse().expect("a status")).collect::<Vec<_>>())
         .collect();
-    assert_eq!(in_readme, REFUSALS);
+    assert_eq!(in_readme, STATUSES);
 }
 
 #[test]

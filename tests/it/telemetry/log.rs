@@ -59,6 +59,16 @@ fn every_refusal_is_counted_and_logged_without_its_content() {
 }
 
 #[test]
+fn a_file_of_the_page_that_cannot_be_read_is_counted_and_logged() {
+    // Its own memory, which cannot be read from the beginning, even by root.
+    let server = Launch::new(&["--www", "/proc/self"]).start();
+    let response = server.get("/mem");
+    assert_eq!(response.status, 500, "{response:?}");
+    assert_eq!(server.figure("/refused/500"), 1);
+    server.wait_for_log("cannot read /proc/");
+}
+
+#[test]
 fn quiet_it_says_only_what_goes_wrong() {
     for flag in ["-q", "--quiet", "--log-level=warn", "--log-level=off"] {
         let listener = free_listener();
