@@ -46,29 +46,19 @@ pub fn baked_in(parts: &[String], is_folder: bool) -> Representation {
 
 /// The file that lies there in the folder `www`, whose path has no link in it.
 pub fn from_disk(www: &Path, parts: &[String], is_folder: bool) -> Representation {
-    let mut path = www.to_owned();
-    path.extend(parts);
-    if path.is_dir() {
-        if !is_folder {
-            // Relative links in the page resolve against its folder. The redirect is built from the decoded parts only, never
-            // from the raw path.
-            let encoded: Vec<String> = parts
-                .iter()
-                .map(|part| percent_encoding::utf8_percent_encode(part, percent_encoding::NON_ALPHANUMERIC).to_string())
-                .collect();
-            return Representation::sentence(308, "This is a folder.")
-                .with("Location", format!("/{}/", encoded.join("/")));
-        }
-        path.push("index.html");
-    } else if is_folder {
-        return Representation::not_found();
-    }
-    // A symlink may lead elsewhere in the folder, not out of it and not to a hidden file.
-    let Ok(path) = path.canonicalize() else { return Representation::not_found() };
-    let is_hidden = |inside: &Path| inside.iter().any(|part| part.as_encoded_bytes().starts_with(b"."));
-    if path.strip_prefix(www).map_or(true, is_hidden) {
-        return Representation::not_found();
-    }
+    // Before anything is said of it, and step by step, so that no way leads through what lies outside: that has to look like what
+    // is not there.
+    let walked = parts.iter().try_fold(www.to_owned(), |path, part| contained(www, &path.join(part)));
+    let Some(path) = walked else { return Representation::not_found() };
+    let path = match (path.is_dir(), is_folder) {
+        (false, false) => path,
+        (true, true) => match contained(www, &path.join("index.html")) {
+            Some(index) => index,
+            None => return Representation::not_found(),
+        },
+        (true, false) => return redirect_to_folder(parts),
+        (false, true) => return Representation::not_found(),
+    };
     match read_file(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Representation::not_found(),
@@ -77,6 +67,23 @@ pub fn from_disk(www: &Path, parts: &[String], is_folder: bool) -> Representatio
             Representation::sentence(500, "The server cannot read this file; its log says why.")
         }
     }
+}
+
+/// The path without its links. `None` if nothing is there, or if a link leads out of the folder `www` or to a hidden file.
+fn contained(www: &Path, path: &Path) -> Option<PathBuf> {
+    let path = path.canonicalize().ok()?;
+    let is_hidden = |inside: &Path| inside.iter().any(|part| part.as_encoded_bytes().starts_with(b"."));
+    let is_served = path.strip_prefix(www).is_ok_and(|inside| !is_hidden(inside));
+    is_served.then_some(path)
+}
+
+/// Relative links in a page resolve against its folder. The redirect is built from the decoded parts only, never from the raw path.
+fn redirect_to_folder(parts: &[String]) -> Representation {
+    let encoded: Vec<String> = parts
+        .iter()
+        .map(|part| percent_encoding::utf8_percent_encode(part, percent_encoding::NON_ALPHANUMERIC).to_string())
+        .collect();
+    Representation::sentence(308, "This is a folder.").with("Location", format!("/{}/", encoded.join("/")))
 }
 
 fn read_file(path: &Path) -> io::Result<Representation> {

@@ -150,6 +150,77 @@ fn symlinks_lead_only_to_what_is_served_anyway() {
 }
 
 #[test]
+fn what_lies_outside_of_the_folder_cannot_be_told_from_what_is_not_there() {
+    let outer = folder(&[
+        ("private/index.html", b"SECRET"),
+        ("private/x.txt", b"SECRET"),
+        ("private/deep/x.txt", b"SECRET"),
+        ("www/page.txt", b"page"),
+        ("www/.git/index.html", b"SECRET"),
+        ("www/sub/index.html", b"index of sub"),
+        ("www/named/x.txt", b"x"),
+    ]);
+    let www = outer.path().join("www");
+    for (to, name) in [
+        ("../private", "folder"),
+        ("../private/x.txt", "file"),
+        ("..", "above"),
+        ("/", "root"),
+        (".git", "hidden"),
+        ("../../private/index.html", "named/index.html"),
+        ("sub", "same"),
+    ] {
+        symlink(to, www.join(name)).unwrap();
+    }
+    let server = Server::serving(&www);
+    let answer = |path: &str| {
+        let response = server.get(path);
+        let is_date = |line: &&str| line.to_ascii_lowercase().starts_with("date:");
+        let head: Vec<String> = response.head.lines().filter(|line| !is_date(line)).map(str::to_owned).collect();
+        (head, response.text())
+    };
+    let not_there = answer("/nothing");
+    assert_eq!(server.get("/nothing").status, 404);
+    for path in [
+        "/nothing/",
+        "/nothing/nor/here",
+        "/page.txt/",
+        "/page.txt/x",
+        "/folder",
+        "/folder/",
+        "/folder/x.txt",
+        "/folder/x.txt/",
+        "/folder/deep",
+        "/folder/deep/",
+        "/folder/nothing",
+        "/folder/nothing/",
+        "/file",
+        "/file/",
+        "/above",
+        "/above/",
+        "/above/private",
+        "/above/private/",
+        "/above/www",
+        "/above/www/page.txt",
+        "/root",
+        "/root/",
+        "/root/etc",
+        "/root/etc/",
+        "/root/etc/passwd",
+        "/root/nothing",
+        "/root/nothing/",
+        "/hidden",
+        "/hidden/",
+        "/hidden/index.html",
+        "/named/",
+        "/named/index.html",
+    ] {
+        assert_eq!(answer(path), not_there, "{path}");
+    }
+    assert_eq!((server.get("/same").status, server.get("/same/").text()), (308, "index of sub".into()));
+}
+
+#[test]
 fn what_is_no_file_is_not_there() {
     let www = folder(&[("page.txt", b"page")]);
     let fifo = www.path().join("fifo");
