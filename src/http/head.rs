@@ -8,7 +8,9 @@ use std::net::TcpStream;
 
 use crate::config::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
 use crate::http::host_policy::Host;
-use crate::http::refusal::{AMBIGUOUS, BAD_TARGET, BODY, HEAD_TOO_LARGE, NO_HOST, NO_LENGTH, NOT_HTTP, Refusal};
+use crate::http::refusal::{
+    AMBIGUOUS, BAD_TARGET, BODY, HEAD_TOO_LARGE, NO_HOST, NO_LENGTH, NOT_HTTP, Refusal, TOO_MANY_HEADERS,
+};
 use crate::runtime::socket::Async;
 
 /// Reads until a head is complete, and returns its length within `buffer`; what follows it stays there too. `None`: the
@@ -90,7 +92,7 @@ impl<'a> Head<'a> {
         let mut parsed = httparse::Request::new(&mut lines);
         match parsed.parse(bytes) {
             Ok(httparse::Status::Complete(_)) => {}
-            Err(httparse::Error::TooManyHeaders) => return Err(HEAD_TOO_LARGE),
+            Err(httparse::Error::TooManyHeaders) => return Err(TOO_MANY_HEADERS),
             Ok(httparse::Status::Partial) | Err(httparse::Error::Token | httparse::Error::Version) => {
                 return Err(NOT_HTTP);
             }

@@ -5,6 +5,8 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
+use foghorn::config::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
+
 use crate::harness::{
     Bystanders, Client, FIN, Server, TEXT, masked, patience, refused, request, request_head, upgrade_head,
 };
@@ -208,12 +210,15 @@ fn a_head_that_is_too_large_is_answered_with_431_and_one_that_just_fits_with_the
     let mut client = Client::connect(server.address());
     client.send(largest.as_bytes());
     assert_eq!(client.response(false).status, 200);
-    for (what, head) in [
-        ("one byte more", with_padding(8 * 1024 - bare + 1)),
-        ("a megabyte", with_padding(1 << 20)),
-        ("a long path", request_head(server.address(), "GET", &format!("/{}", "a/".repeat(5000)), "")),
-        ("too many lines", request_head(server.address(), "GET", "/", &"A: b\r\n".repeat(64))),
-        ("no end", format!("GET / HTTP/1.1\r\n{}", "X: y\r\n".repeat(3000))),
+    let too_large = format!("is larger than {} KiB;", HEAD_BYTES_MAX / 1024);
+    let too_many = format!("has more than {HEADERS_MAX} header lines;");
+    let (too_large, too_many) = (too_large.as_str(), too_many.as_str());
+    for (what, words, head) in [
+        ("one byte more", too_large, with_padding(8 * 1024 - bare + 1)),
+        ("a megabyte", too_large, with_padding(1 << 20)),
+        ("a long path", too_large, request_head(server.address(), "GET", &format!("/{}", "a/".repeat(5000)), "")),
+        ("too many lines", too_many, request_head(server.address(), "GET", "/", &"A: b\r\n".repeat(64))),
+        ("no end", too_large, format!("GET / HTTP/1.1\r\n{}", "X: y\r\n".repeat(3000))),
     ] {
         let mut client = Client::connect(server.address());
         // The answer comes before all of it is sent.
@@ -221,6 +226,7 @@ fn a_head_that_is_too_large_is_answered_with_431_and_one_that_just_fits_with_the
         let response = client.response(false);
         assert_eq!(response.status, 431, "{what}: {response:?}");
         response.expect_a_sentence();
+        assert!(response.text().contains(words), "{what}: {}", response.text());
     }
     let long_path = format!("/{}", "a".repeat(7000));
     assert_eq!(server.get(&long_path).status, 404, "a long path within the limit is only not there");
