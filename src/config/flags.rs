@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use clap::Parser;
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{NonEmptyStringValueParser, Resettable};
+use clap::{CommandFactory, FromArgMatches, Parser};
 use log::LevelFilter;
 
 use crate::config::limits::{
@@ -148,9 +148,12 @@ fn message_bytes_max(given: Option<usize>, backlog_bytes: usize) -> Result<usize
 }
 
 impl Default for Config {
-    /// The settings of a start with no flag at all.
+    /// The settings of a start with no flag and no variable at all, whatever the environment has.
     fn default() -> Self {
-        Args::parse_from(["foghorn"]).try_into().expect("the defaults go together")
+        let command = Args::command().mut_args(|arg| arg.env(Resettable::Reset));
+        let flags = command.try_get_matches_from(["foghorn"]).and_then(|none| Args::from_arg_matches(&none));
+        let args = flags.expect("no flag has to be given, and every default is a good value");
+        args.try_into().expect("the defaults go together")
     }
 }
 
@@ -206,7 +209,6 @@ fn parse_count(text: &str) -> Result<usize, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     fn parse(args: &[&str]) -> Result<Config, String> {
         let args = [&["foghorn"], args].concat();

@@ -1,5 +1,12 @@
 //! Flags and environment: each setting takes effect, and a bad one is named with what would be right.
 
+use std::process::Command;
+use std::time::Duration;
+
+use clap::{CommandFactory, Parser};
+use foghorn::config::flags::Args;
+use foghorn::config::settings::Config;
+
 use crate::harness::{Client, Launch, folder, get, upgrade_head};
 
 #[test]
@@ -106,4 +113,31 @@ fn a_flag_wins_over_the_environment_and_bad_environment_is_named() {
     let finished = Launch::new(&[]).env("FOGHORN_PATIENCE", "soon").run();
     assert_eq!(finished.code, Some(2), "{finished:?}");
     assert!(finished.stderr.contains("soon") && finished.stderr.contains("--patience"), "{finished:?}");
+}
+
+#[test]
+fn the_default_settings_are_the_same_whatever_the_environment_has() {
+    const INSIDE: &str = "TEST_WITH_A_BAD_ENVIRONMENT";
+    const THIS_TEST: &str = "cli::flags::the_default_settings_are_the_same_whatever_the_environment_has";
+    if std::env::var_os(INSIDE).is_some() {
+        assert!(Args::try_parse_from(["foghorn"]).is_err(), "else this test shows nothing");
+        let Config { listen, greeting, echo, history, www, allow_hosts, allow_origins, limits, .. } = Config::default();
+        assert_eq!((listen, www, allow_hosts, allow_origins), (vec![], None, vec![], vec![]));
+        assert_eq!((greeting.as_str(), echo, history), ("connected to WebSocket server", true, 0));
+        assert_eq!((limits.message_bytes_max, limits.backlog_bytes), (1 << 20, 4 << 20));
+        assert_eq!((limits.patience, limits.heartbeat), (Duration::from_secs(2), Some(Duration::from_secs(25))));
+        assert_eq!((limits.clients_max, limits.clients_per_ip_max), (4096, Some(256)));
+        return;
+    }
+    // The environment is the process's: a test of the same name in a process of its own.
+    let mut again = Command::new(std::env::current_exe().expect("the test binary"));
+    again.args(["--exact", THIS_TEST, "--nocapture"]).env(INSIDE, "1");
+    let command = Args::command();
+    for variable in command.get_arguments().filter_map(|flag| flag.get_env()) {
+        again.env(variable, "1 and garbage");
+    }
+    let again = again.output().expect("the test binary starts");
+    let said = String::from_utf8_lossy(&again.stdout);
+    let stderr = String::from_utf8_lossy(&again.stderr);
+    assert!(again.status.success() && said.contains("1 passed"), "{said}\n{stderr}");
 }
