@@ -72,6 +72,8 @@ pub const DESCRIPTORS_RESERVED: usize = 24;
 pub const DESCRIPTORS_PER_HTTP: usize = 4;
 /// Log lines that wait to be written, before more of them are left out.
 pub const LOG_QUEUE_LINES: usize = 1000;
+/// How soon it is said how many lines were left out, if no line that passes says it before.
+pub const LOG_LEFT_OUT_DELAY: Duration = Duration::from_secs(1);
 /// How long the end of the process waits for the log.
 pub const LOG_FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 /// Log lines each second, on average. Debug lines are not counted.

@@ -1,12 +1,13 @@
 //! Where log lines go: to a person's terminal, or to the systemd journal; and no more of them than anybody can read.
 //!
-//! What must stay true: no flood of connections becomes a flood of lines, what is left out is counted and said, and a log
-//! that takes nothing (a full disk, a pipe that nobody reads) costs the server lines and nothing else: so a thread of its own
-//! writes them.
+//! What must stay true: no flood of connections becomes a flood of lines, what is left out is counted and said, soon even if
+//! nothing follows, and a log that takes nothing (a full disk, a pipe that nobody reads) costs the server lines and nothing else:
+//! so a thread of its own writes them. It wakes an idle board only to say what was left out.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Instant;
 
@@ -14,7 +15,9 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use simple_logger::SimpleLogger;
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
-use crate::config::limits::{LOG_FLUSH_TIMEOUT, LOG_LINES_BURST, LOG_LINES_PER_SEC, LOG_QUEUE_LINES};
+use crate::config::limits::{
+    LOG_FLUSH_TIMEOUT, LOG_LEFT_OUT_DELAY, LOG_LINES_BURST, LOG_LINES_PER_SEC, LOG_QUEUE_LINES,
+};
 
 /// Starts logging.
 ///
@@ -26,10 +29,9 @@ pub fn start(level: LevelFilter) -> Result<(), Box<dyn std::error::Error>> {
         Some(journal) => Box::new(journal),
         None => Box::new(SimpleLogger::new().with_level(level).with_utc_timestamps()),
     };
-    let (queue, entries) = sync_channel(LOG_QUEUE_LINES);
-    thread::Builder::new().name("log".into()).spawn(move || write_all(&*sink, &entries))?;
+    let queue = Queue::start(sink)?;
     log::set_max_level(level);
-    log::set_boxed_logger(Box::new(Queue { queue, allowance: Mutex::new(Allowance::new(Instant::now())) }))?;
+    log::set_boxed_logger(Box::new(queue))?;
     Ok(())
 }
 
@@ -41,12 +43,14 @@ enum Entry {
     },
     /// All lines before this one are to be out before it is answered.
     Flush(SyncSender<()>),
+    /// A line was left out, and none before it that is not said yet.
+    LeftOut,
 }
 
 /// Puts the lines that the allowance lets through into the queue. Debug lines, which somebody has asked for, always pass.
 struct Queue {
     queue: SyncSender<Entry>,
-    allowance: Mutex<Allowance>,
+    allowance: Arc<Mutex<Allowance>>,
 }
 
 impl Log for Queue {
@@ -59,11 +63,17 @@ impl Log for Queue {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let mut allowance = self.allowance.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut allowance = lock(&self.allowance);
         let is_free = record.level() >= Level::Debug;
-        let Some(left_out) = allowance.take(Instant::now(), is_free) else { return };
+        let Some(left_out) = allowance.take(Instant::now(), is_free) else {
+            if allowance.left_out == 1 {
+                // A full queue wakes the thread as well, which looks after each entry.
+                let _ = self.queue.try_send(Entry::LeftOut);
+            }
+            return;
+        };
         if left_out > 0 {
-            self.enqueue(&mut allowance, Level::Warn, format!("{left_out} log lines were left out"), left_out);
+            self.enqueue(&mut allowance, Level::Warn, left_out_text(left_out), left_out);
         }
         self.enqueue(&mut allowance, record.level(), record.args().to_string(), 1);
     }
@@ -77,6 +87,15 @@ impl Log for Queue {
 }
 
 impl Queue {
+    /// Starts the thread that writes lines to `sink`.
+    fn start(sink: Box<dyn Log>) -> io::Result<Self> {
+        let (queue, entries) = sync_channel(LOG_QUEUE_LINES);
+        let allowance = Arc::new(Mutex::new(Allowance::new(Instant::now())));
+        let writer = Writer { sink, allowance: Arc::clone(&allowance) };
+        thread::Builder::new().name("log".into()).spawn(move || writer.write_all(&entries))?;
+        Ok(Self { queue, allowance })
+    }
+
     /// Never waits: if the queue is full, these lines count as left out.
     fn enqueue(&self, allowance: &mut Allowance, level: Level, text: String, lines: u64) {
         let entry = Entry::Line { level, text };
@@ -86,21 +105,60 @@ impl Queue {
     }
 }
 
-fn write_all(sink: &dyn Log, entries: &Receiver<Entry>) {
-    for entry in entries {
-        match entry {
-            Entry::Line { level, text } => {
-                // simple_logger prints with `eprintln!`, which panics if the line cannot be written.
-                let _ = catch_unwind(AssertUnwindSafe(|| {
-                    sink.log(&Record::builder().level(level).target("foghorn").args(format_args!("{text}")).build());
-                }));
-            }
-            Entry::Flush(written) => {
-                sink.flush();
-                // Whoever asked may have waited for long enough.
-                let _ = written.try_send(());
+fn left_out_text(lines: u64) -> String {
+    format!("{lines} log lines were left out")
+}
+
+fn lock(allowance: &Mutex<Allowance>) -> MutexGuard<'_, Allowance> {
+    allowance.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The thread that writes lines out.
+struct Writer {
+    sink: Box<dyn Log>,
+    allowance: Arc<Mutex<Allowance>>,
+}
+
+impl Writer {
+    /// Writes until nobody can send any more. It waits with a deadline only while something is left out, and says that at the
+    /// deadline unless a line that passes has said it before.
+    fn write_all(&self, entries: &Receiver<Entry>) {
+        let mut due = None;
+        loop {
+            let now = Instant::now();
+            due = (lock(&self.allowance).left_out > 0).then(|| due.unwrap_or(now + LOG_LEFT_OUT_DELAY));
+            let received = match due {
+                None => entries.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(due) if due > now => entries.recv_timeout(due - now),
+                Some(_) => Err(RecvTimeoutError::Timeout),
+            };
+            match received {
+                Ok(Entry::Line { level, text }) => self.write(level, &text),
+                Ok(Entry::Flush(written)) => {
+                    self.say_what_was_left_out();
+                    self.sink.flush();
+                    // Whoever asked may have waited for long enough.
+                    let _ = written.try_send(());
+                }
+                Ok(Entry::LeftOut) => {}
+                Err(RecvTimeoutError::Timeout) => self.say_what_was_left_out(),
+                Err(RecvTimeoutError::Disconnected) => return,
             }
         }
+    }
+
+    fn say_what_was_left_out(&self) {
+        let left_out = std::mem::take(&mut lock(&self.allowance).left_out);
+        if left_out > 0 {
+            self.write(Level::Warn, &left_out_text(left_out));
+        }
+    }
+
+    fn write(&self, level: Level, text: &str) {
+        // simple_logger prints with `eprintln!`, which panics if the line cannot be written.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            self.sink.log(&Record::builder().level(level).target("foghorn").args(format_args!("{text}")).build());
+        }));
     }
 }
 
@@ -137,7 +195,63 @@ impl Allowance {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::mpsc::{Sender, channel};
     use std::time::Duration;
+
+    /// Long enough for whatever has to happen.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// Hands on what is written.
+    struct Sink(Sender<String>);
+
+    impl Log for Sink {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn log(&self, record: &Record<'_>) {
+            self.0.send(record.args().to_string()).expect("the test reads");
+        }
+
+        fn flush(&self) {}
+    }
+
+    /// A log with so many more lines than it writes at once, and what it has written. Nothing follows them.
+    fn after_a_flood(lines: u32) -> (Queue, Receiver<String>) {
+        let (sink, written) = channel();
+        let queue = Queue::start(Box::new(Sink(sink))).expect("a thread");
+        for _ in 0..lines {
+            queue.log(&Record::builder().level(Level::Info).target("foghorn").args(format_args!("a line")).build());
+        }
+        (queue, written)
+    }
+
+    /// How many lines it accounts for: 1 that is written, or those that were left out.
+    fn lines_in(written: &str) -> u32 {
+        written.strip_suffix(" log lines were left out").map_or(1, |count| count.parse().expect("a number"))
+    }
+
+    #[test]
+    fn what_a_flood_leaves_out_is_said_although_nothing_follows() {
+        const FLOOD: u32 = 10 * LOG_LINES_BURST;
+        let (_queue, written) = after_a_flood(FLOOD);
+        let mut lines = 0;
+        while lines < FLOOD {
+            let line = written.recv_timeout(PATIENCE);
+            lines += lines_in(&line.unwrap_or_else(|_| panic!("{lines} lines of {FLOOD} are accounted for")));
+        }
+        assert_eq!(lines, FLOOD, "none is counted twice");
+    }
+
+    #[test]
+    fn what_a_flood_leaves_out_is_said_before_the_end() {
+        const FLOOD: u32 = 10 * LOG_LINES_BURST;
+        let (queue, written) = after_a_flood(FLOOD);
+        let (answer, is_out) = sync_channel(1);
+        queue.queue.send(Entry::Flush(answer)).expect("the thread runs");
+        is_out.recv_timeout(PATIENCE).expect("it is answered");
+        assert_eq!(written.try_iter().map(|line| lines_in(&line)).sum::<u32>(), FLOOD);
+    }
 
     #[test]
     fn a_flood_of_lines_is_cut_and_counted() {
