@@ -14,6 +14,10 @@ pub const HEADERS_MAX: usize = 64;
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a reader of an HTTP answer may take nothing of it.
 pub const RESPONSE_STALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// What the kernel may hold unsent of a large file for one reader, in bytes. It asks for more when half of that is sent, and that is
+/// what a reader has to take in each [`RESPONSE_STALL_TIMEOUT`]: without it, the kernel asks when a third of its own buffer is
+/// free, which can be a megabyte.
+pub const RESPONSE_UNSENT_BYTES_MAX: u32 = 32 * 1024;
 /// The most HTTP requests in flight at the same time. More wait.
 pub const HTTP_IN_FLIGHT_MAX: usize = 32;
 /// How long a request waits for its turn before it is answered with 503, and how long an answer may take to be made.

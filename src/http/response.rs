@@ -11,8 +11,9 @@ use log::debug;
 use smol::future::FutureExt;
 use smol::io::AsyncWriteExt;
 use smol::lock::Semaphore;
+use socket2::SockRef;
 
-use crate::config::limits::{DISK_READS_MAX, FILE_CHUNK_BYTES, RESPONSE_STALL_TIMEOUT};
+use crate::config::limits::{DISK_READS_MAX, FILE_CHUNK_BYTES, RESPONSE_STALL_TIMEOUT, RESPONSE_UNSENT_BYTES_MAX};
 use crate::runtime::socket::Async;
 use crate::runtime::timer::Timer;
 
@@ -45,6 +46,10 @@ impl ResponseSender {
     /// # Errors
     /// If the connection breaks or stalls, or the file cannot be read to its end.
     pub async fn send(&self, socket: &Async<TcpStream>, response: Response, head_only: bool) -> io::Result<()> {
+        if response.file.is_some() {
+            // A socket that refuses this works all the same, only that it asks for more less often.
+            let _ = SockRef::from(socket.get_ref()).set_tcp_notsent_lowat(RESPONSE_UNSENT_BYTES_MAX);
+        }
         write_all(socket, &response.head_and_body).await?;
         let Some((mut file, mut left_bytes)) = response.file.filter(|_| !head_only) else { return Ok(()) };
         while left_bytes > 0 {

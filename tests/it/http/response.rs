@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use foghorn::config::limits::{DISK_READS_MAX, RESPONSE_STALL_TIMEOUT};
 
-use crate::harness::{Client, Launch, Server, ask_for_large_file, eventually, folder_with_large_file};
+use crate::harness::{
+    Client, Launch, Loop, Server, ask_for_large_file, eventually, folder_with_large_file, request_head,
+};
 
 /// How often the server has this file open.
 fn times_open(server: &Server, file: &Path) -> usize {
@@ -46,6 +48,28 @@ fn a_visitor_who_takes_nothing_for_10_s_is_dropped_and_one_who_goes_on_taking_is
     eventually("all is given back", || times_open(&server, &file) == 0);
     // What the kernel had for it still comes, and then the connection has ended.
     assert!(stalled.bytes(1 << 30).is_err_and(|error| error.kind() != ErrorKind::WouldBlock), "it was dropped");
+}
+
+#[test]
+fn a_visitor_who_takes_a_large_file_slowly_but_steadily_is_served_for_longer_than_one_who_takes_nothing() {
+    let www = folder_with_large_file(1 << 30);
+    let root = www.path().canonicalize().unwrap();
+    fs::File::create(root.join("other.bin")).unwrap().set_len(1 << 30).unwrap();
+    let server = Launch::new(&["--www"]).arg(www.path()).start();
+    let slow = ask_for_large_file(Client::connect_narrow(server.address(), 32 * 1024), &server);
+    let taking = Loop::start(move || {
+        // 40 KB in each second: for a third of what the kernel holds on loopback it would take longer than it has.
+        thread::sleep(Duration::from_millis(100));
+        slow.socket().read_exact(&mut [0; 4096])
+    });
+    let mut stalled = Client::connect_narrow(server.address(), 4096);
+    stalled.send(request_head(server.address(), "GET", "/other.bin", "").as_bytes());
+    assert_eq!(stalled.response(true).status, 200);
+    let times_open = |name: &str| times_open(&server, &root.join(name));
+    assert_eq!([times_open("large.bin"), times_open("other.bin")], [1, 1]);
+    eventually("the one who takes nothing is dropped", || times_open("other.bin") == 0);
+    assert_eq!(times_open("large.bin"), 1, "the slow one, who came first, is still served");
+    taking.stop();
 }
 
 /// How many threads the server has for reading files.
