@@ -24,6 +24,9 @@
 
 #![warn(missing_docs, missing_debug_implementations)]
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("Foghorn is for Linux only; elsewhere, run it in a Linux container or virtual machine.");
+
 pub(crate) mod broadcast;
 pub mod cli;
 pub mod config;

@@ -4,6 +4,7 @@
 //! - [`modules`], [`use_paths`]: CONTRIBUTING's tables, and which files a file names
 //! - [`imports`]: the walls between them
 //! - [`habits`]: what every file keeps to
+//! - [`scripts`]: what the scripts promise
 
 use std::fs;
 
@@ -13,6 +14,7 @@ mod habits;
 mod imports;
 mod modules;
 mod readme_tables;
+mod scripts;
 mod use_paths;
 
 fn read(name: &str) -> String {

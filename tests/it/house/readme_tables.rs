@@ -147,3 +147,12 @@ fn readme_and_code_have_the_same_limits() {
         }
     }
 }
+
+#[test]
+fn readme_and_code_have_the_same_oldest_rust_and_the_same_system() {
+    let manifest = read("Cargo.toml");
+    let oldest = manifest.lines().find_map(|line| line.strip_prefix("rust-version = \"")?.strip_suffix('"'));
+    let oldest = oldest.expect("Cargo.toml has a rust-version");
+    assert!(read("README.md").contains(&format!("Foghorn is for Linux, and builds with Rust from {oldest} on.")));
+    assert!(read("src/lib.rs").contains("#[cfg(not(target_os = \"linux\"))]\ncompile_error!("));
+}
