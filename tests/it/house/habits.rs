@@ -57,6 +57,16 @@ fn every_file_that_the_papers_name_is_there() {
 }
 
 #[test]
+fn the_changelog_has_this_version_with_its_day_below_what_is_not_released() {
+    let changelog = read("CHANGELOG.md");
+    let versions: Vec<&str> = changelog.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    assert_eq!(versions[0], "[Unreleased]");
+    let current = versions[1].strip_prefix(concat!("[", env!("CARGO_PKG_VERSION"), "] - "));
+    let day = current.unwrap_or_else(|| panic!("{} is not this version", versions[1]));
+    assert!(day.len() == 10 && day.split('-').all(|part| part.parse::<u16>().is_ok()), "{day}");
+}
+
+#[test]
 fn there_is_no_unsafe_code_and_no_second_runtime() {
     assert!(read("Cargo.toml").lines().any(|line| line.trim() == "unsafe_code = \"forbid\""));
     let lock = read("Cargo.lock");
