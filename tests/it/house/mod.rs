@@ -1,6 +1,6 @@
 //! What stands in two places says the same in both, and the house is what its papers say. In reading order:
 //!
-//! - [`readme_tables`]: README and code
+//! - [`readme_tables`]: README and code; [`wire`]: what a client is told, and what a server says
 //! - [`modules`], [`use_paths`]: CONTRIBUTING's tables, and which files a file names
 //! - [`imports`]: the walls between them
 //! - [`habits`]: what every file keeps to
@@ -16,6 +16,7 @@ mod modules;
 mod readme_tables;
 mod scripts;
 mod use_paths;
+mod wire;
 
 fn read(name: &str) -> String {
     fs::read_to_string(project().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))

@@ -1,4 +1,4 @@
-//! The README's tables of flags, statuses, close codes and limits have what the code has.
+//! The README's tables of flags, statuses, close codes and limits have what the code has, and so do those of `docs/wire.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,11 +12,16 @@ use crate::harness::Launch;
 
 /// The rows of the README's table whose head starts with this cell, each as its cells.
 fn readme_table(first_head: &str) -> Vec<Vec<String>> {
-    let readme = read("README.md");
+    table("README.md", first_head)
+}
+
+/// The same of any paper.
+pub fn table(paper: &str, first_head: &str) -> Vec<Vec<String>> {
+    let text = read(paper);
     let cells =
         |line: &str| -> Vec<String> { line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect() };
-    let mut lines = readme.lines().skip_while(|line| !line.starts_with(&format!("| {first_head} |")));
-    assert!(lines.next().is_some(), "README.md has a table of {first_head}");
+    let mut lines = text.lines().skip_while(|line| !line.starts_with(&format!("| {first_head} |")));
+    assert!(lines.next().is_some(), "{paper} has a table of {first_head}");
     assert!(lines.next().is_some_and(|line| line.starts_with("|-")));
     lines.take_while(|line| line.starts_with('|')).map(cells).collect()
 }
@@ -93,22 +98,29 @@ fn every_flag_has_its_environment_variable() {
     }
 }
 
+/// Why there is a status or a close code stands in the one, what a client does about it in the other.
+const PAPERS_WITH_CODES: [&str; 2] = ["README.md", "docs/wire.md"];
+
 #[test]
-fn readme_and_code_have_the_same_statuses() {
-    let in_readme: Vec<u16> = readme_table("status")
-        .iter()
-        .flat_map(|row| row[0].split(", ").map(|status| status.parse().expect("a status")).collect::<Vec<_>>())
-        .collect();
-    assert_eq!(in_readme, STATUSES);
+fn papers_and_code_have_the_same_statuses() {
+    for paper in PAPERS_WITH_CODES {
+        let statuses: Vec<u16> = table(paper, "status")
+            .iter()
+            .flat_map(|row| row[0].split(", ").map(|status| status.parse().expect("a status")).collect::<Vec<_>>())
+            .collect();
+        assert_eq!(statuses, STATUSES, "{paper}");
+    }
 }
 
 #[test]
-fn readme_and_code_have_the_same_close_codes() {
-    let in_readme: BTreeSet<u16> =
-        readme_table("close code").iter().map(|row| row[0].parse().expect("a close code")).collect();
+fn papers_and_code_have_the_same_close_codes() {
     // A client's goodbye is answered with its own code, mostly this one.
-    let in_code = CloseReason::ALL.into_iter().filter_map(CloseReason::code).chain([1000]).collect();
-    assert_eq!(in_readme, in_code);
+    let in_code: BTreeSet<u16> = CloseReason::ALL.into_iter().filter_map(CloseReason::code).chain([1000]).collect();
+    for paper in PAPERS_WITH_CODES {
+        let rows = table(paper, "close code");
+        let codes: Vec<u16> = rows.iter().map(|row| row[0].parse().expect("a close code")).collect();
+        assert!(codes.iter().eq(&in_code), "{paper} has {codes:?}, the code {in_code:?}");
+    }
 }
 
 fn kib(bytes: usize) -> String {

@@ -1,0 +1,67 @@
+//! `docs/wire.md` is true: its tables and its example are held against a server.
+
+use serde_json::Value;
+
+use super::read;
+use super::readme_tables::table;
+use crate::harness::{Client, Server};
+
+const PAPER: &str = "docs/wire.md";
+
+/// The blocks of code in this language, in their order.
+fn blocks(language: &str) -> Vec<String> {
+    let text = read(PAPER);
+    let fence = format!("```{language}\n");
+    text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+/// A head of the example, as it goes over the wire.
+fn head(block: &str) -> String {
+    block.lines().chain([""]).fold(String::new(), |head, line| head + line + "\r\n")
+}
+
+#[test]
+fn the_example_is_what_a_server_says_byte_by_byte() {
+    let server = Server::start(&[]);
+    let mut client = Client::connect(server.address());
+    let [request, response] = &blocks("http")[..] else { panic!("a request and a response") };
+    client.send(head(request).as_bytes());
+    assert_eq!(client.response(true).head, head(response));
+    let frames = &blocks("text")[0];
+    assert!(frames.lines().count() > 10, "is this test blind?");
+    for line in frames.lines() {
+        let (side, rest) = line.split_once("  ").expect("who, and what");
+        let digits = rest.split('#').next().unwrap().split_whitespace();
+        let bytes: Vec<u8> = digits.map(|byte| u8::from_str_radix(byte, 16).expect("two digits")).collect();
+        match side {
+            "client" => client.send(&bytes),
+            "server" => assert_eq!(client.bytes(bytes.len()).expect("as many come"), bytes, "{line}"),
+            _ => panic!("who is that: {line}"),
+        }
+    }
+    client.expect_end();
+}
+
+#[test]
+fn the_hello_has_the_fields_that_are_described_and_no_others() {
+    let server = Server::start(&[]);
+    let mut client = Client::connect(server.address());
+    client.upgrade(server.address(), "/", "Sec-WebSocket-Protocol: foghorn.v1\r\n");
+    let hello: Value = serde_json::from_str(&client.text()).expect("the hello is JSON");
+    let example: Value = serde_json::from_str(&blocks("json")[0]).expect("the example is JSON");
+    let described = table(PAPER, "field");
+    for (whose, shown) in [("the server's", &hello), ("the example", &example)] {
+        let fields = shown.as_object().expect("an object");
+        let names: Vec<String> = fields.keys().map(|name| format!("`{name}`")).collect();
+        assert!(names.iter().eq(described.iter().map(|row| &row[0])), "{whose}: {shown}");
+        for (row, value) in described.iter().zip(fields.values()) {
+            let is_right = if row[1].starts_with("number") { value.is_u64() } else { value.is_string() };
+            assert!(is_right, "{whose}: {} is no {}", row[0], row[1]);
+        }
+    }
+    // Of another epoch nothing is known.
+    let mut stranger = Client::connect(server.address());
+    stranger.upgrade(server.address(), "/?after=another:1", "Sec-WebSocket-Protocol: foghorn.v1\r\n");
+    let hello: Value = serde_json::from_str(&stranger.text()).expect("the hello is JSON");
+    assert!(hello["lost"].is_null(), "{hello}");
+}
