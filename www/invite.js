@@ -5,23 +5,32 @@ import { askServer } from './server.js';
 
 const LOCAL_ONLY = /^(localhost|127\..*|\[::1\])$/;
 
+/** Whether this address of the server's own is another way to what is seen `here`, and not one around a proxy. */
+function leadsHere(address, here) {
+  const { protocol, port, pathname, hostname } = new URL(address);
+  const isSame = protocol === here.protocol && port === here.port && pathname === here.pathname;
+  return isSame && hostname !== here.hostname && !LOCAL_ONLY.test(hostname);
+}
+
 export function invite() {
   const part = (name) => document.getElementById(`invite${name}`);
   const dialog = part('');
-  const here = new URL('.', location.href).href;
+  const here = new URL('.', location.href);
+  const { href, protocol, pathname } = here;
 
   part('-open').addEventListener('click', async () => {
-    part('-code').src = 'qr.svg';
-    part('-code').alt = `QR code of ${here}`;
+    // The server draws its own Host, and knows of no proxy in front.
+    part('-code').src = `qr.svg?scheme=${protocol.slice(0, -1)}&path=${encodeURIComponent(pathname)}`;
+    part('-code').alt = `QR code of ${href}`;
     part('-local').hidden = !LOCAL_ONLY.test(location.hostname);
-    part('-addresses').replaceChildren(element('li', '', here));
+    part('-addresses').replaceChildren(element('li', '', href));
     dialog.showModal();
     // Older Androids do not resolve names under .local: the number works for all.
     const address = (await askServer())?.address;
-    if (address && address !== here) part('-addresses').append(element('li', '', address));
+    if (address && leadsHere(address, here)) part('-addresses').append(element('li', '', address));
   });
   dialog.addEventListener('click', ({ target }) => target === dialog && dialog.close());
 
   part('-share').hidden = !navigator.share;
-  part('-share').addEventListener('click', () => navigator.share({ url: here }).catch(() => {}));
+  part('-share').addEventListener('click', () => navigator.share({ url: href }).catch(() => {}));
 }

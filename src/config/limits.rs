@@ -24,6 +24,8 @@ pub const HTTP_IN_FLIGHT_MAX: usize = 32;
 pub const HTTP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause before the page's server is started anew after that has failed: the first, and the longest.
 pub const HTTP_RESTART_BACKOFF: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(5)];
+/// Largest path that the page may ask a QR code for: the prefix at which a proxy shows it.
+pub const PAGE_PATH_BYTES_MAX: usize = 256;
 /// The largest body that tiny_http hands over, in bytes. A larger file is streamed from disk past it, so that a slow
 /// reader of a large file holds none of its threads.
 pub const HTTP_BODY_BYTES_MAX: usize = 64 * 1024;

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use crate::page::qr_code::qr_code;
+use crate::page::qr_code::{address, qr_code};
 use crate::page::representation::Representation;
 use crate::page::static_files::{baked_in, decode_path, from_disk};
 use crate::page::status::Status;
@@ -21,10 +21,15 @@ pub struct Resources {
 impl Resources {
     /// What lies at `target`. `local_address` is the address of ours that the client has used.
     pub fn find(&self, target: &str, host: &str, local_address: Option<&str>) -> Representation {
-        let path = target.split('?').next().unwrap_or_default();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
         match path {
             "/status" => return self.status.figures(local_address),
-            "/qr.svg" => return qr_code(host),
+            "/qr.svg" => {
+                let Some(address) = address(query, host) else {
+                    return Representation::sentence(400, "A code takes ?scheme=http or https and &amp;path=/PREFIX/.");
+                };
+                return qr_code(&address);
+            }
             _ => {}
         }
         let Some(parts) = decode_path(path) else { return Representation::not_found() };

@@ -54,12 +54,21 @@ fn the_qr_code_is_a_picture_of_the_address_that_was_used() {
     assert_eq!(response.status, 200);
     assert!(response.header("Content-Type").unwrap().starts_with("image/svg+xml"));
     assert!(response.text().contains("<svg") && response.text().trim_end().ends_with("</svg>"));
-    let of = |host: &str| {
+    let of = |host: &str, query: &str| {
         let mut client = Client::connect(server.address());
-        client.send(format!("GET /qr.svg HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
-        client.response(false).body
+        client.send(format!("GET /qr.svg{query} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+        client.response(false)
     };
-    assert_ne!(of("board.local"), of("other.local"));
+    let code = of("board.local", "").body;
+    assert_eq!(code, of("board.local", "?scheme=http&path=/").body);
+    for (host, query) in [("other.local", ""), ("board.local", "?scheme=https"), ("board.local", "?path=/hub/")] {
+        let other = of(host, query);
+        assert_eq!(other.status, 200, "{host}{query}");
+        assert_ne!(code, other.body, "{host}{query}");
+    }
+    for query in ["?scheme=ftp", "?path=hub", "?host=other.local"] {
+        assert_eq!(of("board.local", query).status, 400, "{query}");
+    }
 }
 
 #[test]

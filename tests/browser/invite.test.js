@@ -1,0 +1,94 @@
+/** The invitation: the code and the addresses lead others to where the page was opened. */
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import jsQR from 'jsqr';
+import { allSent, DESKTOP, launch, Line, PHONE, say, Server, shows, visit } from './harness.js';
+import { Proxy } from './proxy.js';
+
+let browser;
+before(async () => { browser = await launch(); });
+afterEach(async () => {
+  Line.closeAll();
+  await Promise.all(browser.contexts().map((context) => context.close()));
+});
+after(() => browser.close());
+
+/** Opens the invitation, and waits until it is complete. */
+async function open(page) {
+  const answered = page.waitForResponse((response) => new URL(response.url()).pathname.endsWith('/status'));
+  await page.getByRole('button', { name: 'Invite' }).click();
+  await page.waitForFunction(() => document.querySelector('#invite-code').naturalWidth > 0);
+  await (await answered).finished();
+  return page.getByRole('dialog', { name: 'Bring others here' });
+}
+
+/** What a phone reads from the code that is shown. */
+async function scan(page) {
+  const [pixels, size] = await page.evaluate(() => {
+    const image = document.querySelector('#invite-code');
+    const canvas = Object.assign(document.createElement('canvas'), { width: 480, height: 480 });
+    const context = canvas.getContext('2d');
+    context.drawImage(image, 0, 0, 480, 480);
+    return [[...context.getImageData(0, 0, 480, 480).data], 480];
+  });
+  return jsQR(Uint8ClampedArray.from(pixels), size, size)?.data;
+}
+
+/** The addresses to type, with what the server says of itself changed by `change`. */
+async function addresses(page, change) {
+  await page.route('**/status', async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, json: { ...await response.json(), ...change } });
+  });
+  const dialog = await open(page);
+  // What is added follows the answer by a few steps of the same task: a further answer is only there after them.
+  await page.evaluate(() => fetch('status').then((answer) => answer.json()));
+  return dialog.getByRole('listitem').allTextContents();
+}
+
+test('the code leads to the page, by the name that it was opened by', async (t) => {
+  const server = await Server.start();
+  t.after(() => server.stop());
+  const page = await visit(browser, `http://localhost:${server.port}/`, PHONE);
+  await open(page);
+  assert.equal(await scan(page), `http://localhost:${server.port}/`);
+});
+
+test('behind a proxy with TLS and a prefix everything is there, and the code leads there', async (t) => {
+  const server = await Server.start('--allow-host', 'board.localhost');
+  t.after(() => server.stop());
+  const proxy = await Proxy.start({ name: 'board.localhost', prefix: '/our%20place/hub/', to: server.port });
+  t.after(() => proxy.close());
+  const settings = { ignoreHTTPSErrors: true };
+  const page = await visit(browser, proxy.url, { ...PHONE, ...settings });
+  const other = await visit(browser, proxy.url, { ...DESKTOP, ...settings });
+  await say(page, 'through the proxy');
+  await allSent(page);
+  await shows(other, 'through the proxy');
+
+  const dialog = await open(page);
+  assert.equal(await scan(page), proxy.url);
+  assert.equal(await page.getAttribute('#invite-code', 'alt'), `QR code of ${proxy.url}`);
+  await page.evaluate(() => fetch('status').then((answer) => answer.json()));
+  assert.deepEqual(await dialog.getByRole('listitem').allTextContents(), [proxy.url], 'no address around the proxy');
+  assert.deepEqual(proxy.strays, [], 'everything is asked for below the prefix');
+  assert.deepEqual([...page.problems, ...other.problems], []);
+});
+
+test('the number of the machine is told beside its name, but not what leads elsewhere', async (t) => {
+  const server = await Server.start();
+  t.after(() => server.stop());
+  const shown = async (change) => {
+    const page = await visit(browser, `http://localhost:${server.port}/`);
+    const [first, ...others] = await addresses(page, change);
+    assert.equal(first, `http://localhost:${server.port}/`);
+    await page.context().close();
+    return others;
+  };
+  const ours = `http://192.168.1.5:${server.port}/`;
+  assert.deepEqual(await shown({ address: ours }), [ours]);
+  assert.deepEqual(await shown({ address: `http://127.0.0.1:${server.port}/` }), [], 'no phone gets there');
+  assert.deepEqual(await shown({ address: 'http://192.168.1.5:1/' }), [], 'somebody stands between');
+  assert.deepEqual(await shown({ address: null }), []);
+});
