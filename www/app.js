@@ -43,6 +43,7 @@ function greet({ hello, restarted, lost }) {
   tell('Connected');
   complain('');
   showPeople(hello.clients);
+  countPages(hello.clients);
   $('greeting').textContent = hello.greeting;
   if (restarted) view.note('The server was restarted');
   if (lost > 0) view.note(lost === 1 ? '1 message was missed' : `${lost} messages were missed`);
@@ -98,7 +99,7 @@ input.addEventListener('beforeinput', (event) => event.inputType === 'insertLine
 
 window.addEventListener('beforeunload', (event) => outbox.isEmpty || event.preventDefault());
 
-keepAsking(({ clients, epoch, messages }) => {
+const countPages = keepAsking(({ clients, epoch, messages }) => {
   showPeople(clients);
   horn.compare(epoch, messages);
 });

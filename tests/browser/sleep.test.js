@@ -49,6 +49,32 @@ test('a page that was hidden for long does not trust its socket', async () => {
   await page.shows('said meanwhile');
 });
 
+test('a page asks for no figures while it is hidden, and at once when it is back, however many are here', async () => {
+  const page = await tabs.open(server.url);
+  // Minutes pass in fractions of a second.
+  await page.evaluate(`{
+    Object.assign(globalThis, { asks: [], passedHidden: 0 });
+    const { fetch, setTimeout } = globalThis;
+    globalThis.setTimeout = (act, ms) => setTimeout(() => {
+      if (ms >= 20_000 && document.hidden) globalThis.passedHidden += 1;
+      act();
+    }, ms >= 20_000 ? ms / 1_000 : ms);
+    globalThis.fetch = async (...request) => {
+      globalThis.asks.push(document.hidden ? 'hidden' : 'seen');
+      const figures = await (await fetch(...request)).json();
+      return { json: async () => ({ ...figures, clients: 5_000 }) };
+    };
+  }`);
+  await page.until('document.querySelector("#people").textContent === "5000 here"');
+  await tabs.open('about:blank');
+  await page.until('passedHidden > 0');
+  await page.evaluate('{ const { now } = Date; Date.now = () => now() + 20_000; }');
+  const before = await page.evaluate('asks.length');
+  await page.toFront();
+  await page.until(`asks.length > ${before}`);
+  assert.ok(!(await page.evaluate('asks')).includes('hidden'));
+});
+
 test('a frozen page catches up when it thaws, also if its socket died', async () => {
   const page = await tabs.open(line.url);
   await page.isConnected();
