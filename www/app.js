@@ -15,7 +15,10 @@ const [area, status, people, error, form, input] =
 
 const speech = speaking(area, $('voice'));
 const view = new View(area, $('jump'), { onBatch: speech.batch, onAgain: send });
-const outbox = new Outbox((text) => horn.send(text), (item) => view.update(item));
+const outbox = new Outbox((text) => horn.send(text), (item) => {
+  view.update(item);
+  speech.follow(item);
+});
 const unread = countUnread();
 const horn = new Foghorn('.', { onMessage, onState });
 let countdown;
@@ -73,8 +76,10 @@ function send(text) {
   input.focus();
   complain(objection);
   if (objection) return false;
-  view.add(outbox.add(text));
+  const item = outbox.add(text);
+  view.add(item);
   outbox.flush();
+  if (item.state === 'waiting') speech.follow(item);
   if (horn.state === 'waiting') horn.check();
   return true;
 }

@@ -65,9 +65,10 @@ export function stamp(line, at) {
   time.dateTime = at.toISOString();
 }
 
-/** Shows how far one's own message has got. */
+/** Shows how far one's own message has got. Nothing is read out: `speech.js` tells what matters of it. */
 export function mark(line, state) {
   const meta = line.querySelector('.meta');
+  meta.setAttribute('aria-live', 'off');
   const word = element('span', `mark ${state}`);
   word.append(element('span', state === 'sent' ? 'unseen' : '', MARKS[state]));
   meta.querySelector('.mark')?.remove();

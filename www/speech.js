@@ -1,26 +1,56 @@
-/** What a screen reader says: each message as it comes, but one sentence in place of a backlog or a burst. */
+/**
+ * What a screen reader says: each message as it comes, but one sentence in place of a backlog or a burst. Of one's own
+ * messages only what is not expected: that one was not sent, or after all when it had to wait.
+ */
 
 const MAX_AT_ONCE = 5;
 const QUIET_MS = 1_000;
+
+const OUTCOMES = { sent: 'sent', refused: 'too long, not sent', unsure: 'maybe not sent' };
 
 /** Minds the live region of the messages, and speaks through one of its own. */
 export function speaking(area, voice) {
   let hushed = 0;
   let timer;
+  const late = new Set(); // one's own that wait
+  const outcomes = new Map(); // state → how many of one's own
   const say = (text) => { voice.textContent = text; };
+
+  function sayAll() {
+    const sentences = [...outcomes].map(([state, count]) =>
+      `${count === 1 ? 'Your message' : `${count} of your messages`}: ${OUTCOMES[state]}`);
+    if (hushed > 0) sentences.push(`${hushed} messages came`);
+    area.setAttribute('aria-live', 'polite');
+    say(sentences.join('. '));
+    hushed = 0;
+    outcomes.clear();
+  }
+
+  /** When it is quiet; what became of one's own does not wait for others to be. */
+  function sayLater() {
+    if (outcomes.size > 0) return;
+    clearTimeout(timer);
+    timer = setTimeout(sayAll, QUIET_MS);
+  }
 
   /** To be told before messages are added. */
   function batch({ count, quietly }) {
     if (!quietly && count <= MAX_AT_ONCE && !hushed) return;
     hushed += count;
     area.setAttribute('aria-live', 'off');
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      area.setAttribute('aria-live', 'polite');
-      say(`${hushed} messages came`);
-      hushed = 0;
-    }, QUIET_MS);
+    sayLater();
   }
 
-  return { say, batch };
+  /** Takes the states of one's own messages; the first only if it has to wait. */
+  function follow(item) {
+    const { state } = item;
+    if (state === 'waiting') late.add(item);
+    if (!OUTCOMES[state]) return;
+    const hasWaited = late.delete(item);
+    if (state === 'sent' && !hasWaited) return;
+    sayLater();
+    outcomes.set(state, (outcomes.get(state) ?? 0) + 1);
+  }
+
+  return { say, batch, follow };
 }

@@ -151,8 +151,11 @@ export class View {
 
   #put(line, chars) {
     const [next = null] = this.#pending.values();
-    // Moving a line that stands there already would take the selection from it.
-    if (!line.isConnected || line.nextSibling !== next) this.#area.insertBefore(line, next);
+    // Moving a line that stands there already would take the selection from it, and have it read out again.
+    if (!line.isConnected || line.nextSibling !== next) {
+      if (line.isConnected) line.setAttribute('aria-live', 'off');
+      this.#area.insertBefore(line, next);
+    }
     this.#sizes.set(line, chars);
     this.#chars += chars;
   }
