@@ -1,8 +1,10 @@
 //! What the service manager is told: ready, stopping, how many are there, and that all is well.
 //!
-//! Knows nothing of channels and pages. What must stay true: without systemd all of this is silent and costs nothing.
+//! Knows nothing of channels and pages. What must stay true: without systemd all of this is silent and costs nothing,
+//! and a service manager that does not listen holds nobody up.
 
-use std::io;
+use std::ffi::OsStr;
+use std::io::{self, ErrorKind};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -18,29 +20,41 @@ use crate::telemetry::counters::Counters;
 /// How often the service manager is told the number of clients and messages at the most.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Tells the service manager that connections are taken from now on.
-pub fn notify_ready() {
-    notify(&[NotifyState::Ready]);
+/// How soon something that matters is said again to a service manager whose queue was full.
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Tells the service manager that connections are taken from now on. Ends when that is in its queue.
+pub async fn notify_ready() {
+    while !notify(NotifyState::Ready) {
+        Timer::after(RETRY_INTERVAL).await;
+    }
 }
 
 /// Tells the service manager that the server is about to stop.
 pub fn notify_stopping() {
-    notify(&[NotifyState::Stopping]);
+    notify(NotifyState::Stopping);
 }
 
-/// `sd_notify(3)`: no socket means that nobody wants to know, and a failure is no reason to do anything else.
-fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = tell(states) {
+/// `sd_notify(3)`: no socket means that nobody wants to know, and a failure is no reason to do anything else. Returns
+/// whether it makes no sense to try again: false if the queue of the service manager is full.
+fn notify(state: NotifyState<'_>) -> bool {
+    let Some(name) = std::env::var_os("NOTIFY_SOCKET") else { return true };
+    let told = tell(&name, &state);
+    if let Err(error) = &told {
         debug!("the service manager cannot be told ({error})");
     }
+    !told.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 
-fn tell(states: &[NotifyState<'_>]) -> io::Result<()> {
-    let socket = std::env::var_os("NOTIFY_SOCKET").unwrap_or_default();
-    // An abstract address, which the crate takes for a path.
-    let Some(name) = socket.as_bytes().strip_prefix(b"@") else { return sd_notify::notify(states) };
-    let words: String = states.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    UnixDatagram::unbound()?.send_to_addr(words.as_bytes(), &SocketAddr::from_abstract_name(name)?)?;
+/// Not by the crate, which waits for room in the queue, and takes an abstract address for a path.
+fn tell(name: &OsStr, state: &NotifyState<'_>) -> io::Result<()> {
+    let words = state.to_string();
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    match name.as_bytes().strip_prefix(b"@") {
+        Some(name) => socket.send_to_addr(words.as_bytes(), &SocketAddr::from_abstract_name(name)?)?,
+        None => socket.send_to(words.as_bytes(), name)?,
+    };
     Ok(())
 }
 
@@ -53,8 +67,7 @@ pub async fn report_status(counters: Arc<Counters>, changed: impl AsyncFn()) {
     let mut last = String::new();
     loop {
         let now = format!("{} clients, {} messages", counters.clients.get(), counters.messages.get());
-        if now != last {
-            notify(&[NotifyState::Status(&now)]);
+        if now != last && notify(NotifyState::Status(&now)) {
             last = now;
         }
         Timer::after(STATUS_INTERVAL).await;
@@ -67,9 +80,9 @@ pub async fn report_status(counters: Arc<Counters>, changed: impl AsyncFn()) {
 pub async fn feed_watchdog(is_well: impl AsyncFn() -> bool) {
     let Some(timeout) = sd_notify::watchdog_enabled() else { return };
     loop {
-        if is_well().await {
-            notify(&[NotifyState::Watchdog]);
-        }
-        Timer::after(timeout / 2).await;
+        // It is asked anew before each attempt: an answer of long ago is no food.
+        let is_refused = is_well().await && !notify(NotifyState::Watchdog);
+        let pause = timeout / 2;
+        Timer::after(if is_refused { pause.min(RETRY_INTERVAL) } else { pause }).await;
     }
 }

@@ -137,7 +137,7 @@ async fn serve(
     let is_well = async move || watched.backend.answer(&PageRequest::probe(), None).await.is_ok();
     executor.spawn(systemd::feed_watchdog(is_well)).detach();
     addresses::say(&bound);
-    systemd::notify_ready();
+    let ready = executor.spawn(systemd::notify_ready());
 
     // These tasks never end. Awaiting one that has panicked repeats the panic, so the process ends and systemd restarts it.
     // Otherwise it would run on without accepting or without sending.
@@ -151,6 +151,7 @@ async fn serve(
         }
     };
     asked_to_stop.or(failed).await;
+    drop(ready);
     systemd::notify_stopping();
     drop(accepting);
     dispatch.broadcaster.stop();

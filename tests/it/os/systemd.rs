@@ -42,6 +42,18 @@ impl Manager {
         }
     }
 
+    /// Fills the queue, so that whoever says something more would have to wait.
+    fn fill(&self) {
+        // A sender has a limit of its own; the queue is full when a new one cannot send a single datagram.
+        while self.send_until_refused() > 0 {}
+    }
+
+    fn send_until_refused(&self) -> usize {
+        let sender = UnixDatagram::unbound().unwrap();
+        sender.set_nonblocking(true).unwrap();
+        std::iter::repeat_with(|| sender.send_to(b"FILLING=1", &self.path)).take_while(Result::is_ok).count()
+    }
+
     /// What is said from now on that is here already.
     fn forget(&self) {
         self.socket.set_nonblocking(true).unwrap();
@@ -276,6 +288,24 @@ fn the_watchdog_is_not_fed_while_the_page_cannot_answer() {
     eventually("the page is back", || server.get("/").status == 200);
     manager.socket.set_read_timeout(Some(patience())).unwrap();
     manager.wait_for("WATCHDOG=");
+}
+
+#[test]
+fn a_service_manager_that_does_not_listen_holds_nobody_up() {
+    let manager = Manager::new();
+    manager.fill();
+    let launch = Launch::new(&[]).env("NOTIFY_SOCKET", manager.path.as_os_str()).env("WATCHDOG_USEC", "200000");
+    let mut server = launch.start();
+    server.join().expect_echo("nobody waits");
+    // What matters is said as soon as there is room.
+    manager.wait_for("READY=1");
+    manager.wait_for("WATCHDOG=1");
+    manager.fill();
+    server.join().expect_echo("nobody waits for a feed");
+    manager.wait_for("WATCHDOG=1");
+    manager.fill();
+    server.signal("TERM");
+    assert_eq!(server.wait_for_exit().code(), Some(0));
 }
 
 #[test]
