@@ -12,7 +12,6 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use smol::LocalExecutor;
 use smol::future::poll_fn;
 
 use crate::broadcast::transport::Transport;
@@ -21,6 +20,7 @@ use crate::hub::backlog::Backlog;
 use crate::hub::channel::{Channel, Joined, Published, Start};
 use crate::hub::close_reason::CloseReason;
 use crate::hub::frame::Frame;
+use crate::runtime::spawner::Spawner;
 use crate::telemetry::counters::Counters;
 
 /// The channel, with the transport of each subscriber.
@@ -30,7 +30,7 @@ pub(super) type Subscribers = Channel<Rc<Transport>>;
 pub struct Broadcaster {
     config: Arc<Config>,
     pub(super) counters: Arc<Counters>,
-    pub(super) executor: Rc<LocalExecutor<'static>>,
+    pub(super) spawner: Spawner,
     pub(super) channel: RefCell<Subscribers>,
     /// Slots to write to in the next flush although nothing new was published: they have control bytes, more than one turn's
     /// bytes, or a socket that takes more again.
@@ -56,17 +56,13 @@ impl Broadcaster {
     ///
     /// # Errors
     /// If there is no memory for the backlog.
-    pub fn new(
-        config: Arc<Config>,
-        counters: Arc<Counters>,
-        executor: Rc<LocalExecutor<'static>>,
-    ) -> Result<Self, TryReserveError> {
+    pub fn new(config: Arc<Config>, counters: Arc<Counters>, spawner: Spawner) -> Result<Self, TryReserveError> {
         let capacity_bytes = Backlog::capacity_bytes_for(config.limits.backlog_bytes);
         Ok(Self {
             channel: RefCell::new(Channel::new(capacity_bytes, config.limits.patience)?),
             config,
             counters,
-            executor,
+            spawner,
             pending_writes: RefCell::default(),
             is_dirty: Cell::new(false),
             flush_waker: Cell::new(None),

@@ -110,7 +110,7 @@ impl Broadcaster {
     fn wait_until_writable(self: &Rc<Self>, channel: &Subscribers, slot: usize) {
         let transport = channel.get(slot).expect("the caller has just written to it");
         let write_ready = Rc::clone(self).write_ready(Rc::clone(transport), slot);
-        transport.block_writes(self.executor.spawn(write_ready));
+        transport.block_writes(self.spawner.spawn(write_ready));
     }
 
     /// Writes to a subscriber, if its socket may take it.

@@ -20,6 +20,7 @@ use crate::hub::close_reason::CloseReason;
 use crate::hub::frame::{Frame, PING};
 use crate::runtime::reactor;
 use crate::runtime::socket::Async;
+use crate::runtime::spawner::Spawner;
 use crate::telemetry::counters::Counters;
 
 /// A broadcaster, and what runs its tasks.
@@ -34,7 +35,7 @@ impl Stage {
         let (mut config, counters) = (Config::default(), Arc::new(Counters::new()));
         // Room for two large messages, as every backlog has.
         config.limits.backlog_bytes = 2 * LARGE_BYTES;
-        let broadcaster = Broadcaster::new(Arc::new(config), counters, Rc::clone(&executor)).expect("there is memory");
+        let broadcaster = Broadcaster::new(Arc::new(config), counters, Spawner::new(&executor)).expect("there is memory");
         Self { broadcaster: Rc::new(broadcaster), executor }
     }
 

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
@@ -16,7 +17,7 @@ use log::error;
 use tempfile::TempDir;
 use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
 
-use crate::config::limits::HTTP_RESTART_BACKOFF;
+use crate::config::limits::{HTTP_RESTART_BACKOFF, PAGE_END_TIMEOUT};
 use crate::page::open_files::OpenFiles;
 use crate::page::representation::Representation;
 use crate::page::resources::Resources;
@@ -34,6 +35,8 @@ pub struct PageServer {
     /// `None` once closed.
     running: Mutex<Option<Running>>,
     open_files: Mutex<OpenFiles>,
+    /// Disconnected when the page's thread has ended.
+    thread_end: Mutex<Receiver<()>>,
 }
 
 /// A running server, in a folder of its own. Each restart uses a new folder, because the old one may be gone (`/run/user` after a
@@ -56,14 +59,19 @@ impl PageServer {
     /// # Errors
     /// If none of the folders takes it.
     pub fn start(runtime_folders: Vec<PathBuf>, resources: Resources) -> io::Result<Arc<Self>> {
+        let (ends_with_thread, thread_end) = channel();
         let page_server = Arc::new(Self {
             running: Mutex::new(Some(Running::start(&runtime_folders)?)),
             runtime_folders,
             resources,
             open_files: Mutex::default(),
+            thread_end: Mutex::new(thread_end),
         });
         let serving = Arc::clone(&page_server);
-        thread::Builder::new().name("page".into()).spawn(move || serving.serve_until_closed())?;
+        thread::Builder::new().name("page".into()).spawn(move || {
+            serving.serve_until_closed();
+            drop((serving, ends_with_thread));
+        })?;
         Ok(page_server)
     }
 
@@ -84,9 +92,10 @@ impl PageServer {
 
     /// Ends the server and leaves nothing behind.
     pub fn close(&self) {
-        if let Some(running) = lock(&self.running).take() {
-            running.server.unblock();
-        }
+        let Some(running) = lock(&self.running).take() else { return };
+        running.server.unblock();
+        // The folder has to outlive the thread's share of the server, whose end goes by way of its socket.
+        let _: Result<(), RecvTimeoutError> = lock(&self.thread_end).recv_timeout(PAGE_END_TIMEOUT);
     }
 
     /// A file that the page has handed over to be streamed.

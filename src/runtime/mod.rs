@@ -2,6 +2,7 @@
 
 pub mod reactor;
 pub mod socket;
+pub mod spawner;
 pub mod timer;
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use log::{debug, info};
-use smol::LocalExecutor;
 use smol::future::FutureExt;
 
 use crate::broadcast::broadcaster::Broadcaster;
@@ -21,6 +20,7 @@ use crate::net::lingering_close;
 use crate::page::backend::Backend;
 use crate::page::page_request::PageRequest;
 use crate::runtime::socket::Async;
+use crate::runtime::spawner::Spawner;
 use crate::runtime::timer::Timer;
 use crate::server::admission::{Admission, ClientPermit};
 use crate::server::route::Route;
@@ -43,8 +43,8 @@ pub struct Dispatch {
     pub sender: ResponseSender,
     /// The figures.
     pub counters: Arc<Counters>,
-    /// Runs the connections.
-    pub executor: Rc<LocalExecutor<'static>>,
+    /// Starts the connections' tasks.
+    pub spawner: Spawner,
 }
 
 impl Dispatch {
@@ -52,7 +52,7 @@ impl Dispatch {
     pub fn handle(self: &Rc<Self>, socket: Async<TcpStream>, peer: SocketAddr) {
         // A socket that refuses this works all the same, only slower.
         let _ = socket.get_ref().set_nodelay(true);
-        self.admission.add_pending(|id| self.executor.spawn(Rc::clone(self).serve(id, socket, peer)));
+        self.admission.add_pending(|id| self.spawner.spawn(Rc::clone(self).serve(id, socket, peer)));
     }
 
     async fn serve(self: Rc<Self>, id: u64, socket: Async<TcpStream>, peer: SocketAddr) {
@@ -61,7 +61,7 @@ impl Dispatch {
         if let Some((upgrade, read_ahead, permit)) = upgraded {
             let upgraded = Upgraded { socket, peer, upgrade, read_ahead, permit };
             let session = session::serve(Rc::clone(&self.broadcaster), upgraded);
-            self.executor.spawn(session).detach();
+            self.spawner.spawn(session).detach();
         }
         self.admission.remove_pending(id);
     }

@@ -1,7 +1,8 @@
 //! From the start of a server to its end: puts the parts together, runs them, drains.
 //!
 //! Leaves connections to `dispatch`, and binding sockets to the caller. What must stay true: `run` returns only when every client
-//! was served, its time was over, or the server was told to stop at once; and it leaves nothing on disk.
+//! was served, its time was over, or the server was told to stop at once; and nothing of it is left
+//! then, on disk or in the process.
 
 use std::fmt;
 use std::fs;
@@ -34,6 +35,7 @@ use crate::page::resources::Resources;
 use crate::page::status::Status;
 use crate::runtime::reactor;
 use crate::runtime::socket::Async;
+use crate::runtime::spawner::Spawner;
 use crate::runtime::timer::Timer;
 use crate::server::admission::Admission;
 use crate::server::dispatch::Dispatch;
@@ -88,12 +90,10 @@ pub fn run(
 
     let budget = fd_budget(&config.limits);
     let executor = Rc::new(LocalExecutor::new());
-    let broadcaster = Broadcaster::new(Arc::new(config), Arc::clone(&counters), Rc::clone(&executor));
+    let spawner = Spawner::new(&executor);
+    let broadcaster = Broadcaster::new(Arc::new(config), Arc::clone(&counters), spawner.clone());
     let broadcaster = Rc::new(broadcaster.map_err(|_| {
-        StartError::Unavailable(format!(
-            "there is no memory for --backlog {}: lower it",
-            ByteSize(backlog_bytes as u64)
-        ))
+        StartError::Unavailable(format!("there is no memory for --backlog {}: lower it", ByteSize(backlog_bytes as u64)))
     })?);
     let dispatch = Rc::new(Dispatch {
         host_policy,
@@ -102,9 +102,11 @@ pub fn run(
         backend: Backend::new(Arc::clone(&page_server), Arc::clone(&counters), budget.http_in_flight),
         sender: ResponseSender::new(),
         counters,
-        executor: Rc::clone(&executor),
+        spawner,
     });
     let ended = reactor::block_on(executor.run(serve(listeners, dispatch, stop))).and_then(|ended| ended);
+    // All tasks, and the connections that they have.
+    drop(executor);
     page_server.close();
     ended.map_err(|error| StartError::Unavailable(format!("cannot take the listening sockets into use: {error}")))
 }
@@ -115,29 +117,29 @@ async fn serve(
     mut stop: impl Stream<Item = ()> + Unpin,
 ) -> io::Result<Ended> {
     let bound: Vec<SocketAddr> = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
-    let executor = &dispatch.executor;
+    let spawner = &dispatch.spawner;
     let mut accepting = Vec::new();
     for listener in listeners {
         let taking = Rc::clone(&dispatch);
         let take = move |socket, peer| taking.handle(socket, peer);
-        accepting.push(executor.spawn(listener::accept_all(
+        accepting.push(spawner.spawn(listener::accept_all(
             Async::new(listener)?,
             Arc::clone(&dispatch.counters),
             take,
         )));
     }
-    let mut vital = vec![executor.spawn(Rc::clone(&dispatch.broadcaster).run_flush())];
+    let mut vital = vec![spawner.spawn(Rc::clone(&dispatch.broadcaster).run_flush())];
     if let Some(heartbeat) = dispatch.broadcaster.config().limits.heartbeat {
-        vital.push(executor.spawn(Rc::clone(&dispatch.broadcaster).run_heartbeat(heartbeat)));
+        vital.push(spawner.spawn(Rc::clone(&dispatch.broadcaster).run_heartbeat(heartbeat)));
     }
     let watched_for_status = Rc::clone(&dispatch.broadcaster);
     let changed = async move || watched_for_status.wait_for_flush().await;
-    executor.spawn(systemd::report_status(Arc::clone(&dispatch.counters), changed)).detach();
+    spawner.spawn(systemd::report_status(Arc::clone(&dispatch.counters), changed)).detach();
     let watched = Rc::clone(&dispatch);
     let is_well = async move || watched.backend.answer(&PageRequest::probe(), None).await.is_ok();
-    executor.spawn(systemd::feed_watchdog(is_well)).detach();
+    spawner.spawn(systemd::feed_watchdog(is_well)).detach();
     addresses::say(&bound);
-    let ready = executor.spawn(systemd::notify_ready());
+    let ready = spawner.spawn(systemd::notify_ready());
 
     // These tasks never end. Awaiting one that has panicked repeats the panic, so the process ends and systemd restarts it.
     // Otherwise it would run on without accepting or without sending.

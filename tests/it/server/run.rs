@@ -7,8 +7,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use foghorn::config::limits::FIRST_REQUEST_TIMEOUT;
+use foghorn::config::settings::Config;
+use foghorn::server::run::{Ended, run};
 
-use crate::harness::{Client, GREETING, Launch, Server, eventually, folder, request_head, upgrade_head};
+use crate::harness::{
+    Client, GREETING, Launch, Server, eventually, folder, free_listener, get, in_own_network, request_head,
+    upgrade_head,
+};
 
 #[test]
 fn a_missing_www_folder_is_named_with_what_to_do() {
@@ -164,6 +169,48 @@ fn half_heads_and_idle_browsers_do_not_hold_up_the_end() {
     server.signal("TERM");
     assert_eq!(server.wait_for_exit().code(), Some(0));
     drop((idle, half, browser));
+}
+
+/// How many descriptors and threads this process has.
+fn held() -> [usize; 2] {
+    ["/proc/self/fd", "/proc/self/task"].map(|folder| fs::read_dir(folder).unwrap().count())
+}
+
+#[test]
+fn nothing_is_left_in_the_process_when_run_has_returned() {
+    // For a process of its own: other tests have descriptors, too.
+    in_own_network(|| {
+        let before = held();
+        for tells_twice in [true, false] {
+            let listener = free_listener();
+            let address = listener.local_addr().unwrap();
+            let (tell, told) = smol::channel::unbounded();
+            let server = thread::spawn(move || run(vec![listener], Config::default(), Box::pin(told)));
+            let mut clients = [Client::join(address), Client::join(address)];
+            clients[0].expect_echo("all is well");
+            assert_eq!(get(address, "/").status, 200);
+            let mut browser = Client::connect(address);
+            browser.send(request_head(address, "GET", "/", "").as_bytes());
+            assert_eq!(browser.response(false).status, 200);
+            let mute = Client::connect(address);
+            if tells_twice {
+                // Nobody reads, so that there are full sockets to wait for.
+                for _ in 0..3 {
+                    clients[0].send_binary(&vec![0; 1 << 20]);
+                }
+                tell.try_send(()).unwrap();
+            }
+            tell.try_send(()).unwrap();
+            eventually("the server ends", || server.is_finished());
+            let expected = if tells_twice { Ended::AtOnce } else { Ended::Drained };
+            assert_eq!(server.join().unwrap().unwrap(), expected);
+            drop((clients, browser, mute, tell));
+            eventually(&format!("there is no more than {before:?}"), || {
+                let after = held();
+                after[0] <= before[0] && after[1] <= before[1]
+            });
+        }
+    });
 }
 
 #[test]
