@@ -29,9 +29,10 @@ const EVENTS_MAX: usize = 1024;
 const WAIT_MAX: Duration = Duration::from_secs(86_400);
 
 /// What the kernel tells of a socket, once for each time that it happens.
-const INTEREST: EventFlags = EventFlags::IN.union(EventFlags::OUT).union(EventFlags::RDHUP).union(EventFlags::ET);
+const INTEREST: EventFlags =
+    EventFlags::IN.union(EventFlags::PRI).union(EventFlags::OUT).union(EventFlags::RDHUP).union(EventFlags::ET);
 
-/// After these a read has more to tell, even if it gave less than it could.
+/// After these neither direction has anything to wait for.
 const ENDED: EventFlags = EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR);
 
 /// The key of the descriptor by which other threads wake this one.
@@ -95,11 +96,19 @@ impl Reactor {
     pub(super) fn register(self: &Rc<Self>, socket: impl AsFd) -> io::Result<Registration> {
         // What there is to read already, the kernel tells as the first edge.
         let source =
-            Rc::new(Source { reading: Side::new(false), writing: Side::new(true), has_ended: Cell::new(false) });
+            Rc::new(Source { reading: Side::new(false), writing: Side::new(true), reads_stop_short: Cell::new(false) });
         let key = self.sources.borrow_mut().insert(Rc::clone(&source));
         let registration = Registration { source, key, reactor: Rc::clone(self) };
         epoll::add(&self.epoll, socket, EventData::new_u64(key as u64), INTEREST)?;
         Ok(registration)
+    }
+
+    /// Has the kernel tell nothing more of this socket. It forgets a socket by itself only when nobody has it any more, and a
+    /// listening socket may be another process's, too. For the others this is one more call at their close, which costs far
+    /// less than the accept at their beginning, and the close has less to do then.
+    pub(super) fn deregister(&self, socket: impl AsFd) {
+        // Nothing is left to do if it is not registered.
+        let _ = epoll::delete(&self.epoll, socket);
     }
 
     /// A number for a timer that nobody else has.
@@ -191,12 +200,11 @@ impl Wake for Unpark {
 pub(super) struct Registration {
     pub(super) source: Rc<Source>,
     pub(super) key: usize,
-    reactor: Rc<Reactor>,
+    pub(super) reactor: Rc<Reactor>,
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        // The kernel forgets a socket that is closed, which comes next.
         self.reactor.sources.borrow_mut().remove(self.key);
     }
 }
@@ -211,17 +219,19 @@ impl fmt::Debug for Registration {
 pub(super) struct Source {
     pub(super) reading: Side,
     pub(super) writing: Side,
-    /// Whether the peer will send nothing more, or the connection is broken.
-    pub(super) has_ended: Cell<bool>,
+    /// Whether a read that gave less than it could may leave something behind: an end or an error, or bytes beyond an urgent
+    /// mark, at which a read stops (`tcp(7)`), even with `SO_OOBINLINE`.
+    pub(super) reads_stop_short: Cell<bool>,
 }
 
 impl Source {
     fn note(&self, flags: EventFlags) {
         let has_ended = flags.intersects(ENDED);
-        if has_ended {
-            self.has_ended.set(true);
+        let is_urgent = flags.contains(EventFlags::PRI);
+        if has_ended || is_urgent {
+            self.reads_stop_short.set(true);
         }
-        if has_ended || flags.contains(EventFlags::IN) {
+        if has_ended || is_urgent || flags.contains(EventFlags::IN) {
             self.reading.wake();
         }
         if has_ended || flags.contains(EventFlags::OUT) {

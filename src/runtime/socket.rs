@@ -20,8 +20,7 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use crate::runtime::reactor::{Reactor, Registration};
 
 /// A socket whose readiness is known. At most one task may wait for each of its directions.
-pub struct Async<T> {
-    /// Given up before the socket is closed.
+pub struct Async<T: AsFd> {
     pub(super) registration: Registration,
     socket: T,
 }
@@ -38,7 +37,7 @@ impl<T: AsFd> Async<T> {
     }
 }
 
-impl<T> Async<T> {
+impl<T: AsFd> Async<T> {
     /// The socket, for all but reading and writing.
     pub fn get_ref(&self) -> &T {
         &self.socket
@@ -94,8 +93,8 @@ impl<T> Async<T> {
         while side.poll(cx).is_ready() {
             match self.try_read(|mut socket| socket.read(buffer)) {
                 Ok(bytes) => {
-                    // Less than could be had means that there is no more (`epoll(7)`), but for an end that came with it.
-                    if bytes < buffer.len() && !self.registration.source.has_ended.get() {
+                    // Less than could be had means that there is no more (`epoll(7)`), unless something came with it.
+                    if bytes < buffer.len() && !self.registration.source.reads_stop_short.get() {
                         side.is_ready.set(false);
                     }
                     return Poll::Ready(Ok(bytes));
@@ -150,7 +149,13 @@ impl Async<UnixStream> {
     }
 }
 
-impl<T> AsyncRead for &Async<T>
+impl<T: AsFd> Drop for Async<T> {
+    fn drop(&mut self) {
+        self.registration.reactor.deregister(&self.socket);
+    }
+}
+
+impl<T: AsFd> AsyncRead for &Async<T>
 where
     for<'a> &'a T: Read,
 {
@@ -159,7 +164,7 @@ where
     }
 }
 
-impl<T> AsyncWrite for &Async<T>
+impl<T: AsFd> AsyncWrite for &Async<T>
 where
     for<'a> &'a T: Write,
 {
@@ -182,7 +187,7 @@ where
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Async<T> {
+impl<T: AsFd + fmt::Debug> fmt::Debug for Async<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.socket.fmt(f)
     }

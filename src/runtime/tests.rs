@@ -2,20 +2,45 @@
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::io::writev;
+use rustix::net::{SendFlags, send};
 use smol::future::{self, FutureExt, poll_fn};
 use smol::io::AsyncReadExt;
+use socket2::SockRef;
 
-use super::reactor::{Reactor, block_on};
+use super::reactor::{self, Reactor};
 use super::socket::Async;
 use super::timer::Timer;
+
+/// How long anything may take that has to happen.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Runs a future that has to end: a wake that is lost fails the test in place of hanging it.
+fn block_on<T>(future: impl Future<Output = T>) -> std::io::Result<T> {
+    let (ended, has_ended) = channel::<()>();
+    let test = thread::current().name().map(str::to_owned);
+    // By a thread that can do no more than end all: the reactor's own timers and wakes are what is tested.
+    let watch = thread::spawn(move || {
+        if has_ended.recv_timeout(DEADLINE) == Err(RecvTimeoutError::Timeout) {
+            // Not by `eprintln!`, whose words a test's end would have to let out.
+            let _ = writeln!(std::io::stderr(), "{test:?} waits in vain");
+            std::process::abort();
+        }
+    });
+    let output = reactor::block_on(future);
+    drop(ended);
+    watch.join().unwrap();
+    output
+}
 
 fn pair() -> (Async<UnixStream>, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
@@ -175,4 +200,43 @@ fn a_socket_gets_no_event_of_an_earlier_socket_with_its_key() {
         assert_eq!(&text, b"for the second");
     })
     .unwrap();
+}
+
+#[test]
+fn a_socket_that_another_process_keeps_is_told_of_no_more() {
+    let (first, mut first_peer) = pair();
+    let key = first.registration.key;
+    let kept = first.get_ref().try_clone().unwrap();
+    drop(first);
+    let (second, _second_peer) = pair();
+    assert_eq!(second.registration.key, key);
+    first_peer.write_all(b"for whoever has kept it").unwrap();
+    block_on(async { assert!(stays_pending(second.readable()).await) }).unwrap();
+    drop(kept);
+}
+
+#[test]
+fn what_comes_behind_an_urgent_mark_is_read_without_further_arrivals() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    peer.set_nodelay(true).unwrap();
+    let socket = Async::new(listener.accept().unwrap().0).unwrap();
+    for with_oob_inline in [false, true] {
+        SockRef::from(socket.get_ref()).set_out_of_band_inline(with_oob_inline).unwrap();
+        peer.write_all(b"abc").unwrap();
+        send(&peer, b"x", SendFlags::OOB).unwrap();
+        peer.write_all(b"def").unwrap();
+        let expected: &[u8] = if with_oob_inline { b"abcxdef" } else { b"abcdef" };
+        // The loopback interface has delivered all of it by now.
+        let mut seen = [0; 7];
+        let mut read = Vec::new();
+        block_on(async {
+            while read.len() < expected.len() {
+                let bytes = poll_fn(|cx| socket.poll_read(cx, &mut seen)).await.unwrap();
+                read.extend_from_slice(&seen[..bytes]);
+            }
+        })
+        .unwrap();
+        assert_eq!(read, expected);
+    }
 }
