@@ -173,8 +173,9 @@ async fn serve(
 }
 
 fn host_policy(config: &Config) -> Result<HostPolicy, StartError> {
-    let own_name = fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    HostPolicy::new(own_name.as_deref().map(str::trim), &config.allow_hosts, &config.allow_origins)
+    // Not from /proc/sys, which the systemd unit hides.
+    let uname = rustix::system::uname();
+    HostPolicy::new(uname.nodename().to_str().ok(), &config.allow_hosts, &config.allow_origins)
         .map_err(StartError::Config)
 }
 

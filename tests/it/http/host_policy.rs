@@ -175,3 +175,15 @@ fn a_page_is_not_asked_for_its_origin() {
     let server = Server::start(&[]);
     assert_eq!(request(server.address(), "GET", "/", "Origin: http://evil.example\r\n").status, 200);
 }
+
+#[test]
+fn the_machine_s_own_name_is_let_in_where_proc_sys_is_hidden() {
+    // As the systemd unit hides it; with a name that is in no other list.
+    let hidden =
+        "mount -t tmpfs tmpfs /proc/sys && hostname foghorn.example && exec setpriv --pdeathsig KILL -- \"$@\"";
+    let namespaces = "[ \"$(id -u)\" = 0 ] || own=\"--user --map-root-user\"; exec unshare $own --mount --uts";
+    let server = Launch::new(&[]).before(&format!("{namespaces} sh -c '{hidden}' sh \"$@\"")).start();
+    let mut client = Client::connect(server.address());
+    client.send(b"GET / HTTP/1.1\r\nHost: foghorn.example\r\n\r\n");
+    assert_eq!(client.response(false).status, 200);
+}
