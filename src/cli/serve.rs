@@ -15,7 +15,9 @@ use crate::telemetry::log;
 /// If it cannot start.
 pub fn serve(config: Config) -> Result<Ended, StartError> {
     let unavailable = |error: String| StartError::Unavailable(error);
-    log::start(config.log_level).map_err(|error| unavailable(error.to_string()))?;
+    log::start(config.log_level).map_err(|error| {
+        unavailable(format!("cannot start the log ({error}): raise the limit of threads (ulimit -u, TasksMax=)"))
+    })?;
     let stop = signals::stop_signals().map_err(|error| {
         unavailable(format!("cannot watch for signals ({error}): raise the limit of open files (ulimit -n)"))
     })?;

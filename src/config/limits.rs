@@ -82,6 +82,8 @@ pub const LOG_QUEUE_LINES: usize = 1000;
 pub const LOG_LEFT_OUT_DELAY: Duration = Duration::from_secs(1);
 /// How long the end of the process waits for the log.
 pub const LOG_FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
+/// Threads that the page starts with: tiny_http's that accepts, its four that answer, and our own.
+pub const PAGE_THREADS: usize = 6;
 /// How long the end of a server waits for the page's thread. It may be reading a file from a disk that gives no answer.
 pub const PAGE_END_TIMEOUT: Duration = Duration::from_secs(1);
 /// Log lines each second, on average. Debug lines are not counted.

@@ -25,21 +25,21 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Tells the service manager that connections are taken from now on. Ends when that is in its queue.
 pub async fn notify_ready() {
-    while !notify(NotifyState::Ready) {
+    while !notify(&NotifyState::Ready) {
         Timer::after(RETRY_INTERVAL).await;
     }
 }
 
 /// Tells the service manager that the server is about to stop.
 pub fn notify_stopping() {
-    notify(NotifyState::Stopping);
+    notify(&NotifyState::Stopping);
 }
 
 /// `sd_notify(3)`: no socket means that nobody wants to know, and a failure is no reason to do anything else. Returns
 /// whether it makes no sense to try again: false if the queue of the service manager is full.
-fn notify(state: NotifyState<'_>) -> bool {
+fn notify(state: &NotifyState<'_>) -> bool {
     let Some(name) = std::env::var_os("NOTIFY_SOCKET") else { return true };
-    let told = tell(&name, &state);
+    let told = tell(&name, state);
     if let Err(error) = &told {
         debug!("the service manager cannot be told ({error})");
     }
@@ -67,7 +67,7 @@ pub async fn report_status(counters: Arc<Counters>, changed: impl AsyncFn()) {
     let mut last = String::new();
     loop {
         let now = format!("{} clients, {} messages", counters.clients.get(), counters.messages.get());
-        if now != last && notify(NotifyState::Status(&now)) {
+        if now != last && notify(&NotifyState::Status(&now)) {
             last = now;
         }
         Timer::after(STATUS_INTERVAL).await;
@@ -81,7 +81,7 @@ pub async fn feed_watchdog(is_well: impl AsyncFn() -> bool) {
     let Some(timeout) = sd_notify::watchdog_enabled() else { return };
     loop {
         // It is asked anew before each attempt: an answer of long ago is no food.
-        let is_refused = is_well().await && !notify(NotifyState::Watchdog);
+        let is_refused = is_well().await && !notify(&NotifyState::Watchdog);
         let pause = timeout / 2;
         Timer::after(if is_refused { pause.min(RETRY_INTERVAL) } else { pause }).await;
     }

@@ -5,6 +5,7 @@
 //! started.
 
 use std::any::Any;
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +18,7 @@ use log::error;
 use tempfile::TempDir;
 use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
 
-use crate::config::limits::{HTTP_RESTART_BACKOFF, PAGE_END_TIMEOUT};
+use crate::config::limits::{HTTP_RESTART_BACKOFF, PAGE_END_TIMEOUT, PAGE_THREADS};
 use crate::page::open_files::OpenFiles;
 use crate::page::representation::Representation;
 use crate::page::resources::Resources;
@@ -39,6 +40,32 @@ pub struct PageServer {
     thread_end: Mutex<Receiver<()>>,
 }
 
+/// Why there can be no page. It shows itself as a sentence that says what to do.
+#[derive(Debug)]
+pub enum PageError {
+    /// No folder takes its private socket.
+    Socket(io::Error),
+    /// There are too few threads.
+    Threads(io::Error),
+}
+
+impl fmt::Display for PageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(error) => write!(
+                f,
+                "cannot make a private socket for the page ({error}): \
+                 set RUNTIME_DIRECTORY to a folder that can be written to"
+            ),
+            Self::Threads(error) => {
+                write!(f, "cannot start the page's threads ({error}): raise their limit (ulimit -u, TasksMax=)")
+            }
+        }
+    }
+}
+
+impl std::error::Error for PageError {}
+
 /// A running server, in a folder of its own. Each restart uses a new folder, because the old one may be gone (`/run/user` after a
 /// logout, a cleaned `/tmp`).
 struct Running {
@@ -47,8 +74,8 @@ struct Running {
     folder: TempDir,
 }
 
-impl std::fmt::Debug for Running {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Running").field("folder", &self.folder).finish_non_exhaustive()
     }
 }
@@ -57,21 +84,23 @@ impl PageServer {
     /// Starts the server, with its socket in a private folder below the first of `runtime_folders` that takes one.
     ///
     /// # Errors
-    /// If none of the folders takes it.
-    pub fn start(runtime_folders: Vec<PathBuf>, resources: Resources) -> io::Result<Arc<Self>> {
+    /// If none of the folders takes it, or there are no threads for it.
+    pub fn start(runtime_folders: Vec<PathBuf>, resources: Resources) -> Result<Arc<Self>, PageError> {
+        try_threads().map_err(PageError::Threads)?;
         let (ends_with_thread, thread_end) = channel();
         let page_server = Arc::new(Self {
-            running: Mutex::new(Some(Running::start(&runtime_folders)?)),
+            running: Mutex::new(Some(Running::start(&runtime_folders).map_err(PageError::Socket)?)),
             runtime_folders,
             resources,
             open_files: Mutex::default(),
             thread_end: Mutex::new(thread_end),
         });
         let serving = Arc::clone(&page_server);
-        thread::Builder::new().name("page".into()).spawn(move || {
+        let serve = move || {
             serving.serve_until_closed();
             drop((serving, ends_with_thread));
-        })?;
+        };
+        thread::Builder::new().name("page".into()).spawn(serve).map_err(PageError::Threads)?;
         Ok(page_server)
     }
 
@@ -125,7 +154,7 @@ impl PageServer {
     fn start_anew(&self, failed: Arc<Server>) {
         let [mut pause, longest_pause] = HTTP_RESTART_BACKOFF;
         loop {
-            match Running::start(&self.runtime_folders) {
+            match try_threads().and_then(|()| Running::start(&self.runtime_folders)) {
                 Ok(running) => {
                     drop(failed);
                     let mut current = lock(&self.running);
@@ -189,13 +218,27 @@ impl Running {
 
     fn start_in(runtime_folder: &Path) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("foghorn-").tempdir_in(runtime_folder)?;
-        let server = Server::http_unix(&socket_path(folder.path())).map_err(io::Error::other)?;
+        // It panics if it gets no thread, which `try_threads` makes unlikely.
+        let server = catch_unwind(|| Server::http_unix(&socket_path(folder.path())))
+            .unwrap_or_else(|panic| Err(panic_words(&*panic).into()))
+            .map_err(io::Error::other)?;
         Ok(Self { folder, server: Arc::new(server) })
     }
 
     fn socket_path(&self) -> PathBuf {
         socket_path(self.folder.path())
     }
+}
+
+/// Sees whether there are enough threads for tiny_http and for us. It panics where it gets none of its own, and does so in one
+/// of them, where nobody is told.
+fn try_threads() -> io::Result<()> {
+    let gate = Mutex::new(());
+    thread::scope(|scope| {
+        let _all_at_once = lock(&gate);
+        let mut threads = (0..PAGE_THREADS).map(|_| thread::Builder::new().spawn_scoped(scope, || drop(lock(&gate))));
+        threads.try_for_each(|thread| thread.map(drop))
+    })
 }
 
 fn socket_path(folder: &Path) -> PathBuf {

@@ -82,11 +82,8 @@ pub fn run(
     let counters = Arc::new(Counters::new());
     let Limits { message_bytes_max, backlog_bytes, clients_per_ip_max, .. } = config.limits;
     let status = Status { counters: Arc::clone(&counters), message_bytes_max, backlog_bytes };
-    let page_server = PageServer::start(runtime_folders(), Resources { www, status }).map_err(|error| {
-        StartError::Unavailable(format!(
-            "cannot make a private socket for the page ({error}): set RUNTIME_DIRECTORY to a folder that can be written to"
-        ))
-    })?;
+    let page_server = PageServer::start(runtime_folders(), Resources { www, status })
+        .map_err(|error| StartError::Unavailable(error.to_string()))?;
 
     let budget = fd_budget(&config.limits);
     let executor = Rc::new(LocalExecutor::new());
@@ -104,11 +101,21 @@ pub fn run(
         counters,
         spawner,
     });
-    let ended = reactor::block_on(executor.run(serve(listeners, dispatch, stop))).and_then(|ended| ended);
+    let ended = reactor::block_on(executor.run(serve(listeners, dispatch, stop)));
     // All tasks, and the connections that they have.
     drop(executor);
     page_server.close();
-    ended.map_err(|error| StartError::Unavailable(format!("cannot take the listening sockets into use: {error}")))
+    let unavailable = |sentence: String| StartError::Unavailable(sentence);
+    let served = ended.map_err(|error| {
+        unavailable(format!(
+            "cannot wait for what happens at sockets ({error}): start it again, on a kernel that has epoll"
+        ))
+    })?;
+    served.map_err(|error| {
+        unavailable(format!(
+            "cannot take the listening sockets into use ({error}): raise the limit of open files (ulimit -n)"
+        ))
+    })
 }
 
 async fn serve(

@@ -1,5 +1,6 @@
 //! From the start to the end of the process: what it cannot start without, signals, the drain.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::Read;
 use std::net::{Shutdown, TcpStream};
@@ -11,8 +12,8 @@ use foghorn::config::settings::Config;
 use foghorn::server::run::{Ended, run};
 
 use crate::harness::{
-    Client, GREETING, Launch, Server, eventually, folder, free_listener, get, in_own_network, request_head,
-    upgrade_head,
+    Client, GREETING, Launch, Server, eventually, folder, free_listener, get, in_own_network, is_emulated,
+    request_head, upgrade_head,
 };
 
 #[test]
@@ -34,6 +35,25 @@ fn without_any_folder_for_its_private_socket_it_says_what_to_do() {
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert!(finished.stderr.contains("RUNTIME_DIRECTORY"), "{finished:?}");
     finished.expect_a_sentence();
+}
+
+#[test]
+fn without_threads_it_says_what_to_do() {
+    // Each thread's stack takes 1 GiB of addresses, and there are enough for so many. On an emulated machine the limit is the
+    // emulator's.
+    if is_emulated() {
+        return;
+    }
+    let mut told = HashSet::new();
+    for threads in 0..7 {
+        let limit = format!("ulimit -v {}", (threads << 20) + (900 << 10));
+        let finished = Launch::new(&[]).env("RUST_MIN_STACK", "1073741824").before(&limit).run();
+        assert_eq!(finished.code, Some(1), "{threads}: {finished:?}");
+        finished.expect_a_sentence();
+        assert!(finished.stderr.contains("TasksMax="), "{threads}: {finished:?}");
+        told.insert(finished.stderr);
+    }
+    assert_eq!(told.len(), 2, "the log's and the page's: {told:?}");
 }
 
 #[test]
