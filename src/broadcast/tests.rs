@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use smol::LocalExecutor;
+use async_executor::LocalExecutor;
 use smol::future;
 use socket2::SockRef;
 

@@ -9,8 +9,8 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::net::{SocketAddr, TcpStream};
 use std::task::{Context, Poll, Waker};
 
+use async_executor::Task;
 use rustix::net::SendFlags;
-use smol::Task;
 use socket2::SockRef;
 
 use crate::config::limits::{CONTROL_BYTES_MAX, UNSENT_BYTES_MAX};

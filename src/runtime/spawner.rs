@@ -5,7 +5,7 @@
 
 use std::rc::{Rc, Weak};
 
-use smol::{LocalExecutor, Task};
+use async_executor::{LocalExecutor, Task};
 
 /// Starts tasks, as long as their executor is there.
 #[derive(Debug, Clone)]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use smol::Task;
+use async_executor::Task;
 use smol::future::poll_fn;
 
 use crate::config::fd_budget::FdBudget;
@@ -263,7 +263,7 @@ impl Drop for RequestPermit<'_> {
 
 #[cfg(test)]
 mod tests {
-    use smol::LocalExecutor;
+    use async_executor::LocalExecutor;
     use smol::future;
 
     use super::*;

@@ -14,9 +14,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
+use async_executor::LocalExecutor;
 use bytesize::ByteSize;
 use log::{info, warn};
-use smol::LocalExecutor;
 use smol::future::{self, FutureExt, poll_fn};
 use smol::stream::{Stream, StreamExt};
 
