@@ -1,5 +1,6 @@
 //! What the machine and its service manager tell, and what they are told.
 
 pub mod addresses;
+pub mod host_name;
 pub mod signals;
 pub mod systemd;

@@ -27,6 +27,7 @@ use crate::config::settings::{Config, Limits};
 use crate::http::host_policy::HostPolicy;
 use crate::http::response::ResponseSender;
 use crate::net::listener;
+use crate::os::host_name::host_name;
 use crate::os::{addresses, systemd};
 use crate::page::backend::Backend;
 use crate::page::page_request::PageRequest;
@@ -180,10 +181,7 @@ async fn serve(
 }
 
 fn host_policy(config: &Config) -> Result<HostPolicy, StartError> {
-    // Not from /proc/sys, which the systemd unit hides.
-    let uname = rustix::system::uname();
-    HostPolicy::new(uname.nodename().to_str().ok(), &config.allow_hosts, &config.allow_origins)
-        .map_err(StartError::Config)
+    HostPolicy::new(host_name().as_deref(), &config.allow_hosts, &config.allow_origins).map_err(StartError::Config)
 }
 
 /// The folder of `--www`, without links in its path.
