@@ -19,8 +19,9 @@
 //! WebSocket, `ws::join` subscribes it, `ws::session` publishes its messages, `hub::delivery` chooses what it gets next,
 //! `broadcast::flush` writes that.
 //!
-//! One thread runs all connections, and its own state has no locks. Beside it: the page's threads (they share the counters, the
-//! socket path and the open files), the log's thread, and up to `DISK_READS_MAX` threads that read files.
+//! One thread runs all connections, and its own state has no locks. Beside it: the page's threads (they share the socket path, the
+//! open files and, with `--www`, the queue of requests that need the disk), the log's thread, up to `DISK_READS_MAX` threads that
+//! read files, and one that makes a QR code.
 
 #![warn(missing_docs, missing_debug_implementations)]
 

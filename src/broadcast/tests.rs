@@ -35,7 +35,8 @@ impl Stage {
         let (mut config, counters) = (Config::default(), Arc::new(Counters::new()));
         // Room for two large messages, as every backlog has.
         config.limits.backlog_bytes = 2 * LARGE_BYTES;
-        let broadcaster = Broadcaster::new(Arc::new(config), counters, Spawner::new(&executor)).expect("there is memory");
+        let broadcaster =
+            Broadcaster::new(Arc::new(config), counters, Spawner::new(&executor)).expect("there is memory");
         Self { broadcaster: Rc::new(broadcaster), executor }
     }
 

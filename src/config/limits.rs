@@ -20,7 +20,7 @@ pub const RESPONSE_STALL_TIMEOUT: Duration = Duration::from_secs(10);
 pub const RESPONSE_UNSENT_BYTES_MAX: u32 = 32 * 1024;
 /// The most HTTP requests in flight at the same time. More wait.
 pub const HTTP_IN_FLIGHT_MAX: usize = 32;
-/// How long a request waits for its turn before it is answered with 503, and how long an answer may take to be made.
+/// How long a request waits for its turn and its answer, before it is answered with 503.
 pub const HTTP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause before the page's server is started anew after that has failed: the first, and the longest.
 pub const HTTP_RESTART_BACKOFF: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(5)];
@@ -31,6 +31,10 @@ pub const PAGE_PATH_BYTES_MAX: usize = 256;
 pub const HTTP_BODY_BYTES_MAX: usize = 64 * 1024;
 /// How much of a large file is read at a time, in bytes.
 pub const FILE_CHUNK_BYTES: u64 = 64 * 1024;
+/// Threads that find and open files of `--www`. A disk that hangs holds them one by one, each with another file.
+pub const DISK_THREADS: usize = 4;
+/// QR codes that are kept, each of up to some 150 KiB.
+pub const QR_CODES_KEPT_MAX: usize = 16;
 /// Reads of large files at the same time; each takes a thread.
 pub const DISK_READS_MAX: usize = 4;
 /// How long each step of closing may take: the last messages, the Close frame, the lingering close.
@@ -72,7 +76,8 @@ pub const DESCRIPTORS_PER_SLOW_READER: usize = 2;
 /// What a machine with 32-bit addresses has for messages that are being received: tungstenite reserves the memory for a frame
 /// as soon as it knows its length. Some of its 2 to 3 GiB is taken by other things.
 pub const RECEIVE_BYTES_MAX_32_BIT: usize = 1 << 30;
-/// Descriptors for everything but connections: standard streams, listeners, epoll, signals, the log, the notify socket.
+/// Descriptors for everything but connections: standard streams, listeners, epoll, signals, the log, the notify socket, and
+/// requests whose visitors have gone while the disk hangs, two for each of [`DISK_THREADS`].
 pub const DESCRIPTORS_RESERVED: usize = 24;
 /// Descriptors for each HTTP request in flight: our end, tiny_http's end twice, a file.
 pub const DESCRIPTORS_PER_HTTP: usize = 4;

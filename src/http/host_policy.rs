@@ -45,10 +45,12 @@ impl Host {
             return Some(Self::V4(address));
         }
         let name = name.strip_suffix('.').unwrap_or(name);
+        // Lengths: RFC 1035 section 2.3.4, in text as it is written.
         let is_label = |label: &str| {
-            !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
         };
-        name.split('.').all(is_label).then(|| Self::Name(name.to_ascii_lowercase()))
+        (name.len() <= 253 && name.split('.').all(is_label)).then(|| Self::Name(name.to_ascii_lowercase()))
     }
 
     /// Whether nobody outside of the network can have given this name.
@@ -236,6 +238,17 @@ mod tests {
         ] {
             let is_plain_name = host == "xlocal.";
             assert_eq!(lets_in(&policy, host, None), is_plain_name, "{host:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_as_long_as_dns_allows() {
+        let label = "a".repeat(63);
+        let longest = format!("{label}.{label}.{label}.{}", "a".repeat(61));
+        assert_eq!(longest.len(), 253);
+        assert!(Host::parse(&longest).is_some() && Host::parse(&format!("{longest}.:80")).is_some());
+        for name in [format!("{longest}a"), format!("a{label}.local"), "a.".repeat(200)] {
+            assert_eq!(Host::parse(&name), None, "{name}");
         }
     }
 

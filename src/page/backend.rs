@@ -1,25 +1,25 @@
 //! The client of the page server: passes a bounded number of requests at a time over its private socket.
 //!
 //! Only we talk to the network; tiny_http is a backend, as behind a reverse proxy. Leaves sending to `http::response`. What must stay
-//! true: a client that reads slowly holds no permit for a request in flight, and no wait here is without a deadline
-//! ([`HTTP_TIMEOUT`]).
+//! true: a client that reads slowly holds no permit for a request in flight, and nobody waits for longer than [`HTTP_TIMEOUT`] in
+//! all.
 
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use log::warn;
+use smol::channel::{self, Receiver, Sender};
 use smol::future::FutureExt;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::lock::Semaphore;
 
-use crate::config::limits::{HEAD_BYTES_MAX, HEADERS_MAX, HTTP_BODY_BYTES_MAX, HTTP_TIMEOUT};
+use crate::config::limits::{HEAD_BYTES_MAX, HTTP_BODY_BYTES_MAX, HTTP_TIMEOUT};
 use crate::http::refusal::{BUSY, Refusal};
-use crate::http::response::Response;
+use crate::page::answer::Answer;
 use crate::page::page_request::PageRequest;
-use crate::page::page_server::{FILE_HEADER, LOCAL_ADDRESS_HEADER, PageServer};
+use crate::page::page_server::{PROBE, PageServer};
 use crate::runtime::socket::Async;
 use crate::runtime::timer::Timer;
 use crate::telemetry::counters::Counters;
@@ -30,37 +30,62 @@ pub struct Backend {
     page_server: Arc<PageServer>,
     counters: Arc<Counters>,
     in_flight: Semaphore,
+    /// Where a server has given no answer.
+    suspects: Sender<PathBuf>,
+    suspected: Receiver<PathBuf>,
 }
 
 impl Backend {
     /// For up to `in_flight_max` requests at a time.
     pub fn new(page_server: Arc<PageServer>, counters: Arc<Counters>, in_flight_max: usize) -> Self {
-        Self { page_server, counters, in_flight: Semaphore::new(in_flight_max) }
+        let (suspects, suspected) = channel::bounded(1);
+        Self { page_server, counters, in_flight: Semaphore::new(in_flight_max), suspects, suspected }
     }
 
-    /// Has a request answered. `local` is the address of ours that the client has used.
+    /// Has a request answered.
     ///
     /// # Errors
-    /// If there is no permit, or no answer, in time.
-    pub async fn answer(&self, request: &PageRequest, local: Option<SocketAddr>) -> Result<Response, Refusal> {
-        let permit = async { Ok(self.in_flight.acquire().await) };
-        let _permit = permit.or(too_late(BUSY)).await?;
+    /// If there is no permit and no answer in time.
+    pub async fn answer(&self, request: &PageRequest) -> Result<Answer, Refusal> {
+        self.answer_without_deadline(request).or(too_late(BUSY)).await
+    }
+
+    async fn answer_without_deadline(&self, request: &PageRequest) -> Result<Answer, Refusal> {
+        let _permit = self.in_flight.acquire().await;
         let path = self.page_server.socket_path().ok_or(BUSY)?;
-        let answered = exchange(&path, &head_for(request, local)).await;
-        match answered.and_then(|bytes| self.rebuild(&bytes, request.keep_alive)) {
-            Ok(answer) => Ok(answer),
+        // Until there is an answer, also if its deadline passes first.
+        let suspicion = Suspicion { suspects: &self.suspects, path: Some(path.clone()) };
+        let answered = exchange_without_deadline(&path, &head_for(request)).await;
+        match answered.and_then(|bytes| Answer::parse(&bytes, |number| self.page_server.take_file(number))) {
+            Ok(answer) => {
+                suspicion.clear();
+                Ok(answer)
+            }
             Err(error) => {
                 warn!("the page's HTTP server gives no answer to a request ({error})");
-                self.restart_if_dead(&path).await;
                 Err(BUSY)
             }
         }
     }
 
-    /// A missing response may be the fault of that request. The page server is restarted only if a plain request gets none
-    /// either, because a restart costs every request in flight its response.
+    /// Whether the page server answers. Asks past the limit of requests in flight and for nothing that needs the disk, so that
+    /// neither visitors nor a slow disk keep the answer waiting.
+    pub async fn is_alive(&self) -> bool {
+        let Some(path) = self.page_server.socket_path() else { return false };
+        exchange(&path, PROBE).await.is_ok_and(|bytes| !bytes.is_empty())
+    }
+
+    /// Restarts the page server for ever, whenever it is dead.
+    pub async fn run_restarts(&self) {
+        while let Ok(path) = self.suspected.recv().await {
+            self.restart_if_dead(&path).await;
+        }
+    }
+
+    /// A missing response may be the fault of that request, or of the disk. The page server is restarted only if a request for
+    /// nothing gets none either, because a restart costs every request in flight its response.
     async fn restart_if_dead(&self, path: &Path) {
-        let answered = exchange(path, &head_for(&PageRequest::probe(), None)).await;
+        let answered = exchange(path, PROBE).await;
         if answered.is_ok_and(|bytes| !bytes.is_empty()) {
             return;
         }
@@ -68,55 +93,34 @@ impl Backend {
             self.counters.http_restarts.add(1);
         }
     }
+}
 
-    /// Turns tiny_http's response into ours: sets `Connection`, and puts an opened file in place of the body.
-    fn rebuild(&self, answer: &[u8], keep_alive: bool) -> io::Result<Response> {
-        let mut lines = [httparse::EMPTY_HEADER; HEADERS_MAX];
-        let mut parsed = httparse::Response::new(&mut lines);
-        let httparse::Status::Complete(head_bytes) = parsed.parse(answer).map_err(io::Error::other)? else {
-            return Err(ErrorKind::UnexpectedEof.into());
-        };
-        let mut head = format!(
-            "HTTP/1.1 {} {}\r\nConnection: {}\r\n",
-            parsed.code.unwrap_or_default(),
-            parsed.reason.unwrap_or_default(),
-            if keep_alive { "keep-alive" } else { "close" },
-        );
-        let value_of = |name: &str| {
-            let header = parsed.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
-            std::str::from_utf8(header.value).ok()
-        };
-        let file = value_of(FILE_HEADER).and_then(|value| value.split_once(' '));
-        let file: Option<(u64, u64)> =
-            file.and_then(|(number, bytes)| Some((number.parse().ok()?, bytes.parse().ok()?)));
-        for header in parsed.headers.iter() {
-            let is_ours =
-                ["connection", "server", FILE_HEADER].iter().any(|name| header.name.eq_ignore_ascii_case(name));
-            let is_replaced = file.is_some() && header.name.eq_ignore_ascii_case("content-length");
-            if !is_ours && !is_replaced {
-                head += &format!("{}: {}\r\n", header.name, String::from_utf8_lossy(header.value));
-            }
+/// Has a page server looked after that gave no answer, unless it is cleared.
+struct Suspicion<'a> {
+    suspects: &'a Sender<PathBuf>,
+    path: Option<PathBuf>,
+}
+
+impl Suspicion<'_> {
+    fn clear(mut self) {
+        self.path = None;
+    }
+}
+
+impl Drop for Suspicion<'_> {
+    fn drop(&mut self) {
+        if let Some(path) = self.path.take() {
+            // If one is being looked after already, that is enough.
+            let _ = self.suspects.try_send(path);
         }
-        if let Some((_, bytes)) = file {
-            head += &format!("Content-Length: {bytes}\r\n");
-        }
-        head += "\r\n";
-        let file = file.and_then(|(number, bytes)| Some((self.page_server.take_file(number)?, bytes)));
-        let status = parsed.code.unwrap_or_default();
-        Ok(Response { status, head_and_body: [head.as_bytes(), &answer[head_bytes..]].concat(), file })
     }
 }
 
 /// A request as it goes to the page server: written anew, with nothing but what was understood.
-fn head_for(request: &PageRequest, local: Option<SocketAddr>) -> Vec<u8> {
-    let PageRequest { target, host, .. } = request;
-    let mut head = format!("{} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n", request.method());
-    let headers =
-        [("If-None-Match", request.if_none_match.clone()), (LOCAL_ADDRESS_HEADER, local.map(display_address))];
-    for (name, value) in headers {
-        if let Some(value) = value {
-            head += &format!("{name}: {value}\r\n");
-        }
+fn head_for(request: &PageRequest) -> Vec<u8> {
+    let mut head = format!("{} {} HTTP/1.1\r\nHost: page\r\nConnection: close\r\n", request.method(), request.target);
+    if let Some(known) = &request.if_none_match {
+        head += &format!("If-None-Match: {known}\r\n");
     }
     head += "\r\n";
     head.into_bytes()
@@ -125,11 +129,6 @@ fn head_for(request: &PageRequest, local: Option<SocketAddr>) -> Vec<u8> {
 async fn too_late<T, E>(error: E) -> Result<T, E> {
     Timer::after(HTTP_TIMEOUT).await;
     Err(error)
-}
-
-/// An address as people type it: an IPv4 address that came over an IPv6 socket is shown as what it is.
-fn display_address(address: SocketAddr) -> String {
-    SocketAddr::new(address.ip().to_canonical(), address.port()).to_string()
 }
 
 /// Asks the page's server, and reads the answer whole.
@@ -159,7 +158,6 @@ mod tests {
 
     use super::*;
     use crate::page::resources::Resources;
-    use crate::page::status::Status;
     use crate::runtime::reactor::block_on;
 
     /// Long enough for whatever has a deadline of its own.
@@ -180,8 +178,7 @@ mod tests {
     /// A page server of its own in this folder, and the way to it.
     fn start_in(folder: &Path) -> (Backend, Arc<PageServer>) {
         let counters = Arc::new(Counters::new());
-        let status = Status { counters: Arc::clone(&counters), message_bytes_max: 1, backlog_bytes: 1 };
-        let page_server = PageServer::start(vec![folder.to_owned()], Resources { www: None, status }).unwrap();
+        let page_server = PageServer::start(vec![folder.to_owned()], Resources { www: None }).unwrap();
         (Backend::new(Arc::clone(&page_server), counters, 1), page_server)
     }
 

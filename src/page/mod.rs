@@ -1,9 +1,13 @@
 //! The page: what lies at which address, and the server that has it, behind ours.
 
+pub mod answer;
 pub mod backend;
+pub mod disk_queue;
+pub mod frontend;
 pub mod open_files;
 pub mod page_request;
 pub mod page_server;
+pub mod qr_cache;
 pub mod qr_code;
 pub mod representation;
 pub mod resources;

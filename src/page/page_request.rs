@@ -40,10 +40,10 @@ impl PageRequest {
         })
     }
 
-    /// Asks no more than whether anybody answers.
-    pub fn probe() -> Self {
-        let (target, host) = ("/status".to_owned(), "localhost".to_owned());
-        Self { head_only: true, target, host, if_none_match: None, keep_alive: false }
+    /// The same, for one who has nothing of it yet.
+    #[must_use]
+    pub fn whole(&self) -> Self {
+        Self { head_only: false, if_none_match: None, ..self.clone() }
     }
 
     /// `GET` or `HEAD`.

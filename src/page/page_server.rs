@@ -18,15 +18,16 @@ use log::error;
 use tempfile::TempDir;
 use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
 
-use crate::config::limits::{HTTP_RESTART_BACKOFF, PAGE_END_TIMEOUT, PAGE_THREADS};
+use crate::config::limits::{DISK_THREADS, HTTP_RESTART_BACKOFF, PAGE_END_TIMEOUT, PAGE_THREADS};
+use crate::page::answer::{FILE_HEADER, UNCHANGING_HEADER};
+use crate::page::disk_queue::DiskQueue;
 use crate::page::open_files::OpenFiles;
-use crate::page::representation::Representation;
+use crate::page::representation::{Representation, is_known};
 use crate::page::resources::Resources;
 
-/// The header in which the backend says on which of our addresses the client has come.
-pub const LOCAL_ADDRESS_HEADER: &str = "Foghorn-Local-Address";
-/// The header in which the page tells the backend which file to stream: its number, and its length in bytes.
-pub const FILE_HEADER: &str = "Foghorn-File";
+/// A request for nothing, by which the backend finds out whether the server answers. No visitor can send it: of theirs only GET and
+/// HEAD come here.
+pub const PROBE: &[u8] = b"OPTIONS * HTTP/1.1\r\nHost: page\r\nConnection: close\r\n\r\n";
 
 /// The running server of the page.
 #[derive(Debug)]
@@ -36,8 +37,10 @@ pub struct PageServer {
     /// `None` once closed.
     running: Mutex<Option<Running>>,
     open_files: Mutex<OpenFiles>,
-    /// Disconnected when the page's thread has ended.
-    thread_end: Mutex<Receiver<()>>,
+    /// Requests that need the disk; none where the built-in page is served.
+    disk: DiskQueue<Request>,
+    /// Disconnected when all threads of ours have ended.
+    threads_end: Mutex<Receiver<()>>,
 }
 
 /// Why there can be no page. It shows itself as a sentence that says what to do.
@@ -86,21 +89,29 @@ impl PageServer {
     /// # Errors
     /// If none of the folders takes it, or there are no threads for it.
     pub fn start(runtime_folders: Vec<PathBuf>, resources: Resources) -> Result<Arc<Self>, PageError> {
-        try_threads().map_err(PageError::Threads)?;
-        let (ends_with_thread, thread_end) = channel();
+        let disk_threads = if resources.www.is_some() { DISK_THREADS } else { 0 };
+        try_threads(PAGE_THREADS + disk_threads).map_err(PageError::Threads)?;
+        let (ends_with_threads, threads_end) = channel();
         let page_server = Arc::new(Self {
             running: Mutex::new(Some(Running::start(&runtime_folders).map_err(PageError::Socket)?)),
             runtime_folders,
             resources,
             open_files: Mutex::default(),
-            thread_end: Mutex::new(thread_end),
+            disk: DiskQueue::new(),
+            threads_end: Mutex::new(threads_end),
         });
-        let serving = Arc::clone(&page_server);
-        let serve = move || {
-            serving.serve_until_closed();
-            drop((serving, ends_with_thread));
+        let start = |name: &str, work: fn(&Self)| {
+            let (serving, ends) = (Arc::clone(&page_server), ends_with_threads.clone());
+            let work = move || {
+                work(&serving);
+                drop((serving, ends));
+            };
+            thread::Builder::new().name(name.into()).spawn(work).map_err(PageError::Threads)
         };
-        thread::Builder::new().name("page".into()).spawn(serve).map_err(PageError::Threads)?;
+        start("page", Self::serve_until_closed)?;
+        for _ in 0..disk_threads {
+            start("disk", |this| this.disk.serve(|request| this.respond_whatever_happens(request)))?;
+        }
         Ok(page_server)
     }
 
@@ -123,8 +134,9 @@ impl PageServer {
     pub fn close(&self) {
         let Some(running) = lock(&self.running).take() else { return };
         running.server.unblock();
+        self.disk.close();
         // The folder has to outlive the thread's share of the server, whose end goes by way of its socket.
-        let _: Result<(), RecvTimeoutError> = lock(&self.thread_end).recv_timeout(PAGE_END_TIMEOUT);
+        let _: Result<(), RecvTimeoutError> = lock(&self.threads_end).recv_timeout(PAGE_END_TIMEOUT);
     }
 
     /// A file that the page has handed over to be streamed.
@@ -136,8 +148,10 @@ impl PageServer {
         while let Some(server) = self.server() {
             // tiny_http reports the error that has ended its accepting thread once, and is of no use after that.
             while let Ok(request) = server.recv() {
-                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.respond(request))) {
-                    error!("answering a page request failed: {}", panic_words(&*panic));
+                if !self.needs_disk(&request) {
+                    self.respond_whatever_happens(request);
+                } else if let Err(request) = self.disk.push(request.url().to_owned(), request) {
+                    self.send(Representation::busy(), request);
                 }
             }
             if self.server().is_some() {
@@ -154,7 +168,7 @@ impl PageServer {
     fn start_anew(&self, failed: Arc<Server>) {
         let [mut pause, longest_pause] = HTTP_RESTART_BACKOFF;
         loop {
-            match try_threads().and_then(|()| Running::start(&self.runtime_folders)) {
+            match try_threads(PAGE_THREADS).and_then(|()| Running::start(&self.runtime_folders)) {
                 Ok(running) => {
                     drop(failed);
                     let mut current = lock(&self.running);
@@ -170,36 +184,42 @@ impl PageServer {
         }
     }
 
-    fn respond(&self, request: Request) {
-        let found = self.find(&request);
-        let is_known = found.is_known(header(&request, "If-None-Match"));
-        let (status, body) = if is_known { (304, Vec::new()) } else { (found.status, found.body) };
-        let mut response = Response::from_data(body)
-            .with_status_code(StatusCode(status))
-            .with_chunked_threshold(usize::MAX)
-            .with_header(line("Cache-Control", "no-cache"))
-            .with_header(line("X-Content-Type-Options", "nosniff"))
-            .with_header(line("Content-Type", &found.content_type));
-        for (name, value) in &found.headers {
-            response.add_header(line(name, value));
+    fn needs_disk(&self, request: &Request) -> bool {
+        self.resources.www.is_some() && is_look(request)
+    }
+
+    fn respond_whatever_happens(&self, request: Request) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.send(self.find(&request), request))) {
+            error!("answering a page request failed: {}", panic_words(&*panic));
         }
-        if let Some(etag) = &found.etag {
-            response.add_header(line("ETag", etag));
-        }
-        if let Some((file, bytes)) = found.file.filter(|_| !is_known) {
-            let number = lock(&self.open_files).put(file);
-            response.add_header(line(FILE_HEADER, &format!("{number} {bytes}")));
-        }
-        // The only one who can fail to read this is our own backend, which notices by itself.
-        let _ = request.respond(response);
     }
 
     fn find(&self, request: &Request) -> Representation {
-        if !matches!(request.method(), Method::Get | Method::Head) {
+        if !is_look(request) {
             return Representation::sentence(405, "Only GET and HEAD are answered here.").with("Allow", "GET, HEAD");
         }
-        let host = header(request, "Host").unwrap_or_default();
-        self.resources.find(request.url(), host, header(request, LOCAL_ADDRESS_HEADER))
+        self.resources.find(request.url())
+    }
+
+    fn send(&self, found: Representation, request: Request) {
+        let is_known = is_known(found.etag.as_deref(), header(&request, "If-None-Match"));
+        let status = if is_known { 304 } else { found.status };
+        let mut headers: Vec<Header> = found.header_lines().map(|(name, value)| line(name, value)).collect();
+        if found.is_unchanging {
+            headers.push(line(UNCHANGING_HEADER, "1"));
+        }
+        if let Some((file, bytes)) = found.file.filter(|_| !is_known) {
+            let number = lock(&self.open_files).put(file);
+            headers.push(line(FILE_HEADER, &format!("{number} {bytes}")));
+        }
+        let mut response = Response::from_data(if is_known { Vec::new() } else { found.body })
+            .with_status_code(StatusCode(status))
+            .with_chunked_threshold(usize::MAX);
+        for header in headers {
+            response.add_header(header);
+        }
+        // The only one who can fail to read this is our own backend, which notices by itself.
+        let _ = request.respond(response);
     }
 }
 
@@ -232,11 +252,11 @@ impl Running {
 
 /// Sees whether there are enough threads for tiny_http and for us. It panics where it gets none of its own, and does so in one
 /// of them, where nobody is told.
-fn try_threads() -> io::Result<()> {
+fn try_threads(threads: usize) -> io::Result<()> {
     let gate = Mutex::new(());
     thread::scope(|scope| {
         let _all_at_once = lock(&gate);
-        let mut threads = (0..PAGE_THREADS).map(|_| thread::Builder::new().spawn_scoped(scope, || drop(lock(&gate))));
+        let mut threads = (0..threads).map(|_| thread::Builder::new().spawn_scoped(scope, || drop(lock(&gate))));
         threads.try_for_each(|thread| thread.map(drop))
     })
 }
@@ -255,6 +275,10 @@ fn panic_words(panic: &(dyn Any + Send)) -> &str {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("a panic without words")
+}
+
+fn is_look(request: &Request) -> bool {
+    matches!(request.method(), Method::Get | Method::Head)
 }
 
 fn header<'a>(request: &'a Request, name: &'static str) -> Option<&'a str> {

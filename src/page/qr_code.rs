@@ -1,6 +1,6 @@
 //! The address of the page as a picture, for the next phone.
 //!
-//! Leaves checking the Host to `http/`, and the route to `resources`. What must stay true: a code leads to the host that was
+//! Leaves checking the Host to `http/`, and the route to `frontend`. What must stay true: a code leads to the host that was
 //! asked, whatever the query says.
 
 use percent_encoding::percent_decode_str;
@@ -33,6 +33,11 @@ fn is_path(path: &str) -> bool {
     path.len() <= PAGE_PATH_BYTES_MAX
         && path.starts_with('/')
         && path.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"#<>?\\`{}".contains(&byte))
+}
+
+/// What is said where there is [no address](address).
+pub fn no_address() -> Representation {
+    Representation::sentence(400, "A code takes ?scheme=http or https and &amp;path=/PREFIX/.")
 }
 
 /// An address as a picture.

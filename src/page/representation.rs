@@ -19,12 +19,22 @@ pub struct Representation {
     pub etag: Option<String>,
     /// More header lines.
     pub headers: Vec<(&'static str, String)>,
+    /// Whether it is the same for ever, as far as this process goes.
+    pub is_unchanging: bool,
 }
 
 impl Representation {
     /// One with status 200.
     pub fn new(content_type: impl Into<String>, body: Vec<u8>) -> Self {
-        Self { status: 200, content_type: content_type.into(), body, file: None, etag: None, headers: Vec::new() }
+        Self {
+            status: 200,
+            content_type: content_type.into(),
+            body,
+            file: None,
+            etag: None,
+            headers: Vec::new(),
+            is_unchanging: false,
+        }
     }
 
     /// A short page with one sentence.
@@ -41,6 +51,11 @@ impl Representation {
         Self::sentence(404, "There is nothing at this address.")
     }
 
+    /// What is said where too many want something of the disk.
+    pub fn busy() -> Self {
+        Self::sentence(503, "The server is busy; come back in a few seconds.").with("Retry-After", "2")
+    }
+
     /// Adds a header line.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -48,27 +63,36 @@ impl Representation {
         self
     }
 
-    /// What the baked-in page may do: load its own files and connect to its own host (CSP level 3; older browsers do not
-    /// count a WebSocket as `'self'`).
-    #[must_use]
-    pub fn with_page_policy(self, host: &str) -> Self {
-        let policy = format!(
-            "default-src 'self'; connect-src 'self' ws://{host} wss://{host}; img-src 'self' data:; object-src 'none'; \
-             base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-        );
-        self.with("Content-Security-Policy", policy)
-            .with("X-Frame-Options", "DENY")
-            .with("Referrer-Policy", "no-referrer")
-            .with("Cross-Origin-Opener-Policy", "same-origin")
-            .with("Cross-Origin-Resource-Policy", "same-origin")
+    /// All header lines that depend on nothing but what is found.
+    pub fn header_lines(&self) -> impl Iterator<Item = (&str, &str)> {
+        let fixed = [
+            ("Cache-Control", "no-cache"),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Content-Type", self.content_type.as_str()),
+        ];
+        let etag = self.etag.as_deref().map(|etag| ("ETag", etag));
+        fixed.into_iter().chain(etag).chain(self.headers.iter().map(|(name, value)| (*name, value.as_str())))
     }
+}
 
-    /// Whether the client has it already: `If-None-Match` is a list of tags, weak ones too, or `*` (RFC 9110 section 13.1.2).
-    pub fn is_known(&self, if_none_match: Option<&str>) -> bool {
-        let Some(etag) = &self.etag else { return false };
-        let tags = if_none_match.unwrap_or_default().split(',').map(str::trim);
-        tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag)).any(|tag| tag == "*" || tag == etag)
-    }
+/// Whether the client has it already: `If-None-Match` is a list of tags, weak ones too, or `*` (RFC 9110 section 13.1.2).
+pub fn is_known(etag: Option<&str>, if_none_match: Option<&str>) -> bool {
+    let Some(etag) = etag else { return false };
+    let tags = if_none_match.unwrap_or_default().split(',').map(str::trim);
+    tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag)).any(|tag| tag == "*" || tag == etag)
+}
+
+/// What the baked-in page may do, as header lines: load its own files and connect to its own host (CSP level 3; older browsers do
+/// not count a WebSocket as `'self'`).
+pub fn page_policy(host: &str) -> String {
+    format!(
+        "Content-Security-Policy: default-src 'self'; connect-src 'self' ws://{host} wss://{host}; img-src 'self' data:; \
+         object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'\r\n\
+         X-Frame-Options: DENY\r\n\
+         Referrer-Policy: no-referrer\r\n\
+         Cross-Origin-Opener-Policy: same-origin\r\n\
+         Cross-Origin-Resource-Policy: same-origin\r\n"
+    )
 }
 
 #[cfg(test)]
@@ -77,13 +101,11 @@ mod tests {
 
     #[test]
     fn a_tag_is_known_in_any_form() {
-        let mut page = Representation::new("text/html", Vec::new());
-        assert!(!page.is_known(Some("*")), "it has no tag");
-        page.etag = Some("\"1\"".into());
+        assert!(!is_known(None, Some("*")), "it has no tag");
         for known in ["\"1\"", "W/\"1\"", "\"0\", \"1\"", "*"] {
-            assert!(page.is_known(Some(known)), "{known}");
+            assert!(is_known(Some("\"1\""), Some(known)), "{known}");
         }
-        assert!(!page.is_known(Some("\"11\", 1")));
-        assert!(!page.is_known(None));
+        assert!(!is_known(Some("\"1\""), Some("\"11\", 1")));
+        assert!(!is_known(Some("\"1\""), None));
     }
 }

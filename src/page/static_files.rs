@@ -32,8 +32,10 @@ fn content_type(name: &str) -> String {
     if is_text { format!("{mime}; charset=utf-8") } else { mime.to_string() }
 }
 
-/// The file of the built-in page that lies there.
-pub fn baked_in(parts: &[String], is_folder: bool) -> Representation {
+/// The file of the built-in page that lies at `path`, of which these are the parts. Only under its own name it counts as unchanging:
+/// it has as many others as there are ways to write a path.
+pub fn baked_in(path: &str, parts: &[String], is_folder: bool) -> Representation {
+    let is_own_name = path.strip_prefix('/') == Some(&parts.join("/"));
     let path = parts.join("/");
     let path = if is_folder { Path::new(&path).join("index.html") } else { PathBuf::from(path) };
     let Some(file) = PAGE.get_file(&path) else { return Representation::not_found() };
@@ -41,6 +43,7 @@ pub fn baked_in(parts: &[String], is_folder: bool) -> Representation {
     file.contents().hash(&mut hasher);
     let mut found = Representation::new(content_type(&path.to_string_lossy()), file.contents().to_vec());
     found.etag = Some(format!("\"{:x}\"", hasher.finish()));
+    found.is_unchanging = is_own_name;
     found
 }
 

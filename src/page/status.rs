@@ -2,6 +2,7 @@
 //!
 //! Leaves counting to `telemetry`. What must stay true: it contains no client's address or connection id, and no message content.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde_json::{Map, json};
@@ -23,7 +24,7 @@ pub struct Status {
 
 impl Status {
     /// The figures of this moment. `local_address` is the address of ours that the client has used.
-    pub fn figures(&self, local_address: Option<&str>) -> Representation {
+    pub fn figures(&self, local_address: Option<SocketAddr>) -> Representation {
         let counters = &self.counters;
         let closed: Map<_, _> =
             counters.closed_by_reason().map(|(key, count)| (key.to_owned(), count.into())).collect();
@@ -52,8 +53,13 @@ impl Status {
             "acceptErrors": counters.accept_errors.get(),
             "closed": closed,
             "refused": refused,
-            "address": local_address.map(|address| format!("http://{address}/")),
+            "address": local_address.map(|address| format!("http://{}/", display_address(address))),
         });
         Representation::new("application/json", format!("{figures:#}\n").into_bytes())
     }
+}
+
+/// An address as people type it: an IPv4 address that came over an IPv6 socket is shown as what it is.
+fn display_address(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }

@@ -17,7 +17,7 @@ use crate::http::host_policy::HostPolicy;
 use crate::http::refusal::{HEAD_TOO_SLOW, Refusal};
 use crate::http::response::{ResponseSender, write_all};
 use crate::net::lingering_close;
-use crate::page::backend::Backend;
+use crate::page::frontend::Frontend;
 use crate::page::page_request::PageRequest;
 use crate::runtime::socket::Async;
 use crate::runtime::spawner::Spawner;
@@ -38,7 +38,7 @@ pub struct Dispatch {
     /// The broadcast.
     pub broadcaster: Rc<Broadcaster>,
     /// The page.
-    pub backend: Backend,
+    pub frontend: Frontend,
     /// Sends what the page answers.
     pub sender: ResponseSender,
     /// The figures.
@@ -138,8 +138,7 @@ impl Dispatch {
     /// Has a page served. Returns whether the connection goes on.
     async fn serve_page(&self, id: u64, socket: &Async<TcpStream>, request: &PageRequest) -> Result<bool, Refusal> {
         let permit = self.admission.begin_request(id)?;
-        let local = socket.get_ref().local_addr().ok();
-        let response = self.backend.answer(request, local).await?;
+        let response = self.frontend.answer(request, || socket.get_ref().local_addr().ok()).await?;
         self.counters.http_requests.add(1);
         self.count_refusal(response.status);
         permit.response_is_ready();

@@ -30,7 +30,7 @@ use crate::net::listener;
 use crate::os::host_name::host_name;
 use crate::os::{addresses, systemd};
 use crate::page::backend::Backend;
-use crate::page::page_request::PageRequest;
+use crate::page::frontend::Frontend;
 use crate::page::page_server::PageServer;
 use crate::page::resources::Resources;
 use crate::page::status::Status;
@@ -83,26 +83,31 @@ pub fn run(
     let counters = Arc::new(Counters::new());
     let Limits { message_bytes_max, backlog_bytes, clients_per_ip_max, .. } = config.limits;
     let status = Status { counters: Arc::clone(&counters), message_bytes_max, backlog_bytes };
-    let page_server = PageServer::start(runtime_folders(), Resources { www, status })
-        .map_err(|error| StartError::Unavailable(error.to_string()))?;
 
     let budget = fd_budget(&config.limits);
     let executor = Rc::new(LocalExecutor::new());
     let spawner = Spawner::new(&executor);
     let broadcaster = Broadcaster::new(Arc::new(config), Arc::clone(&counters), spawner.clone());
     let broadcaster = Rc::new(broadcaster.map_err(|_| {
-        StartError::Unavailable(format!("there is no memory for --backlog {}: lower it", ByteSize(backlog_bytes as u64)))
+        StartError::Unavailable(format!(
+            "there is no memory for --backlog {}: lower it",
+            ByteSize(backlog_bytes as u64)
+        ))
     })?);
+    let is_baked_in = www.is_none();
+    let page_server = PageServer::start(runtime_folders(), Resources { www })
+        .map_err(|error| StartError::Unavailable(error.to_string()))?;
+    let backend = Rc::new(Backend::new(Arc::clone(&page_server), Arc::clone(&counters), budget.http_in_flight));
     let dispatch = Rc::new(Dispatch {
         host_policy,
         admission: Rc::new(Admission::new(budget, clients_per_ip_max, Arc::clone(&counters))),
         broadcaster,
-        backend: Backend::new(Arc::clone(&page_server), Arc::clone(&counters), budget.http_in_flight),
+        frontend: Frontend::new(status, is_baked_in, Rc::clone(&backend)),
         sender: ResponseSender::new(),
         counters,
         spawner,
     });
-    let ended = reactor::block_on(executor.run(serve(listeners, dispatch, stop)));
+    let ended = reactor::block_on(executor.run(serve(listeners, dispatch, backend, stop)));
     // All tasks, and the connections that they have.
     drop(executor);
     page_server.close();
@@ -122,6 +127,7 @@ pub fn run(
 async fn serve(
     listeners: Vec<TcpListener>,
     dispatch: Rc<Dispatch>,
+    backend: Rc<Backend>,
     mut stop: impl Stream<Item = ()> + Unpin,
 ) -> io::Result<Ended> {
     let bound: Vec<SocketAddr> = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
@@ -143,8 +149,9 @@ async fn serve(
     let watched_for_status = Rc::clone(&dispatch.broadcaster);
     let changed = async move || watched_for_status.wait_for_flush().await;
     spawner.spawn(systemd::report_status(Arc::clone(&dispatch.counters), changed)).detach();
-    let watched = Rc::clone(&dispatch);
-    let is_well = async move || watched.backend.answer(&PageRequest::probe(), None).await.is_ok();
+    let watched = Rc::clone(&backend);
+    spawner.spawn(async move { backend.run_restarts().await }).detach();
+    let is_well = async move || watched.is_alive().await;
     spawner.spawn(systemd::feed_watchdog(is_well)).detach();
     addresses::say(&bound);
     let ready = spawner.spawn(systemd::notify_ready());

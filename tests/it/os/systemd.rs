@@ -309,6 +309,32 @@ fn a_service_manager_that_does_not_listen_holds_nobody_up() {
 }
 
 #[test]
+fn the_watchdog_is_fed_whatever_visitors_ask_for() {
+    let manager = Manager::new();
+    let launch = Launch::new(&[]).env("NOTIFY_SOCKET", manager.path.as_os_str()).env("WATCHDOG_USEC", "200000");
+    let server = launch.start();
+    // Each wants a code that is not made yet, of the largest size, and more of them come than can be made.
+    let host = |nth: u32| format!("{nth}.{}local", "a.".repeat(110));
+    let mut visitors: Vec<Client> = (0..200)
+        .map(|nth| {
+            let mut visitor = Client::connect(server.address());
+            visitor.send(format!("GET /qr.svg HTTP/1.1\r\nHost: {}\r\n\r\n", host(nth)).as_bytes());
+            visitor
+        })
+        .collect();
+    manager.forget();
+    for _ in 0..4 {
+        assert_eq!(manager.wait_for("WATCHDOG="), "WATCHDOG=1");
+        assert_eq!(server.get("/").status, 200);
+        assert_eq!(server.get("/status").status, 200);
+    }
+    for visitor in &mut visitors {
+        let answer = visitor.response(false);
+        assert!(matches!(answer.status, 200 | 503), "{answer:?}");
+    }
+}
+
+#[test]
 fn nonsense_about_the_service_manager_does_not_disturb() {
     for (name, value) in [
         ("NOTIFY_SOCKET", "/nonexistent/socket"),

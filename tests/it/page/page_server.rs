@@ -1,7 +1,9 @@
 //! Connections for pages: many requests, many visitors, slow readers, and a page server that breaks.
 
 use std::fs;
-use std::io;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use foghorn::config::limits::HTTP_IN_FLIGHT_MAX;
@@ -101,6 +103,51 @@ fn readers_of_a_large_file_who_stop_reading_hold_up_nobody() {
     bystanders.finish();
 }
 
+/// Holds a lease on a file, as a disk that hangs: whoever opens it waits, for 45 s if nobody gives it back (`fcntl(2)`).
+fn hang(path: &Path) -> Child {
+    let script = "use Fcntl; $SIG{IO} = 'IGNORE'; open(my $file, '+<', $ARGV[0]) or die $!;\
+                  fcntl($file, 1024, F_WRLCK) or die $!; $| = 1; print \"held\\n\"; <STDIN>";
+    let mut command = Command::new("perl");
+    command.args(["-e", script]).arg(path);
+    let mut holder = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Debian has perl");
+    let mut word = String::new();
+    BufReader::new(holder.stdout.as_mut().expect("it is piped")).read_line(&mut word).unwrap();
+    assert_eq!(word, "held\n");
+    holder
+}
+
+#[test]
+fn files_that_hang_hold_up_nobody_who_wants_something_else() {
+    let www = folder(&[("index.html", b"from disk"), ("slow.txt", b"slow"), ("stuck.txt", b"stuck")]);
+    let server = Server::serving(&www);
+    let bystanders = Bystanders::start(&server);
+    let mut holders = ["slow.txt", "stuck.txt"].map(|name| hang(&www.path().join(name)));
+    // More than there are threads for the disk.
+    let mut waiting: Vec<Client> = (0..20)
+        .map(|nth| {
+            let mut visitor = Client::connect(server.address());
+            let path = ["/slow.txt", "/stuck.txt"][nth % 2];
+            visitor.send(request_head(server.address(), "GET", path, "").as_bytes());
+            visitor
+        })
+        .collect();
+    for visitor in &mut waiting {
+        for path in ["/", "/status", "/qr.svg", "/nothing"] {
+            let expected = if path == "/nothing" { 404 } else { 200 };
+            assert_eq!(server.get(path).status, expected, "{path}");
+        }
+        let answer = visitor.response(false);
+        assert_eq!((answer.status, answer.header("Retry-After")), (503, Some("2")));
+    }
+    assert_eq!(server.figure("/httpRestarts"), 0, "the page's server is not to blame");
+    for holder in &mut holders {
+        holder.kill().unwrap();
+        holder.wait().unwrap();
+    }
+    assert_eq!(server.get("/slow.txt").text(), "slow");
+    bystanders.finish();
+}
+
 #[test]
 fn the_page_comes_back_when_its_private_socket_is_lost() {
     let server = Server::start(&[]);
@@ -109,12 +156,13 @@ fn the_page_comes_back_when_its_private_socket_is_lost() {
     let sockets = server.private_sockets();
     assert_eq!(sockets.len(), 1, "{sockets:?}");
     fs::remove_file(&sockets[0]).unwrap();
-    let first = server.get("/");
-    if first.status != 200 {
+    assert_eq!(server.get("/").status, 200, "it is kept in memory");
+    let first = server.get("/nothing");
+    if first.status != 404 {
         assert_eq!((first.status, first.header("Retry-After").is_some()), (503, true), "{first:?}");
         assert!(first.text().contains("come back"), "{first:?}");
     }
-    eventually("the page is there again", || server.get("/").status == 200);
+    eventually("the page's server is there again", || server.get("/nothing").status == 404);
     assert!(server.figure("/httpRestarts") >= 1);
     bystanders.finish();
 }

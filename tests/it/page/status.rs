@@ -66,6 +66,11 @@ fn the_qr_code_is_a_picture_of_the_address_that_was_used() {
         assert_eq!(other.status, 200, "{host}{query}");
         assert_ne!(code, other.body, "{host}{query}");
     }
+    for (host_bytes, status) in [(220, 200), (252, 200), (254, 200), (256, 400), (600, 400), (2000, 400)] {
+        let host = "a.".repeat(host_bytes / 2 - 2) + "lan";
+        let answer = of(&host, "");
+        assert_eq!(answer.status, status, "a host of {} bytes", host.len());
+    }
     for query in ["?scheme=ftp", "?path=hub", "?host=other.local"] {
         assert_eq!(of("board.local", query).status, 400, "{query}");
     }

@@ -1,0 +1,79 @@
+//! What the page answers, and from where: from memory what needs no disk and what cannot change, all else from the backend.
+//!
+//! Leaves sending to `http::response`. What must stay true: the figures, the codes and the baked-in files wait for no disk and for
+//! nobody who does.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use crate::http::refusal::Refusal;
+use crate::http::response::Response;
+use crate::page::answer::Answer;
+use crate::page::backend::Backend;
+use crate::page::page_request::PageRequest;
+use crate::page::qr_cache::QrCache;
+use crate::page::qr_code;
+use crate::page::representation::page_policy;
+use crate::page::status::Status;
+
+/// Answers requests for the page.
+#[derive(Debug)]
+pub struct Frontend {
+    status: Status,
+    qr_codes: QrCache,
+    /// Whether the built-in page is served.
+    is_baked_in: bool,
+    /// Answers that are the same for ever, by their path: no more than there are files of the built-in page.
+    unchanging: RefCell<HashMap<String, Rc<Answer>>>,
+    backend: Rc<Backend>,
+}
+
+impl Frontend {
+    /// In front of this backend.
+    pub fn new(status: Status, is_baked_in: bool, backend: Rc<Backend>) -> Self {
+        Self { status, qr_codes: QrCache::new(), is_baked_in, unchanging: RefCell::default(), backend }
+    }
+
+    /// Answers a request. `local` finds out which address of ours the client has used.
+    ///
+    /// # Errors
+    /// If there is no answer in time.
+    pub async fn answer(
+        &self,
+        request: &PageRequest,
+        local: impl FnOnce() -> Option<SocketAddr>,
+    ) -> Result<Response, Refusal> {
+        let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+        match path {
+            "/status" => Ok(Answer::from(self.status.figures(local())).response(request, "")),
+            "/qr.svg" => {
+                let Some(address) = qr_code::address(query, &request.host) else {
+                    return Ok(Answer::from(qr_code::no_address()).response(request, ""));
+                };
+                let code = match self.qr_codes.find(&address) {
+                    Some(code) => code,
+                    None => self.qr_codes.get(address).await?,
+                };
+                Ok(code.response(request, ""))
+            }
+            _ if self.is_baked_in => self.answer_baked_in(path, request).await,
+            _ => self.backend.answer(request).await.map(|found| found.into_response(request)),
+        }
+    }
+
+    /// Asks the page's server once for each file.
+    async fn answer_baked_in(&self, path: &str, request: &PageRequest) -> Result<Response, Refusal> {
+        let policy = page_policy(&request.host);
+        let kept = self.unchanging.borrow().get(path).map(Rc::clone);
+        if let Some(kept) = kept {
+            return Ok(kept.response(request, &policy));
+        }
+        let found = Rc::new(self.backend.answer(&request.whole()).await?);
+        if found.is_unchanging {
+            self.unchanging.borrow_mut().insert(path.to_owned(), Rc::clone(&found));
+        }
+        Ok(found.response(request, &policy))
+    }
+}

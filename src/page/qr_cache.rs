@@ -1,0 +1,127 @@
+//! QR codes that were made, and the making of new ones: off the one thread, one at a time, with pauses.
+//!
+//! Leaves the picture to `qr_code`. What must stay true: whatever is asked for, making codes takes no more than a quarter of one core,
+//! and those that are kept are few.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use smol::channel;
+use smol::future::FutureExt;
+use smol::lock::Semaphore;
+
+use crate::config::limits::{HTTP_TIMEOUT, QR_CODES_KEPT_MAX};
+use crate::http::refusal::{BUSY, Refusal};
+use crate::page::answer::Answer;
+use crate::page::qr_code::qr_code;
+use crate::runtime::timer::Timer;
+
+/// After a code was made, none is for this many times as long as that took.
+const PAUSE_FACTOR: u32 = 3;
+
+/// The codes of the addresses that were asked for last.
+#[derive(Debug)]
+pub struct QrCache {
+    codes: RefCell<VecDeque<(String, Rc<Answer>)>>,
+    making: Arc<Semaphore>,
+}
+
+impl QrCache {
+    /// With no codes yet.
+    pub fn new() -> Self {
+        Self { codes: RefCell::default(), making: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// The code of an address, if it is kept.
+    pub fn find(&self, address: &str) -> Option<Rc<Answer>> {
+        let mut codes = self.codes.borrow_mut();
+        let at = codes.iter().position(|(known, _)| known == address)?;
+        let found = codes.remove(at).expect("it was just found");
+        let code = Rc::clone(&found.1);
+        codes.push_front(found);
+        Some(code)
+    }
+
+    /// The code of an address, made if it has to be.
+    ///
+    /// # Errors
+    /// If that takes too long, because many want codes of other addresses.
+    pub async fn get(&self, address: String) -> Result<Rc<Answer>, Refusal> {
+        let too_late = async {
+            Timer::after(HTTP_TIMEOUT).await;
+            Err(BUSY)
+        };
+        self.make(address).or(too_late).await
+    }
+
+    async fn make(&self, address: String) -> Result<Rc<Answer>, Refusal> {
+        let making = self.making.acquire_arc().await;
+        // Somebody else may have asked for the same meanwhile.
+        if let Some(code) = self.find(&address) {
+            return Ok(code);
+        }
+        let (made, is_made) = channel::bounded(1);
+        let text = address.clone();
+        let work = move || {
+            let began = Instant::now();
+            // Nobody takes it if its visitor has gone.
+            let _ = made.try_send(qr_code(&text));
+            thread::sleep(PAUSE_FACTOR * began.elapsed());
+            drop(making);
+        };
+        smol::unblock(work).detach();
+        let code = Rc::new(Answer::from(is_made.recv().await.map_err(|_| BUSY)?));
+        let mut codes = self.codes.borrow_mut();
+        codes.push_front((address, Rc::clone(&code)));
+        codes.truncate(QR_CODES_KEPT_MAX);
+        Ok(code)
+    }
+}
+
+impl Default for QrCache {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::reactor::block_on;
+
+    #[test]
+    fn a_code_is_made_once_and_the_codes_asked_for_last_are_kept() {
+        let cache = QrCache::new();
+        let address = |nth: usize| format!("http://board-{nth}.local/");
+        block_on(async {
+            let first = cache.get(address(0)).await.unwrap();
+            for nth in 1..QR_CODES_KEPT_MAX {
+                cache.get(address(nth)).await.unwrap();
+            }
+            assert!(Rc::ptr_eq(&first, &cache.find(&address(0)).unwrap()));
+            cache.get(address(QR_CODES_KEPT_MAX)).await.unwrap();
+        })
+        .unwrap();
+        assert_eq!(cache.codes.borrow().len(), QR_CODES_KEPT_MAX);
+        assert!(cache.find(&address(0)).is_some() && cache.find(&address(1)).is_none());
+    }
+
+    #[test]
+    fn whoever_gives_up_leaves_no_second_code_in_the_making() {
+        let cache = QrCache::new();
+        block_on(async {
+            for nth in 0..5 {
+                let get = cache.get(format!("http://board-{nth}.local/"));
+                smol::future::poll_once(Box::pin(get)).await;
+                assert!(cache.making.try_acquire().is_none(), "one is being made");
+            }
+            // It ends, and the next is made.
+            cache.get("http://board.local/".to_owned()).await.unwrap();
+        })
+        .unwrap();
+    }
+}
