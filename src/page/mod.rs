@@ -7,6 +7,7 @@ pub mod frontend;
 pub mod open_files;
 pub mod page_request;
 pub mod page_server;
+pub mod private_folder;
 pub mod qr_cache;
 pub mod qr_code;
 pub mod representation;

@@ -15,13 +15,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
 use log::error;
-use tempfile::TempDir;
 use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
 
 use crate::config::limits::{DISK_THREADS, HTTP_RESTART_BACKOFF, PAGE_END_TIMEOUT, PAGE_THREADS};
 use crate::page::answer::{FILE_HEADER, UNCHANGING_HEADER};
 use crate::page::disk_queue::DiskQueue;
 use crate::page::open_files::OpenFiles;
+use crate::page::private_folder::PrivateFolder;
 use crate::page::representation::{Representation, is_known};
 use crate::page::resources::Resources;
 
@@ -74,7 +74,7 @@ impl std::error::Error for PageError {}
 struct Running {
     // Dropped in this order: tiny_http ends its accepting thread by a connection to itself, for which the folder is needed.
     server: Arc<Server>,
-    folder: TempDir,
+    folder: PrivateFolder,
 }
 
 impl fmt::Debug for Running {
@@ -237,16 +237,17 @@ impl Running {
     }
 
     fn start_in(runtime_folder: &Path) -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("foghorn-").tempdir_in(runtime_folder)?;
+        let folder = PrivateFolder::make_in(runtime_folder)?;
+        folder.sweep();
         // It panics if it gets no thread, which `try_threads` makes unlikely.
-        let server = catch_unwind(|| Server::http_unix(&socket_path(folder.path())))
+        let server = catch_unwind(|| Server::http_unix(&folder.socket_path()))
             .unwrap_or_else(|panic| Err(panic_words(&*panic).into()))
             .map_err(io::Error::other)?;
         Ok(Self { folder, server: Arc::new(server) })
     }
 
     fn socket_path(&self) -> PathBuf {
-        socket_path(self.folder.path())
+        self.folder.socket_path()
     }
 }
 
@@ -259,10 +260,6 @@ fn try_threads(threads: usize) -> io::Result<()> {
         let mut threads = (0..threads).map(|_| thread::Builder::new().spawn_scoped(scope, || drop(lock(&gate))));
         threads.try_for_each(|thread| thread.map(drop))
     })
-}
-
-fn socket_path(folder: &Path) -> PathBuf {
-    folder.join("page")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

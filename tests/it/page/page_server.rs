@@ -9,7 +9,7 @@ use std::thread;
 use foghorn::config::limits::HTTP_IN_FLIGHT_MAX;
 
 use crate::harness::{
-    Bystanders, Client, LARGE_BYTES, Server, contents, eventually, folder, raise_own_limit, request_head,
+    Bystanders, Client, LARGE_BYTES, Launch, Server, contents, eventually, folder, raise_own_limit, request_head,
 };
 
 #[test]
@@ -146,6 +146,26 @@ fn files_that_hang_hold_up_nobody_who_wants_something_else() {
     }
     assert_eq!(server.get("/slow.txt").text(), "slow");
     bystanders.finish();
+}
+
+#[test]
+fn the_private_folder_of_a_killed_server_is_swept_by_the_next_and_not_that_of_a_running_one() {
+    let runtime = tempfile::tempdir().unwrap();
+    let start = || Launch::new(&[]).env("RUNTIME_DIRECTORY", runtime.path()).start();
+    let folders = || fs::read_dir(runtime.path()).unwrap().count();
+    let running = start();
+    for _ in 0..3 {
+        let mut killed = start();
+        killed.signal("KILL");
+        killed.wait_for_exit();
+    }
+    assert_eq!(folders(), 2, "the running one's, and the last that was killed");
+    let mut next = start();
+    assert_eq!(folders(), 2);
+    assert_eq!([running.get("/nothing").status, next.get("/nothing").status], [404, 404]);
+    next.signal("TERM");
+    next.wait_for_exit();
+    assert_eq!(folders(), 1);
 }
 
 #[test]

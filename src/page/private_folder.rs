@@ -1,0 +1,138 @@
+//! The folder of the page's private socket, and those that killed servers have left.
+//!
+//! What must stay true: a folder is swept only when the server that made it has ended, however many start at the same moment. Each
+//! holds a lock on its folder, which the kernel takes from it with its last breath (`flock(2)`).
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use tempfile::TempDir;
+
+const PREFIX: &str = "foghorn-";
+const SOCKET_NAME: &str = "page";
+
+/// A folder that only this user can open. It goes with this value, and so does the lock on it.
+#[derive(Debug)]
+pub struct PrivateFolder {
+    folder: TempDir,
+    lock: File,
+}
+
+impl PrivateFolder {
+    /// Makes one in `parent`.
+    ///
+    /// # Errors
+    /// If that cannot be written to.
+    pub fn make_in(parent: &Path) -> io::Result<Self> {
+        loop {
+            let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
+            // Whoever sweeps may have seen it before it was locked.
+            if let Some(lock) = File::open(folder.path()).ok().filter(try_lock) {
+                if fs::metadata(folder.path())
+                    .is_ok_and(|there| there.ino() == lock.metadata().map_or(0, |it| it.ino()))
+                {
+                    return Ok(Self { folder, lock });
+                }
+            }
+        }
+    }
+
+    /// Where the socket goes.
+    pub fn socket_path(&self) -> PathBuf {
+        self.folder.path().join(SOCKET_NAME)
+    }
+
+    /// Removes the folders beside this one that killed servers of the same user have left.
+    pub fn sweep(&self) {
+        let Ok(uid) = self.lock.metadata().map(|own| own.uid()) else { return };
+        let parent = self.folder.path().parent();
+        for entry in parent.and_then(|parent| fs::read_dir(parent).ok()).into_iter().flatten().flatten() {
+            let is_own_kind = entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes())
+                && entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == uid);
+            if is_own_kind {
+                sweep_one(&entry.path());
+            }
+        }
+    }
+}
+
+/// Removes a folder that nobody holds, and in which there is nothing but the socket.
+fn sweep_one(folder: &Path) {
+    let Some(_lock) = File::open(folder).ok().filter(try_lock) else { return };
+    let socket = folder.join(SOCKET_NAME);
+    if fs::symlink_metadata(&socket).is_ok_and(|found| found.file_type().is_socket()) {
+        let _ = fs::remove_file(socket);
+    }
+    // It stays if there is more in it.
+    let _ = fs::remove_dir(folder);
+}
+
+/// Whether nobody else held it.
+fn try_lock(folder: &File) -> bool {
+    loop {
+        match flock(folder, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::INTR) => {}
+            locked => return locked.is_ok(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+    use std::thread;
+
+    use super::*;
+
+    fn names(parent: &Path) -> usize {
+        fs::read_dir(parent).unwrap().count()
+    }
+
+    #[test]
+    fn what_a_killed_server_has_left_is_swept_and_all_else_stays() {
+        let parent = tempfile::tempdir().unwrap();
+        let running = PrivateFolder::make_in(parent.path()).unwrap();
+        drop(UnixListener::bind(running.socket_path()).unwrap());
+        for name in ["foghorn-killed", "foghorn-other", "elsewhere"] {
+            fs::create_dir(parent.path().join(name)).unwrap();
+            drop(UnixListener::bind(parent.path().join(name).join(SOCKET_NAME)).unwrap());
+        }
+        fs::create_dir(parent.path().join("foghorn-early")).unwrap();
+        fs::write(parent.path().join("foghorn-other/precious"), "").unwrap();
+        fs::write(parent.path().join("foghorn-file"), "").unwrap();
+        let own = PrivateFolder::make_in(parent.path()).unwrap();
+        own.sweep();
+        for (name, stays) in [
+            ("foghorn-killed", false),
+            ("foghorn-early", false),
+            ("foghorn-other/precious", true),
+            ("elsewhere/page", true),
+            ("foghorn-file", true),
+        ] {
+            assert_eq!(parent.path().join(name).exists(), stays, "{name}");
+        }
+        assert!(running.socket_path().exists(), "its server runs");
+    }
+
+    #[test]
+    fn many_who_start_at_once_leave_each_other_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        let own = PrivateFolder::make_in(parent.path()).unwrap();
+                        own.sweep();
+                        let _socket = UnixListener::bind(own.socket_path()).unwrap();
+                        assert!(own.socket_path().exists());
+                    }
+                });
+            }
+        });
+        assert_eq!(names(parent.path()), 0);
+    }
+}
