@@ -99,25 +99,31 @@ impl Reader {
 
     /// Gives the thread's buffer back before the client's task waits: what is left in it, the client keeps as its own.
     pub fn release_scratch(&mut self) {
-        if self.unread.len() == TURN_BYTES_MAX {
+        if self.has_scratch() {
             let left = Box::from(&self.unread[self.unread_at..self.unread_end]);
             SCRATCH.set(std::mem::replace(&mut self.unread, left));
             self.unread_end -= std::mem::take(&mut self.unread_at);
         }
     }
 
+    /// Whether `unread` is the thread's buffer: what a client keeps as its own is shorter.
+    fn has_scratch(&self) -> bool {
+        self.unread.len() == TURN_BYTES_MAX
+    }
+
     /// Reads a large piece from the socket.
     fn poll_fill(&mut self, cx: &Context<'_>) -> Poll<io::Result<usize>> {
-        let mut scratch = SCRATCH.take();
-        if scratch.is_empty() {
-            scratch = vec![0; TURN_BYTES_MAX].into_boxed_slice();
+        if !self.has_scratch() {
+            self.unread = SCRATCH.take();
+        }
+        if self.unread.is_empty() {
+            self.unread = vec![0; TURN_BYTES_MAX].into_boxed_slice();
         }
         // A client whose message waits keeps what was read behind it: no more than a message.
         let bytes_max = self.turn_left_bytes.min(self.message_bytes_max.max(READ_BUFFER_BYTES));
-        let read = self.transport.socket().poll_read(cx, &mut scratch[..bytes_max]);
+        let read = self.transport.socket().poll_read(cx, &mut self.unread[..bytes_max]);
         self.unread_at = 0;
         self.unread_end = 0;
-        self.unread = scratch;
         if let Poll::Ready(Ok(bytes)) = read {
             self.unread_end = bytes;
             self.transport.note_heard();
@@ -181,5 +187,66 @@ impl AsyncWrite for Reader {
 
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpStream;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use smol::future;
+    use smol::io::AsyncReadExt;
+
+    use super::*;
+    use crate::runtime::reactor::block_on;
+    use crate::runtime::socket::Async;
+
+    fn reader() -> (Reader, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let socket = Async::new(TcpStream::from(OwnedFd::from(ours))).unwrap();
+        let transport = Rc::new(Transport::new(socket, ([127, 0, 0, 1], 1).into(), Vec::new()));
+        (Reader::new(transport, Arc::new(Counters::new()), 1 << 20, Vec::new()), theirs)
+    }
+
+    #[test]
+    fn the_thread_has_one_buffer_for_all_clients_and_for_each_time() {
+        let mut used = Vec::new();
+        block_on(async {
+            for _ in 0..2 {
+                let (mut reader, mut peer) = reader();
+                for _ in 0..3 {
+                    peer.write_all(b"\x82\x80\0\0\0\0").unwrap();
+                    assert_eq!(reader.read(&mut [0; 100]).await.unwrap(), 6);
+                    used.push(reader.unread.as_ptr());
+                }
+                assert!(future::poll_once(reader.read(&mut [0; 100])).await.is_none(), "there is no more");
+                assert_eq!(reader.unread.len(), 0, "it is given back");
+            }
+        })
+        .unwrap();
+        assert!(used.iter().all(|buffer| *buffer == used[0]), "{used:?}");
+    }
+
+    #[test]
+    fn what_is_left_when_the_client_waits_is_its_own_and_comes_next() {
+        let (mut reader, mut peer) = reader();
+        let (mut other, mut its_peer) = self::reader();
+        block_on(async {
+            let sent: Vec<u8> = [b"\x82\xe4\0\0\0\0", &[7; 100][..]].concat();
+            peer.write_all(&sent).unwrap();
+            let mut received = vec![0; 20];
+            assert_eq!(reader.read(&mut received).await.unwrap(), 20);
+            reader.release_scratch();
+            assert_eq!(reader.unread.len(), sent.len() - 20);
+            its_peer.write_all(&[9; 1000]).unwrap();
+            assert_eq!(other.read(&mut [0; 1000]).await.unwrap(), 1000);
+            received.resize(sent.len(), 0);
+            reader.read_exact(&mut received[20..]).await.unwrap();
+            assert!(received == sent);
+        })
+        .unwrap();
     }
 }
