@@ -22,11 +22,11 @@ pub struct FrameTracker {
     place: Place,
     /// The first bytes of a head that has not come whole.
     head: [u8; HEAD_BYTES_MAX],
-    head_bytes: usize,
+    head_bytes: u8,
     is_in_message: bool,
     is_large: bool,
     is_after_large: bool,
-    messages: u64,
+    messages: u32,
 }
 
 /// What the next byte is.
@@ -55,7 +55,7 @@ impl FrameTracker {
                     return at;
                 }
                 if *ends_message {
-                    self.messages += 1;
+                    self.messages = self.messages.wrapping_add(1);
                     self.is_in_message = false;
                     self.is_after_large = std::mem::take(&mut self.is_large);
                 }
@@ -73,7 +73,7 @@ impl FrameTracker {
 
     /// Takes the next bytes of a head, and returns how many these are.
     fn follow_head(&mut self, bytes: &[u8]) -> usize {
-        let before = self.head_bytes;
+        let before = usize::from(self.head_bytes);
         let more = bytes.len().min(HEAD_BYTES_MAX - before);
         let (parsed, end) = if before == 0 {
             let mut cursor = Cursor::new(bytes);
@@ -94,7 +94,7 @@ impl FrameTracker {
             }
             Ok(None) => {
                 self.head[before..before + more].copy_from_slice(&bytes[..more]);
-                self.head_bytes = before + more;
+                self.head_bytes = u8::try_from(before + more).expect("a head is short");
                 more
             }
             Err(_) => {
@@ -104,8 +104,8 @@ impl FrameTracker {
         }
     }
 
-    /// How many messages have been handed out to their ends.
-    pub fn messages(&self) -> u64 {
+    /// How many messages have been handed out to their ends, modulo 2^32.
+    pub fn messages(&self) -> u32 {
         self.messages
     }
 
@@ -200,7 +200,7 @@ mod tests {
                 Err(error) => panic!("{error}"),
             }
             let frames = &server.get_ref().frames;
-            if frames.is_after_large() && frames.messages() == messages.len() as u64 {
+            if frames.is_after_large() && frames.messages() as usize == messages.len() {
                 server = websocket(server.into_inner());
                 renewed += 1;
             }

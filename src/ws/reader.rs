@@ -90,7 +90,7 @@ impl Reader {
 
     /// Whether the WebSocket has grown and holds nothing, so that it may be made anew: at once after a large message, and when there
     /// is nothing to read. `messages_taken` were taken from it.
-    pub fn can_renew(&self, messages_taken: u64) -> bool {
+    pub fn can_renew(&self, messages_taken: u32) -> bool {
         let frames = &self.frames;
         self.has_grown
             && frames.messages() == messages_taken

@@ -61,7 +61,9 @@ pub fn serve<P>(broadcaster: Rc<Broadcaster>, upgraded: Upgraded<P>) -> impl Fut
         let counters = Arc::clone(broadcaster.counters());
         let message_bytes_max = broadcaster.config().limits.message_bytes_max;
         let reader = Reader::new(Rc::clone(&transport), counters, message_bytes_max, read_ahead);
-        let (reason, its_code) = read_all(&broadcaster, &transport, reader.into_websocket()).await;
+        let mut websocket = Some(reader.into_websocket());
+        let (reason, its_code) = read_all(&broadcaster, &transport, &mut websocket).await;
+        drop(websocket);
         // Messages published before the client's Close are still sent to it, its own included, as far as its socket takes them.
         broadcaster.write_now(&transport);
         broadcaster.leave(&transport);
@@ -87,15 +89,17 @@ impl Drop for LeaveGuard<'_> {
     }
 }
 
-/// Reads and publishes until the connection has to end. Returns why, and the code of a client's own Close.
+/// Reads and publishes until the connection has to end. Returns why, and the code of a client's own Close. `slot` has the WebSocket,
+/// which is made anew now and then; as a reference, since a future that owned it would have room for it twice.
 async fn read_all(
     broadcaster: &Rc<Broadcaster>,
     transport: &Transport,
-    mut websocket: WebSocketStream<Reader>,
+    slot: &mut Option<WebSocketStream<Reader>>,
 ) -> (CloseReason, Option<u16>) {
-    let mut messages_taken = 0;
+    let mut messages_taken = 0_u32;
     loop {
-        let frame = match next_event(broadcaster, transport, &mut websocket, messages_taken).await {
+        let websocket = slot.as_mut().expect("it is taken only to be made anew");
+        let frame = match next_event(broadcaster, transport, websocket, messages_taken).await {
             Event::Received(Some(Ok(Message::Text(text)))) => Frame::text(text),
             Event::Received(Some(Ok(Message::Binary(payload)))) => Frame::binary(payload),
             Event::Received(Some(Ok(Message::Close(close)))) => {
@@ -110,7 +114,7 @@ async fn read_all(
             Event::Received(Some(Err(error))) => return (reason_of(&error), None),
             Event::Received(None) => return (CloseReason::Vanished, None),
             Event::Quiet => {
-                websocket = Reader::renew(websocket);
+                *slot = slot.take().map(Reader::renew);
                 continue;
             }
             Event::ToEnd(reason) => {
@@ -120,12 +124,14 @@ async fn read_all(
                 return (reason, None);
             }
         };
-        messages_taken += 1;
+        messages_taken = messages_taken.wrapping_add(1);
         if websocket.get_ref().can_renew(messages_taken) {
-            websocket = Reader::renew(websocket);
+            *slot = slot.take().map(Reader::renew);
         }
         if broadcaster.publish(transport, frame) == Published::Later {
-            websocket.get_mut().release_scratch();
+            if let Some(websocket) = slot {
+                websocket.get_mut().release_scratch();
+            }
             broadcaster.wait_until_published(transport).await;
         }
     }
@@ -145,7 +151,7 @@ async fn next_event(
     broadcaster: &Rc<Broadcaster>,
     transport: &Transport,
     websocket: &mut WebSocketStream<Reader>,
-    messages_taken: u64,
+    messages_taken: u32,
 ) -> Event {
     poll_fn(|cx| {
         if let Poll::Ready(reason) = transport.poll_ending(cx) {
