@@ -93,9 +93,12 @@ fn name_of(text: &str) -> Option<Name> {
         labels.pop();
     }
     let is_label = |label: &String| {
-        !label.is_empty() && label.chars().all(|char| matches!(char, 'a'..='z' | '0'..='9' | '-' | '_'))
+        let is_short = label.len() < 64;
+        is_short && !label.is_empty() && label.chars().all(|char| matches!(char, 'a'..='z' | '0'..='9' | '-' | '_'))
     };
-    labels.iter().all(is_label).then_some(Name::Labels(labels))
+    // RFC 1035 section 2.3.4 counts 255 bytes with a length before each label and an empty one at the end.
+    let wire_bytes: usize = labels.iter().map(|label| label.len() + 1).sum::<usize>() + 1;
+    (wire_bytes <= 255 && labels.iter().all(is_label)).then_some(Name::Labels(labels))
 }
 
 /// Section "Who may come in" of the README, for the Host.
