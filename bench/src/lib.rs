@@ -25,7 +25,9 @@
 //! - `loads::paced`: a fixed rate
 //! - `loads::idle`: silent clients
 //! - `loads::arrivals`: clients that come and go, storms of them
-//! - `loads::pages`: page visits
+//! - `loads::answers`: HTTP answers out of a stream
+//! - `loads::visit`: a visit to the page, and what belongs to it
+//! - `loads::pages`: visits, one after the other
 //! - [`loads::contender`]: a load in slices, for two servers in turns
 //! - [`loads`]: which of these files does which kind
 //!

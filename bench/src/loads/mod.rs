@@ -10,6 +10,7 @@ use crate::load::{Kind, Load};
 use crate::outcome::Figures;
 use crate::server::Server;
 
+mod answers;
 mod arrivals;
 pub mod contender;
 mod idle;
@@ -18,6 +19,7 @@ mod measurement;
 mod paced;
 mod pages;
 mod pipelined;
+mod visit;
 
 /// Does this load to the server.
 pub fn run(load: &Load, server: &Server, waiting: Waiting) -> Result<Figures> {
