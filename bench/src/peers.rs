@@ -109,6 +109,14 @@ pub const PEERS: &[Peer] = &[
         install: "npm ci in bench/peers",
         command: http_server,
     },
+    Peer {
+        name: "nginx",
+        about: "nginx, the page's folder from disk",
+        serves: Serves::Pages,
+        path: "/",
+        install: "apt-get install nginx",
+        command: nginx,
+    },
 ];
 
 /// Another build of Foghorn, to be compared with the first; not in the tables.
@@ -220,21 +228,31 @@ fn python(port: u16) -> Option<Command> {
 fn nchan(port: u16) -> Option<Command> {
     let module = std::env::var_os("BENCH_NCHAN_MODULE")
         .map_or_else(|| PathBuf::from("/usr/lib/nginx/modules/ngx_nchan_module.so"), PathBuf::from);
-    let module = existing(module)?;
+    nginx_with("nchan", "MODULE", &existing(module)?, port)
+}
+
+fn nginx(port: u16) -> Option<Command> {
+    nginx_with("pages", "WWW", &page_dir().canonicalize().ok()?, port)
+}
+
+/// nginx as this template of ours has it, with one path filled in.
+fn nginx_with(template: &str, name: &str, path: &Path, port: u16) -> Option<Command> {
     let nginx = std::env::var_os("BENCH_NGINX").map(PathBuf::from).or_else(|| on_path("nginx"))?;
-    let config = nchan_config(&module, port).ok()?;
+    let config = nginx_config(template, name, path, port).ok()?;
     let mut command = Command::new(nginx);
-    command.arg("-p").arg(config.parent()?).arg("-c").arg(&config);
+    // Without the option it opens the system's log before it reads that it is to use another.
+    command.arg("-e").arg("stderr").arg("-p").arg(config.parent()?).arg("-c").arg(&config);
     Some(command)
 }
 
 /// nginx takes its port from a file only, so one is written from the template for each start, beside what was built.
-fn nchan_config(module: &Path, port: u16) -> Result<PathBuf> {
-    let template = std::fs::read_to_string(bench_dir().join("peers/nchan.conf"))?;
-    let folder = bench_dir().join("target/nchan");
-    std::fs::create_dir_all(&folder)?;
+fn nginx_config(template: &str, name: &str, path: &Path, port: u16) -> Result<PathBuf> {
+    let text = std::fs::read_to_string(bench_dir().join(format!("peers/{template}.conf")))?;
+    let folder = bench_dir().join("target").join(template);
+    // nginx makes its own folders for what it puts aside, but not the one around them.
+    std::fs::create_dir_all(folder.join("temp"))?;
     let config = folder.join("nginx.conf");
-    let text = template.replace("MODULE", &module.display().to_string()).replace("PORT", &port.to_string());
+    let text = text.replace(name, &path.display().to_string()).replace("PORT", &port.to_string());
     std::fs::write(&config, text)?;
     Ok(config)
 }
