@@ -58,7 +58,7 @@ deny: ## licences, sources, duplicates and, where the database can be reached, a
 bench: bench-tools ## measure Foghorn and its peers side by side, into bench/results (about half an hour)
 	$(BENCH) suite
 
-bench-quick: bench-tools ## the same in under a minute, into bench/target/quick
+bench-quick: bench-tools ## the same in about a minute, into bench/target/quick
 	$(BENCH) suite --quick
 
 bench-heart: ## microbenchmarks of frame, backlog and channel

@@ -13,7 +13,7 @@ use crate::load::Load;
 use crate::loads::contender::Contender;
 use crate::outcome::Figures;
 use crate::peers;
-use crate::statistics::median;
+use crate::statistics::{Ratio, median};
 
 /// Who, what and how long.
 #[derive(Clone, Debug, clap::Args)]
@@ -64,15 +64,10 @@ pub fn run(options: &Options) -> Result<()> {
 
 fn print_line(figure: &str, slices: &[Vec<Figures>; 2]) {
     let values = |i: usize| slices[i].iter().map(|f| f[figure]);
-    let mut ratios: Vec<f64> = values(1).zip(values(0)).map(|(b, a)| b / a).filter(|r| r.is_finite()).collect();
-    ratios.sort_by(f64::total_cmp);
-    let quartile = |share: f64| ratios.get((ratios.len() as f64 * share) as usize).copied().unwrap_or(f64::NAN);
     println!(
-        "{figure:24} {:12.3} {:12.3}   {:.3} ({:.3} to {:.3})",
+        "{figure:24} {:12.3} {:12.3}   {}",
         median(values(0)).unwrap_or(f64::NAN),
         median(values(1)).unwrap_or(f64::NAN),
-        median(ratios.iter().copied()).unwrap_or(f64::NAN),
-        quartile(0.25),
-        quartile(0.75),
+        Ratio::of(values(1), values(0)),
     );
 }

@@ -78,6 +78,18 @@ impl Fleet {
         self.await_open()
     }
 
+    /// Lets one more client connect from the next turn on; its place.
+    pub fn invite(&mut self, metered: bool) -> usize {
+        self.clients.push(None);
+        self.to_start.push_back((self.clients.len() - 1, metered));
+        self.clients.len() - 1
+    }
+
+    /// Whether the client at this place is connected and upgraded.
+    pub fn is_open(&self, i: usize) -> bool {
+        self.clients[i].as_ref().is_some_and(Client::is_open)
+    }
+
     /// Waits until every client that was asked for is open; how long that took.
     pub fn await_open(&mut self) -> Result<Duration> {
         let began = Instant::now();

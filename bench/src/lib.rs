@@ -19,6 +19,7 @@
 //! A run of one load against one server:
 //! - [`load`]: its kind and sizes
 //! - [`outcome`]: its figures, or why it is void
+//! - [`statistics`]: the middle of many values, and ratios
 //! - `loads::measurement`: the measured stretch, and what the server did in it
 //! - `loads::lockstep`: the next message when all have the last; small and big ones
 //! - `loads::pipelined`: several publishers, many messages in flight
@@ -28,16 +29,19 @@
 //! - `loads::answers`: HTTP answers out of a stream
 //! - `loads::visit`: a visit to the page, and what belongs to it
 //! - `loads::pages`: visits, one after the other
+//! - `loads::kept`: a connection for many requests
+//! - `loads::page_requests`: what one warm request costs
+//! - `loads::page_storm`: phones that open the page at once
 //! - [`loads::contender`]: a load in slices, for two servers in turns
 //! - [`loads`]: which of these files does which kind
 //!
 //! Many runs, and what people see of them:
 //! - [`results`]: the files that keep them
-//! - [`statistics`]: the middle of many values
 //! - [`plots`]: the sweeps as SVG
 //! - [`report`]: the tables
 //! - [`suite`]: all loads against all servers, in alternating rounds
 //! - [`duel`]: two servers closely, in slices
+//! - [`turns`]: one load for several servers in turns
 //!
 //! `main.rs` (the command line) and `bin/` (two servers of our own) are programs on top of it.
 
@@ -58,4 +62,5 @@ pub mod server;
 pub mod statistics;
 pub mod suite;
 pub mod tally;
+pub mod turns;
 pub mod wire;

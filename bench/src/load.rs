@@ -8,11 +8,12 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use crate::peers::Serves;
 use crate::wire::PUBLISHERS_MAX;
 
 /// What kind of load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// One publisher; the next message when all clients have the last one.
     Lockstep,
@@ -30,6 +31,10 @@ pub enum Kind {
     Storm,
     /// Page visits: a new connection, the page and its assets.
     Pages,
+    /// Warm requests of the page's files over kept connections: what one of them costs.
+    PageRequests,
+    /// Many phones that open the page at once and join.
+    PageStorm,
 }
 
 impl Kind {
@@ -44,6 +49,17 @@ impl Kind {
             Self::Connect => "connect",
             Self::Storm => "storm",
             Self::Pages => "pages",
+            Self::PageRequests => "page-requests",
+            Self::PageStorm => "page-storm",
+        }
+    }
+
+    /// Whether a server of this sort can be asked for it.
+    pub fn suits(self, serves: Serves) -> bool {
+        match self {
+            Self::Pages | Self::PageRequests => matches!(serves, Serves::Pages | Serves::Both),
+            Self::PageStorm => matches!(serves, Serves::Both | Serves::Apart),
+            _ => matches!(serves, Serves::Broadcasts | Serves::Both),
         }
     }
 }
@@ -54,7 +70,10 @@ pub struct Load {
     /// What kind of load
     pub kind: Kind,
     /// Clients; publishers are among them
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value = "100", default_value_ifs([
+        ("kind", "page-requests", Some("8")),
+        ("kind", "page-storm", Some("500")),
+    ]))]
     pub clients: usize,
     /// How long to measure, in seconds, after a short warm-up
     #[arg(long, default_value_t = 3.0)]
@@ -100,6 +119,8 @@ impl Load {
     pub fn label(&self) -> String {
         let what = match self.kind {
             Kind::Pages => "visitors",
+            Kind::PageRequests => "connections",
+            Kind::PageStorm => "phones",
             _ => "clients",
         };
         let extra = match self.kind {

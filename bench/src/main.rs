@@ -13,7 +13,7 @@ use foghorn_bench::load::Load;
 use foghorn_bench::outcome::Outcome;
 use foghorn_bench::peers::{self, PEERS};
 use foghorn_bench::server::Server;
-use foghorn_bench::{duel, loads, process, report, suite};
+use foghorn_bench::{duel, loads, process, report, suite, turns};
 
 /// Drives WebSocket broadcasters with the same loads and shows them side by side.
 #[derive(Debug, Parser)]
@@ -25,7 +25,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run one load against one server, and print what was measured as JSON
+    /// Run one load against one server, and print what was measured as JSON; or against several in turns, as a table
     Run(Run),
     /// Run all loads against all servers in alternating rounds; writes results, tables and plots
     Suite(suite::Options),
@@ -45,9 +45,9 @@ enum Command {
 struct Run {
     #[command(flatten)]
     load: Load,
-    /// A server of the list, started for this run and ended after it
-    #[arg(long, default_value = "foghorn", conflicts_with = "addr")]
-    server: String,
+    /// A server of the list, started for this run and ended after it; several, comma-separated, take turns
+    #[arg(long, visible_alias = "servers", value_delimiter = ',', default_value = "foghorn", conflicts_with = "addr")]
+    server: Vec<String>,
     /// A server that is running already
     #[arg(long, requires = "pid")]
     addr: Option<SocketAddr>,
@@ -98,14 +98,17 @@ impl Command {
 impl Run {
     fn execute(self) -> Result<bool> {
         self.cores.pin_load()?;
+        let waiting = if self.sleep { Waiting::Sleep } else { Waiting::Spin };
+        if self.server.len() > 1 {
+            return turns::run(&self.load, &self.server, waiting, &self.cores).map(|()| true);
+        }
         let (name, server) = match (self.addr, self.pid) {
             (Some(addr), Some(_)) if !addr.ip().is_loopback() => {
                 bail!("{addr} is another machine; loads are for the loopback interface only")
             }
             (Some(addr), Some(pid)) => (addr.to_string(), Server::running(pid, Target { addr, path: self.path })),
-            _ => (self.server.clone(), peers::find(&self.server)?.start(&self.cores)?),
+            _ => (self.server[0].clone(), peers::find(&self.server[0])?.start(&self.cores)?),
         };
-        let waiting = if self.sleep { Waiting::Sleep } else { Waiting::Spin };
         let figures = loads::run(&self.load, &server, waiting)?;
         let outcome = Outcome { server: name, load: self.load, round: 0, figures, void: None };
         println!("{}", serde_json::to_string_pretty(&outcome)?);

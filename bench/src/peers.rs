@@ -25,6 +25,8 @@ pub enum Serves {
     Pages,
     /// Both, on one port.
     Both,
+    /// Pages, and broadcasts on another port by [`WEBSOCKETS_OF_PAIR`].
+    Apart,
 }
 
 /// A server of the table.
@@ -42,6 +44,9 @@ pub struct Peer {
     install: &'static str,
     command: fn(u16) -> Option<Command>,
 }
+
+/// The peer that has the broadcasts where another has the pages.
+const WEBSOCKETS_OF_PAIR: &str = "ws7";
 
 /// All peers, in the order of tables and rounds.
 pub const PEERS: &[Peer] = &[
@@ -75,7 +80,7 @@ pub const PEERS: &[Peer] = &[
         serves: Serves::Broadcasts,
         path: "/",
         install: "npm ci in bench/peers",
-        command: |port| node("node_modules/ws7", "ws-broadcast.js", &["ws7".into(), port.to_string()]),
+        command: ws7,
     },
     Peer {
         name: "ws8",
@@ -117,6 +122,14 @@ pub const PEERS: &[Peer] = &[
         install: "apt-get install nginx",
         command: nginx,
     },
+    Peer {
+        name: "node-pair",
+        about: "http-server 0.12.3 with ws 7.4.5 beside it (the pair that Foghorn replaces)",
+        serves: Serves::Apart,
+        path: "/",
+        install: "npm ci in bench/peers",
+        command: |port| ws7(port).and(http_server(port)),
+    },
 ];
 
 /// Another build of Foghorn, to be compared with the first; not in the tables.
@@ -148,7 +161,11 @@ impl Peer {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         let command =
             (self.command)(addr.port()).with_context(|| format!("{} is missing: {}", self.name, self.install))?;
-        Server::start(self.name, command, Target { addr, path: self.path.into() }, cores)
+        let server = Server::start(self.name, command, Target { addr, path: self.path.into() }, cores)?;
+        match self.serves {
+            Serves::Apart => Ok(server.with_websockets(find(WEBSOCKETS_OF_PAIR)?.start(cores)?)),
+            _ => Ok(server),
+        }
     }
 }
 
@@ -198,6 +215,10 @@ fn node(package: &str, script: &str, args: &[String]) -> Option<Command> {
     let mut command = Command::new(on_path("node")?);
     command.arg(peers.join(script)).args(args).current_dir(&peers).env("NODE_ENV", "production");
     Some(command)
+}
+
+fn ws7(port: u16) -> Option<Command> {
+    node("node_modules/ws7", "ws-broadcast.js", &["ws7".into(), port.to_string()])
 }
 
 fn http_server(port: u16) -> Option<Command> {

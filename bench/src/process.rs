@@ -33,6 +33,12 @@ impl CpuTime {
         Ok(sum)
     }
 
+    /// So much, without saying of what kind.
+    #[cfg(test)]
+    pub fn from_us(total_us: u64) -> Self {
+        Self { total_ns: total_us * 1000, ..Self::default() }
+    }
+
     /// What was used from `earlier` to now.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {

@@ -68,6 +68,20 @@ const PAGES: &[Column] = &[
     column("resident_kib", "resident MiB", 1024.0, 1),
 ];
 
+const PAGE_REQUESTS: &[Column] = &[
+    column("total_us_per_request", "CPU µs/request", 1.0, 1),
+    column("total_us_per_page_request", "CPU µs for /", 1.0, 1),
+    column("total_us_per_script_request", "CPU µs for /app.js", 1.0, 1),
+    column("user_us_per_request", "user µs/request", 1.0, 1),
+    column("requests_per_s", "requests/s", 1.0, 0),
+];
+const PAGE_STORM: &[Column] = &[
+    column("slowest_phone_ms", "slowest phone ms", 1.0, 0),
+    column("median_phone_ms", "median phone ms", 1.0, 0),
+    column("server_cpu_ms", "CPU ms in all", 1.0, 0),
+    column("peak_kib", "memory at its peak MiB", 1024.0, 1),
+];
+
 /// How a kind of load is shown: its columns, the first of which is the one that ratios are about, and the server that
 /// they are taken to.
 fn layout(kind: Kind) -> (&'static [Column], &'static str) {
@@ -80,6 +94,8 @@ fn layout(kind: Kind) -> (&'static [Column], &'static str) {
         Kind::Connect => (CONNECT, "floor"),
         Kind::Storm => (STORM, "floor"),
         Kind::Pages => (PAGES, "http-server"),
+        Kind::PageRequests => (PAGE_REQUESTS, "nginx"),
+        Kind::PageStorm => (PAGE_STORM, "node-pair"),
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Server {
     pub target: Target,
     /// From its start to the first connection that it let in, if it was started here.
     pub start: Option<Duration>,
+    /// The server of the WebSockets, where it is another one.
+    websockets: Option<Box<Server>>,
 }
 
 impl Server {
@@ -44,14 +46,31 @@ impl Server {
         let child = command.spawn().with_context(|| format!("cannot start {name}"));
         cores.pin_load()?;
         let child = child?;
-        let mut server = Self { pid: child.id(), child: Some(child), target, start: None };
+        let mut server = Self { pid: child.id(), child: Some(child), target, start: None, websockets: None };
         server.wait_until_listening(name, spawned)?;
         Ok(server)
     }
 
     /// A server that runs already, and goes on to.
     pub fn running(pid: u32, target: Target) -> Self {
-        Self { child: None, pid, target, start: None }
+        Self { child: None, pid, target, start: None, websockets: None }
+    }
+
+    /// The same with its WebSockets on another server, which is measured with it by loads that need both.
+    #[must_use]
+    pub fn with_websockets(mut self, websockets: Self) -> Self {
+        self.websockets = Some(Box::new(websockets));
+        self
+    }
+
+    /// Where the WebSockets are.
+    pub fn websockets(&self) -> &Target {
+        self.websockets.as_ref().map_or(&self.target, |server| &server.target)
+    }
+
+    /// Its process, and that of its WebSockets if it is another one.
+    pub fn pids(&self) -> impl Iterator<Item = u32> {
+        [Some(self.pid), self.websockets.as_ref().map(|server| server.pid)].into_iter().flatten()
     }
 
     fn wait_until_listening(&mut self, name: &str, spawned: Instant) -> Result<()> {

@@ -12,7 +12,7 @@ use crate::cores::Cores;
 use crate::fleet::Waiting;
 use crate::load::{Kind, Load};
 use crate::outcome::{Figures, Outcome};
-use crate::peers::{self, PEERS, Peer, Serves};
+use crate::peers::{self, PEERS, Peer};
 use crate::{loads, report, results};
 
 /// In flight in all, in a pipelined load of the suite: enough for a hundred clients to keep a server busy, and not so
@@ -22,7 +22,7 @@ const IN_FLIGHT_DELIVERIES: u64 = 400_000;
 /// What of it all to do.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// One short round of the main loads, in less than a minute
+    /// One short round of the main loads, in about a minute
     #[arg(long)]
     quick: bool,
     /// Rounds of the main loads; sweeps get a third of them
@@ -64,7 +64,7 @@ pub fn run(options: &Options) -> Result<bool> {
             for i in 0..servers.len() {
                 // Another one begins in each round, so that nobody always follows the same neighbour.
                 let peer = servers[(i + round) % servers.len()];
-                if suits(peer, item.load.kind) {
+                if item.load.kind.suits(peer.serves) {
                     outcomes.push(measure(peer, &item.load, round, &options.cores));
                 }
             }
@@ -96,13 +96,6 @@ fn choose(options: &Options) -> Result<(Vec<&'static Peer>, Vec<String>)> {
     Ok((chosen, missing))
 }
 
-fn suits(peer: &Peer, kind: Kind) -> bool {
-    match kind {
-        Kind::Pages => peer.serves != Serves::Broadcasts,
-        _ => peer.serves != Serves::Pages,
-    }
-}
-
 fn measure(peer: &Peer, load: &Load, round: usize, cores: &Cores) -> Outcome {
     eprint!("round {}: {}, {} … ", round + 1, load.label(), peer.name);
     let _ = std::io::stderr().flush();
@@ -132,6 +125,8 @@ fn plan(options: &Options) -> Vec<Item> {
         add(Load::new(Kind::Big, 100, 0.5), 1);
         add(Load::new(Kind::Connect, 1000, 0.5), 1);
         add(Load::new(Kind::Pages, 8, 0.5), 1);
+        add(Load::new(Kind::PageRequests, 8, 0.5), 1);
+        add(page_storm(), 1);
         return plan;
     }
     add(Load::new(Kind::Lockstep, 100, 3.0), options.rounds);
@@ -143,6 +138,8 @@ fn plan(options: &Options) -> Vec<Item> {
     // A storm takes some servers twenty seconds, and is not about a few percent.
     add(Load::new(Kind::Storm, 100, 1.0), options.rounds.min(3));
     add(Load::new(Kind::Pages, 8, 2.0), options.rounds);
+    add(Load::new(Kind::PageRequests, 8, 2.0), options.rounds);
+    add(page_storm(), options.rounds.min(3));
     if options.no_sweeps {
         return plan;
     }
@@ -158,6 +155,11 @@ fn plan(options: &Options) -> Vec<Item> {
         add(Load { rate_hz, ..Load::new(Kind::Paced, 100, 1.0) }, sweep_rounds);
     }
     plan
+}
+
+/// It is over when all phones have all, whatever time it is given.
+fn page_storm() -> Load {
+    Load::new(Kind::PageStorm, 500, 0.0)
 }
 
 fn pipelined(clients: usize, seconds: f64) -> Load {

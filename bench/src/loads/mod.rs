@@ -14,16 +14,19 @@ mod answers;
 mod arrivals;
 pub mod contender;
 mod idle;
+mod kept;
 mod lockstep;
 mod measurement;
 mod paced;
+mod page_requests;
+mod page_storm;
 mod pages;
 mod pipelined;
 mod visit;
 
 /// Does this load to the server.
 pub fn run(load: &Load, server: &Server, waiting: Waiting) -> Result<Figures> {
-    let fleet = Fleet::new(server.target.clone(), waiting)?;
+    let fleet = Fleet::new(server.websockets().clone(), waiting)?;
     match load.kind {
         Kind::Lockstep => lockstep::run(load, server, fleet),
         Kind::Big => lockstep::run_big(load, server, fleet),
@@ -33,5 +36,7 @@ pub fn run(load: &Load, server: &Server, waiting: Waiting) -> Result<Figures> {
         Kind::Connect => arrivals::connect(load, server, fleet),
         Kind::Storm => arrivals::storm(load, server, fleet),
         Kind::Pages => pages::run(load, server),
+        Kind::PageRequests => page_requests::run(load, server, waiting),
+        Kind::PageStorm => page_storm::run(load, server, fleet, waiting),
     }
 }
