@@ -139,7 +139,7 @@ static OTHER: Peer = Peer {
     serves: Serves::Both,
     path: "/",
     install: "set FOGHORN_OTHER_BIN to its binary",
-    command: |port| foghorn_at(std::env::var_os("FOGHORN_OTHER_BIN")?.into(), port),
+    command: |port| foghorn_at(std::env::var_os("FOGHORN_OTHER_BIN")?.into(), "other", port),
 };
 
 /// The peer of this name.
@@ -198,11 +198,15 @@ fn own_program(name: &str, port: u16) -> Option<Command> {
 fn foghorn(port: u16) -> Option<Command> {
     let path =
         std::env::var_os("FOGHORN_BIN").map_or_else(|| bench_dir().join("../target/release/foghorn"), PathBuf::from);
-    foghorn_at(path, port)
+    foghorn_at(path, "foghorn", port)
 }
 
-fn foghorn_at(path: PathBuf, port: u16) -> Option<Command> {
+fn foghorn_at(path: PathBuf, name: &str, port: u16) -> Option<Command> {
     let mut command = Command::new(existing(path)?);
+    // One build may remove what another has left of its private folders, and an older one cannot say that it still runs.
+    let private = bench_dir().join("target/private").join(name);
+    std::fs::create_dir_all(&private).ok()?;
+    command.env("RUNTIME_DIRECTORY", private);
     command.args(["--listen", &format!("127.0.0.1:{port}"), "-q"]);
     // Loads of more clients than its cautious default are a matter of this benchmark.
     command.env("FOGHORN_MAX_CLIENTS", "16384");
