@@ -4,12 +4,13 @@
 //! holds a lock on its folder, which the kernel takes from it with its last breath (`flock(2)`).
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use socket2::{Domain, SockAddr, Socket, Type};
 use tempfile::TempDir;
 
 const PREFIX: &str = "foghorn-";
@@ -64,11 +65,24 @@ impl PrivateFolder {
 fn sweep_one(folder: &Path) {
     let Some(_lock) = File::open(folder).ok().filter(try_lock) else { return };
     let socket = folder.join(SOCKET_NAME);
+    if is_answered(&socket) {
+        return;
+    }
     if fs::symlink_metadata(&socket).is_ok_and(|found| found.file_type().is_socket()) {
         let _ = fs::remove_file(socket);
     }
     // It stays if there is more in it.
     let _ = fs::remove_dir(folder);
+}
+
+/// Whether somebody listens there: Foghorn 0.1.0 holds no lock.
+fn is_answered(socket: &Path) -> bool {
+    let connect = || -> io::Result<()> {
+        let caller = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        caller.set_nonblocking(true)?;
+        caller.connect(&SockAddr::unix(socket)?)
+    };
+    !matches!(connect(), Err(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound))
 }
 
 /// Whether nobody else held it.
@@ -102,6 +116,8 @@ mod tests {
             drop(UnixListener::bind(parent.path().join(name).join(SOCKET_NAME)).unwrap());
         }
         fs::create_dir(parent.path().join("foghorn-early")).unwrap();
+        fs::create_dir(parent.path().join("foghorn-without-lock")).unwrap();
+        let _listening = UnixListener::bind(parent.path().join("foghorn-without-lock/page")).unwrap();
         fs::write(parent.path().join("foghorn-other/precious"), "").unwrap();
         fs::write(parent.path().join("foghorn-file"), "").unwrap();
         let own = PrivateFolder::make_in(parent.path()).unwrap();
@@ -111,6 +127,7 @@ mod tests {
             ("foghorn-early", false),
             ("foghorn-other/precious", true),
             ("elsewhere/page", true),
+            ("foghorn-without-lock/page", true),
             ("foghorn-file", true),
         ] {
             assert_eq!(parent.path().join(name).exists(), stays, "{name}");
