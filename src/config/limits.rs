@@ -33,6 +33,8 @@ pub const HTTP_BODY_BYTES_MAX: usize = 64 * 1024;
 pub const FILE_CHUNK_BYTES: u64 = 64 * 1024;
 /// Threads that find and open files of `--www`. A disk that hangs holds them one by one, each with another file.
 pub const DISK_THREADS: usize = 4;
+/// After so long a file counts as slow: whoever waits for it beside the thread that has it in work is answered with 503.
+pub const FILE_SLOW_AFTER: Duration = Duration::from_secs(1);
 /// QR codes that are kept, each of up to some 150 KiB.
 pub const QR_CODES_KEPT_MAX: usize = 16;
 /// Reads of large files at the same time; each takes a thread.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use log::debug;
+use rustix::io::Errno;
 use sd_notify::NotifyState;
 
 use crate::runtime::timer::Timer;
@@ -36,14 +37,19 @@ pub fn notify_stopping() {
 }
 
 /// `sd_notify(3)`: no socket means that nobody wants to know, and a failure is no reason to do anything else. Returns
-/// whether it makes no sense to try again: false if the queue of the service manager is full.
+/// whether it makes no sense to try again: false if the queue of the service manager is full, or the system is short of something.
 fn notify(state: &NotifyState<'_>) -> bool {
     let Some(name) = std::env::var_os("NOTIFY_SOCKET") else { return true };
     let told = tell(&name, state);
     if let Err(error) = &told {
         debug!("the service manager cannot be told ({error})");
     }
-    !told.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    let is_for_now = |error: io::Error| {
+        let errno = Errno::from_io_error(&error);
+        error.kind() == ErrorKind::WouldBlock
+            || errno.is_some_and(|errno| [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].contains(&errno))
+    };
+    !told.is_err_and(is_for_now)
 }
 
 /// Not by the crate, which waits for room in the queue, and takes an abstract address for a path.

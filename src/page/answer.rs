@@ -64,7 +64,9 @@ impl Answer {
         let named = parsed.headers.iter().find(|header| header.name.eq_ignore_ascii_case(FILE_HEADER));
         let words = named.and_then(|header| std::str::from_utf8(header.value).ok()?.split_once(' '));
         if let Some((number, bytes)) = words {
-            answer.file = number.parse().ok().and_then(take_file);
+            let file = number.parse().ok().and_then(take_file);
+            // Without it, the length would be a promise that nobody keeps.
+            answer.file = Some(file.ok_or(ErrorKind::NotFound)?);
             answer.body_bytes = bytes.parse().ok();
         }
         Ok(answer)

@@ -1,13 +1,14 @@
 //! Requests that need the disk, which the threads for it take one after the other.
 //!
 //! Leaves answering to `page_server`. What must stay true: one file that is slow takes one of these threads, however often it is asked
-//! for, and requests whose time is over, so that nobody waits for their answers, are forgotten when more come.
+//! for, and those who wait for it soon leave their places; requests whose time is over, so that nobody waits for their answers, are
+//! forgotten when more come.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::config::limits::{HTTP_IN_FLIGHT_MAX, HTTP_TIMEOUT};
+use crate::config::limits::{FILE_SLOW_AFTER, HTTP_IN_FLIGHT_MAX, HTTP_TIMEOUT};
 
 /// What waits for the disk, each under the path of its file.
 #[derive(Debug)]
@@ -20,15 +21,15 @@ pub struct DiskQueue<T> {
 struct State<T> {
     /// Each with its path, and when it came.
     waiting: VecDeque<(Instant, String, T)>,
-    /// The paths of those that a thread has taken.
-    in_work: HashSet<String>,
+    /// The paths of those that a thread has taken, and when it did.
+    in_work: HashMap<String, Instant>,
     is_closed: bool,
 }
 
 impl<T> DiskQueue<T> {
     /// Nothing waits.
     pub fn new() -> Self {
-        let state = State { waiting: VecDeque::new(), in_work: HashSet::new(), is_closed: false };
+        let state = State { waiting: VecDeque::new(), in_work: HashMap::new(), is_closed: false };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -40,7 +41,7 @@ impl<T> DiskQueue<T> {
         let mut state = self.lock();
         let now = Instant::now();
         state.waiting.retain(|(came, ..)| now.duration_since(*came) < HTTP_TIMEOUT);
-        if state.waiting.len() >= HTTP_IN_FLIGHT_MAX {
+        if state.waiting.len() >= HTTP_IN_FLIGHT_MAX || state.is_slow(&path, now) {
             return Err(request);
         }
         state.waiting.push_back((now, path, request));
@@ -48,12 +49,17 @@ impl<T> DiskQueue<T> {
         Ok(())
     }
 
-    /// Serves what comes, until the queue is closed. Each thread for the disk calls this once.
-    pub fn serve(&self, mut serve_one: impl FnMut(T)) {
+    /// Serves what comes, until the queue is closed; refuses those who wait for a file that is slow, so that they do not keep
+    /// others waiting. Each thread for the disk calls this once.
+    pub fn serve(&self, mut serve_one: impl FnMut(T), mut refuse: impl FnMut(T)) {
         while let Some((path, request)) = self.take() {
-            serve_one(request);
-            self.lock().in_work.remove(&path);
-            self.changed.notify_all();
+            if let Some(path) = path {
+                serve_one(request);
+                self.lock().in_work.remove(&path);
+                self.changed.notify_all();
+            } else {
+                refuse(request);
+            }
         }
     }
 
@@ -63,24 +69,39 @@ impl<T> DiskQueue<T> {
         self.changed.notify_all();
     }
 
-    /// Waits for the first whose path nobody else has in work.
-    fn take(&self) -> Option<(String, T)> {
+    /// Waits for the first whose path nobody else has in work, or for one that waits for a slow file: that comes without its path.
+    fn take(&self) -> Option<(Option<String>, T)> {
         let mut state = self.lock();
         loop {
             if state.is_closed {
                 return None;
             }
-            if let Some(at) = state.waiting.iter().position(|(_, path, _)| !state.in_work.contains(path)) {
+            let now = Instant::now();
+            if let Some(at) = state.waiting.iter().position(|(_, path, _)| !state.in_work.contains_key(path)) {
                 let (_, path, request) = state.waiting.remove(at).expect("it was just found");
-                state.in_work.insert(path.clone());
-                return Some((path, request));
+                state.in_work.insert(path.clone(), now);
+                return Some((Some(path), request));
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            if let Some(at) = state.waiting.iter().position(|(_, path, _)| state.is_slow(path, now)) {
+                return state.waiting.remove(at).map(|(_, _, request)| (None, request));
+            }
+            state = if state.waiting.is_empty() {
+                self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+            } else {
+                self.changed.wait_timeout(state, FILE_SLOW_AFTER).unwrap_or_else(PoisonError::into_inner).0
+            };
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> State<T> {
+    /// Whether a thread has had this file in work for too long.
+    fn is_slow(&self, path: &str, now: Instant) -> bool {
+        self.in_work.get(path).is_some_and(|since| now.duration_since(*since) >= FILE_SLOW_AFTER)
     }
 }
 
@@ -111,23 +132,23 @@ mod tests {
                 let told = told.clone();
                 let (queue, slow) = (&queue, &slow);
                 scope.spawn(move || {
-                    queue.serve(|name| {
-                        told.send(name).unwrap();
+                    let serve = |name: &'static str| {
+                        told.send(name.to_owned()).unwrap();
                         if name == "slow" {
                             slow.lock().unwrap().recv_timeout(PATIENCE).unwrap();
                         }
-                    });
+                    };
+                    queue.serve(serve, |name| told.send(format!("{name}, refused")).unwrap());
                 });
             }
             for name in ["slow", "slow", "slow", "one", "two"] {
                 queue.push(name.to_owned(), name).unwrap();
             }
-            let served: Vec<_> = (0..3).map(|_| tells.recv_timeout(PATIENCE).unwrap()).collect();
-            assert_eq!(served.iter().filter(|name| **name == "slow").count(), 1, "{served:?}");
-            for _ in 0..3 {
-                release.send(()).unwrap();
-            }
-            assert_eq!([0; 2].map(|_| tells.recv_timeout(PATIENCE).unwrap()), ["slow"; 2]);
+            let told: Vec<_> = (0..5).map(|_| tells.recv_timeout(PATIENCE).unwrap()).collect();
+            assert_eq!(told.iter().filter(|word| *word == "slow").count(), 1, "{told:?}");
+            assert_eq!(told[3..], ["slow, refused", "slow, refused"], "the others first: {told:?}");
+            assert_eq!(queue.push("slow".to_owned(), "slow"), Err("slow"), "it is known to be slow");
+            release.send(()).unwrap();
             queue.close();
         });
     }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use crate::http::refusal::Refusal;
+use crate::http::refusal::{BUSY, Refusal};
 use crate::http::response::Response;
 use crate::page::answer::Answer;
 use crate::page::backend::Backend;
@@ -26,7 +26,7 @@ pub struct Frontend {
     /// Whether the built-in page is served.
     is_baked_in: bool,
     /// Answers that are the same for ever, by their path: no more than there are files of the built-in page.
-    unchanging: RefCell<HashMap<String, Rc<Answer>>>,
+    unchanging: RefCell<HashMap<String, Answer>>,
     backend: Rc<Backend>,
 }
 
@@ -36,44 +36,47 @@ impl Frontend {
         Self { status, qr_codes: QrCache::new(), is_baked_in, unchanging: RefCell::default(), backend }
     }
 
-    /// Answers a request. `local` finds out which address of ours the client has used.
-    ///
-    /// # Errors
-    /// If there is no answer in time.
-    pub async fn answer(
+    /// Answers a request from memory, if that has the answer. `local` finds out which address of ours the client has used.
+    pub fn answer_at_once(
         &self,
         request: &PageRequest,
         local: impl FnOnce() -> Option<SocketAddr>,
-    ) -> Result<Response, Refusal> {
-        let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
-        match path {
-            "/status" => Ok(Answer::from(self.status.figures(local())).response(request, "")),
-            "/qr.svg" => {
-                let Some(address) = qr_code::address(query, &request.host) else {
-                    return Ok(Answer::from(qr_code::no_address()).response(request, ""));
-                };
-                let code = match self.qr_codes.find(&address) {
-                    Some(code) => code,
-                    None => self.qr_codes.get(address).await?,
-                };
-                Ok(code.response(request, ""))
+    ) -> Option<Response> {
+        match request.path_and_query() {
+            ("/status", _) => Some(Answer::from(self.status.figures(local())).response(request, "")),
+            ("/qr.svg", query) => match qr_code::address(query, &request.host) {
+                Some(address) => self.qr_codes.find(&address).map(|code| code.response(request, "")),
+                None => Some(Answer::from(qr_code::no_address()).response(request, "")),
+            },
+            (path, _) => {
+                let unchanging = self.unchanging.borrow();
+                unchanging.get(path).map(|kept| kept.response(request, &page_policy(&request.host)))
             }
-            _ if self.is_baked_in => self.answer_baked_in(path, request).await,
+        }
+    }
+
+    /// Answers a request that has [no answer at once](Self::answer_at_once).
+    ///
+    /// # Errors
+    /// If there is no answer in time.
+    pub async fn answer(&self, request: &PageRequest) -> Result<Response, Refusal> {
+        match request.path_and_query() {
+            ("/qr.svg", query) => {
+                let address = qr_code::address(query, &request.host).ok_or(BUSY)?;
+                Ok(self.qr_codes.get(address).await?.response(request, ""))
+            }
+            (path, _) if self.is_baked_in => self.answer_baked_in(path, request).await,
             _ => self.backend.answer(request).await.map(|found| found.into_response(request)),
         }
     }
 
     /// Asks the page's server once for each file.
     async fn answer_baked_in(&self, path: &str, request: &PageRequest) -> Result<Response, Refusal> {
-        let policy = page_policy(&request.host);
-        let kept = self.unchanging.borrow().get(path).map(Rc::clone);
-        if let Some(kept) = kept {
-            return Ok(kept.response(request, &policy));
-        }
-        let found = Rc::new(self.backend.answer(&request.whole()).await?);
+        let found = self.backend.answer(&request.whole()).await?;
+        let response = found.response(request, &page_policy(&request.host));
         if found.is_unchanging {
-            self.unchanging.borrow_mut().insert(path.to_owned(), Rc::clone(&found));
+            self.unchanging.borrow_mut().insert(path.to_owned(), found);
         }
-        Ok(found.response(request, &policy))
+        Ok(response)
     }
 }

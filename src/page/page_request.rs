@@ -40,6 +40,11 @@ impl PageRequest {
         })
     }
 
+    /// The target in its two parts; no query is an empty one.
+    pub fn path_and_query(&self) -> (&str, &str) {
+        self.target.split_once('?').unwrap_or((&self.target, ""))
+    }
+
     /// The same, for one who has nothing of it yet.
     #[must_use]
     pub fn whole(&self) -> Self {

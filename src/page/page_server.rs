@@ -108,9 +108,15 @@ impl PageServer {
             };
             thread::Builder::new().name(name.into()).spawn(work).map_err(PageError::Threads)
         };
-        start("page", Self::serve_until_closed)?;
-        for _ in 0..disk_threads {
-            start("disk", |this| this.disk.serve(|request| this.respond_whatever_happens(request)))?;
+        let serve_disk = |this: &Self| {
+            let busy = |request| this.send(Representation::busy(), request);
+            this.disk.serve(|request| this.respond_whatever_happens(request), busy);
+        };
+        let started = start("page", Self::serve_until_closed)
+            .and_then(|_| (0..disk_threads).try_for_each(|_| start("disk", serve_disk).map(drop)));
+        if let Err(error) = started {
+            page_server.close();
+            return Err(error);
         }
         Ok(page_server)
     }
@@ -167,7 +173,7 @@ impl PageServer {
 
     fn start_anew(&self, failed: Arc<Server>) {
         let [mut pause, longest_pause] = HTTP_RESTART_BACKOFF;
-        loop {
+        while self.server().is_some() {
             match try_threads(PAGE_THREADS).and_then(|()| Running::start(&self.runtime_folders)) {
                 Ok(running) => {
                     drop(failed);

@@ -9,7 +9,6 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tempfile::TempDir;
 
@@ -31,13 +30,18 @@ impl PrivateFolder {
     pub fn make_in(parent: &Path) -> io::Result<Self> {
         loop {
             let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
-            // Whoever sweeps may have seen it before it was locked.
-            if let Some(lock) = File::open(folder.path()).ok().filter(try_lock) {
-                if fs::metadata(folder.path())
-                    .is_ok_and(|there| there.ino() == lock.metadata().map_or(0, |it| it.ino()))
-                {
-                    return Ok(Self { folder, lock });
-                }
+            // Whoever sweeps may see it before it is locked. Then another is made.
+            let lock = match File::open(folder.path()) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                opened => opened?,
+            };
+            match try_lock(&lock) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+                locked => locked?,
+            }
+            let inode = lock.metadata()?.ino();
+            if fs::metadata(folder.path()).is_ok_and(|there| there.ino() == inode) {
+                return Ok(Self { folder, lock });
             }
         }
     }
@@ -63,7 +67,7 @@ impl PrivateFolder {
 
 /// Removes a folder that nobody holds, and in which there is nothing but the socket.
 fn sweep_one(folder: &Path) {
-    let Some(_lock) = File::open(folder).ok().filter(try_lock) else { return };
+    let Some(_lock) = File::open(folder).ok().filter(|folder| try_lock(folder).is_ok()) else { return };
     let socket = folder.join(SOCKET_NAME);
     if is_answered(&socket) {
         return;
@@ -85,14 +89,9 @@ fn is_answered(socket: &Path) -> bool {
     !matches!(connect(), Err(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound))
 }
 
-/// Whether nobody else held it.
-fn try_lock(folder: &File) -> bool {
-    loop {
-        match flock(folder, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::INTR) => {}
-            locked => return locked.is_ok(),
-        }
-    }
+/// Locks a folder; `WouldBlock` if somebody else holds it.
+fn try_lock(folder: &File) -> io::Result<()> {
+    Ok(rustix::io::retry_on_intr(|| flock(folder, FlockOperation::NonBlockingLockExclusive))?)
 }
 
 #[cfg(test)]

@@ -137,11 +137,20 @@ impl Dispatch {
 
     /// Has a page served. Returns whether the connection goes on.
     async fn serve_page(&self, id: u64, socket: &Async<TcpStream>, request: &PageRequest) -> Result<bool, Refusal> {
-        let permit = self.admission.begin_request(id)?;
-        let response = self.frontend.answer(request, || socket.get_ref().local_addr().ok()).await?;
+        let permit = self.admission.begin_request(id);
+        let at_once = self.frontend.answer_at_once(request, || socket.get_ref().local_addr().ok());
+        // What is in memory is answered although too many wait for something else.
+        let (response, permit) = if let Some(response) = at_once {
+            (response, permit.ok())
+        } else {
+            let permit = permit?;
+            (self.frontend.answer(request).await?, Some(permit))
+        };
         self.counters.http_requests.add(1);
         self.count_refusal(response.status);
-        permit.response_is_ready();
+        if let Some(permit) = &permit {
+            permit.response_is_ready();
+        }
         Ok(self.sender.send(socket, response, request.head_only).await.is_ok() && request.keep_alive)
     }
 

@@ -81,20 +81,26 @@ impl Reader {
         }
     }
 
-    /// Makes the WebSocket anew, without the memory that the old one has grown to. Only where [`can_renew`](Self::can_renew) says so.
+    /// Makes the WebSocket anew, without the memory that the old one has grown to. Only where
+    /// [`is_after_large`](Self::is_after_large) or [`can_shrink`](Self::can_shrink) says so.
     pub fn renew(websocket: WebSocketStream<Self>) -> WebSocketStream<Self> {
         let mut reader = websocket.into_inner();
         reader.has_grown = false;
         reader.into_websocket()
     }
 
-    /// Whether the WebSocket has grown and holds nothing, so that it may be made anew: at once after a large message, and when there
-    /// is nothing to read. `messages_taken` were taken from it.
-    pub fn can_renew(&self, messages_taken: u32) -> bool {
-        let frames = &self.frames;
+    /// Whether the WebSocket has just given out a large message and holds nothing behind it. `messages_taken` were taken from it.
+    pub fn is_after_large(&self, messages_taken: u32) -> bool {
+        self.frames.is_after_large() && self.frames.messages() == messages_taken
+    }
+
+    /// Whether the WebSocket has grown and holds nothing, now that it has said that it wants more: before, it may hold control frames,
+    /// which nobody counts.
+    pub fn can_shrink(&self, messages_taken: u32) -> bool {
         self.has_grown
-            && frames.messages() == messages_taken
-            && (frames.is_after_large() || (self.unread_at == self.unread_end && frames.is_between_messages()))
+            && self.unread_at == self.unread_end
+            && self.frames.is_between_messages()
+            && self.frames.messages() == messages_taken
     }
 
     /// Gives the thread's buffer back before the client's task waits: what is left in it, the client keeps as its own.

@@ -125,7 +125,7 @@ async fn read_all(
             }
         };
         messages_taken = messages_taken.wrapping_add(1);
-        if websocket.get_ref().can_renew(messages_taken) {
+        if websocket.get_ref().is_after_large(messages_taken) {
             *slot = slot.take().map(Reader::renew);
         }
         if broadcaster.publish(transport, frame) == Published::Later {
@@ -162,7 +162,7 @@ async fn next_event(
             if transport.has_control() {
                 broadcaster.schedule(transport);
             }
-            if websocket.get_ref().can_renew(messages_taken) {
+            if websocket.get_ref().can_shrink(messages_taken) {
                 return Poll::Ready(Event::Quiet);
             }
         }

@@ -312,3 +312,21 @@ fn a_half_close_ends_the_connection_after_what_was_sent_before() {
     while client.try_frame().is_ok() {}
     listener.expect_echo("going on");
 }
+
+#[test]
+fn control_frames_that_come_with_a_message_are_answered_whatever_its_size() {
+    let server = Server::start(&["--no-echo"]);
+    for payload_bytes in [0, 100, 200, 240, 245, 250, 300, 400, 500, 512, 513, 600, 1000, 2000, 70_000] {
+        let mut client = server.join();
+        let message = masked(FIN | BINARY, &vec![7; payload_bytes]);
+        let ping = masked(FIN | PING, b"and this?");
+        let close = masked(FIN | CLOSE, &1000_u16.to_be_bytes());
+        // In one piece, as a script does that sends and closes.
+        client.send(&[&message[..], &ping, &message, &ping, &ping, &close].concat());
+        for _ in 0..3 {
+            let answer = client.frame();
+            assert_eq!((answer.opcode, &answer.payload[..]), (PONG, &b"and this?"[..]), "behind {payload_bytes} bytes");
+        }
+        assert_eq!(client.closed_with(), Some(1000), "behind {payload_bytes} bytes");
+    }
+}
