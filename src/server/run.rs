@@ -84,10 +84,10 @@ pub fn run(
     let Limits { message_bytes_max, backlog_bytes, clients_per_ip_max, .. } = config.limits;
     let status = Status { counters: Arc::clone(&counters), message_bytes_max, backlog_bytes };
 
-    let budget = fd_budget(&config.limits);
     let executor = Rc::new(LocalExecutor::new());
     let spawner = Spawner::new(&executor);
-    let broadcaster = Broadcaster::new(Arc::new(config), Arc::clone(&counters), spawner.clone());
+    let config = Arc::new(config);
+    let broadcaster = Broadcaster::new(Arc::clone(&config), Arc::clone(&counters), spawner.clone());
     let broadcaster = Rc::new(broadcaster.map_err(|_| {
         StartError::Unavailable(format!(
             "there is no memory for --backlog {}: lower it",
@@ -97,6 +97,7 @@ pub fn run(
     let is_baked_in = www.is_none();
     let page_server = PageServer::start(runtime_folders(), Resources { www })
         .map_err(|error| StartError::Unavailable(error.to_string()))?;
+    let budget = fd_budget(&config.limits);
     let backend = Rc::new(Backend::new(Arc::clone(&page_server), Arc::clone(&counters), budget.http_in_flight));
     let dispatch = Rc::new(Dispatch {
         host_policy,
