@@ -183,6 +183,17 @@ mod tests {
     }
 
     #[test]
+    fn the_probe_waits_for_no_visitor() {
+        let folder = tempfile::tempdir().unwrap();
+        let (backend, page_server) = start_in(folder.path());
+        let all_permits = backend.in_flight.try_acquire();
+        assert!(all_permits.is_some() && backend.in_flight.try_acquire().is_none());
+        assert!(block_on(backend.is_alive().or(in_vain())).unwrap());
+        page_server.close();
+        assert!(!block_on(backend.is_alive().or(in_vain())).unwrap());
+    }
+
+    #[test]
     fn a_page_server_that_answers_is_not_restarted_for_one_request_without_an_answer() {
         let folder = tempfile::tempdir().unwrap();
         let (backend, page_server) = start_in(folder.path());

@@ -111,6 +111,25 @@ mod tests {
     }
 
     #[test]
+    fn after_a_code_comes_a_pause_that_is_longer_than_its_making() {
+        let address = |nth: usize| format!("http://{nth}.{}/", "board.local".repeat(20));
+        let making = |nth| {
+            let began = Instant::now();
+            qr_code(&address(nth));
+            began.elapsed()
+        };
+        let shortest = (0..20).map(making).min().expect("some were made");
+        let cache = QrCache::new();
+        block_on(async {
+            cache.get(address(0)).await.unwrap();
+            let made = Instant::now();
+            cache.get(address(1)).await.unwrap();
+            assert!(made.elapsed() >= 3 * shortest, "{:?} after one that takes {shortest:?}", made.elapsed());
+        })
+        .unwrap();
+    }
+
+    #[test]
     fn whoever_gives_up_leaves_no_second_code_in_the_making() {
         let cache = QrCache::new();
         block_on(async {

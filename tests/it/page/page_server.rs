@@ -151,6 +151,27 @@ fn files_that_hang_hold_up_nobody_who_wants_something_else() {
 }
 
 #[test]
+fn what_is_in_memory_is_answered_although_too_many_wait_for_the_disk() {
+    let files: [(&str, &[u8]); 3] = [("1.txt", b"1"), ("2.txt", b"2"), ("3.txt", b"3")];
+    let www = folder(&files);
+    let mut holders = files.map(|(name, _)| hang(&www.path().join(name)));
+    // So few descriptors leave places for three requests that are answered at a time.
+    let server = Launch::new(&["--www"]).arg(www.path()).before("ulimit -n 64").start();
+    let _waiting = files.map(|(name, _)| {
+        let mut visitor = Client::connect(server.address());
+        visitor.send(request_head(server.address(), "GET", &format!("/{name}"), "").as_bytes());
+        visitor
+    });
+    for _ in 0..20 {
+        assert_eq!(server.get("/status").status, 200);
+    }
+    for holder in &mut holders {
+        holder.kill().unwrap();
+        holder.wait().unwrap();
+    }
+}
+
+#[test]
 fn the_private_folder_of_a_killed_server_is_swept_by_the_next_and_not_that_of_a_running_one() {
     let runtime = tempfile::tempdir().unwrap();
     let start = || Launch::new(&[]).env("RUNTIME_DIRECTORY", runtime.path()).start();
