@@ -1,10 +1,13 @@
 //! Request heads: what gets past the door is small, complete, unambiguous and meant for us.
 
+use std::net::SocketAddr;
+
 use foghorn::config::limits::HEAD_BYTES_MAX;
 use foghorn::http::head::{self, Head};
+use foghorn::http::host_policy::HostPolicy;
 use foghorn::http::refusal::{Refusal, STATUSES};
 use foghorn::page::page_request::PageRequest;
-use foghorn::server::route::Route;
+use foghorn::server::route::{Reason, Refused, Route};
 use foghorn::ws::handshake::{SUBPROTOCOL, Upgrade};
 
 use crate::host_policy::rules;
@@ -30,13 +33,18 @@ pub fn target(bytes: &[u8]) -> Kind {
     assert!(!head.contains(&0), "no NUL gets through");
     assert_eq!(head.windows(4).filter(|window| window == b"\r\n\r\n").count(), 1, "it ends with the first empty line");
 
-    match Route::of(head, &rules()) {
-        Err(refusal) => check_refusal(refusal),
+    match Route::of(head, &rules(), || Some(own_address())) {
+        Err(refused) => {
+            check_reason(&refused);
+            check_refusal(refused.refusal)
+        }
         Ok(route) => {
             check_lines(head);
-            check(Head::parse(head).expect("its route is known").host_text);
+            let authority = Head::parse(head, || Some(own_address())).expect("its route is known").authority;
+            assert_eq!(authority, asked_host(head), "the host that is asked");
+            check(&authority);
             check_fields(&route);
-            let again = Route::of(render(&route).as_bytes(), &rules());
+            let again = Route::of(render(&route).as_bytes(), &rules(), || None);
             assert_eq!(again.as_ref(), Ok(&route), "it is read the same again");
             match route {
                 Route::WebSocket(Upgrade { subprotocol, resumes, echo, after, .. }) => {
@@ -48,6 +56,43 @@ pub fn target(bytes: &[u8]) -> Kind {
             }
         }
     }
+}
+
+/// Where the client has come in, in these tests.
+fn own_address() -> SocketAddr {
+    SocketAddr::from(([192, 168, 1, 5], 1920))
+}
+
+/// The simplest reading of a good head, for the host that it asks: the one of a whole address, the header's, or where it has come in.
+fn asked_host(head: &[u8]) -> String {
+    let text = String::from_utf8_lossy(head);
+    let mut words = text.split([' ', '\r']);
+    let target = words.nth(1).expect("it has a target");
+    let lines = text.split("\r\n").filter_map(|line| line.split_once(':'));
+    let mut hosts = lines.filter(|(name, _)| name.eq_ignore_ascii_case("host")).map(|(_, value)| value.trim());
+    let host = if target.starts_with('/') {
+        hosts.next().filter(|host| !host.is_empty()).unwrap_or("192.168.1.5:1920")
+    } else {
+        let after_scheme = target.find("//").map_or("", |at| &target[at + 2..]);
+        after_scheme.split(['/', '?', '#']).next().unwrap_or_default()
+    };
+    let Some((address, zone)) = host.split_once('%') else { return host.to_owned() };
+    let (_, after) = zone.split_once(']').expect("a zone ends");
+    let address: std::net::Ipv6Addr = address[1..].parse().expect("only these have zones");
+    // An empty port is none.
+    let port = after.trim_start_matches([':', '0']);
+    let port = if port.is_empty() && after.contains('0') { "0" } else { port };
+    if port.is_empty() { format!("[{address}]") } else { format!("[{address}]:{port}") }
+}
+
+/// What is told of a request to those who run the server: in no case more than what can be allowed, and nothing that is not visible.
+fn check_reason(refused: &Refused) {
+    let Some((header, Some(value))) = refused.reason.as_ref().map(Reason::header) else { return };
+    assert!(value.bytes().all(|byte| byte.is_ascii_graphic()), "{value:?}");
+    assert!(!value.contains(['"', '<', '>', '\\', '?', '#', ',']), "{value:?}");
+    let allowed = [value.clone()];
+    let (hosts, origins): (&[_], &[_]) = if header == "Host" { (&allowed, &[]) } else { (&[], &allowed) };
+    HostPolicy::new(None, hosts, origins).unwrap_or_else(|error| panic!("{value:?} cannot be allowed: {error}"));
 }
 
 fn scan_in_pieces(bytes: &[u8], step: usize) -> Result<Option<usize>, Refusal> {
@@ -87,7 +132,8 @@ fn check_lines(head: &[u8]) {
         let (name, _) = line.split_once(':').expect("every line has a name");
         assert!(!name.is_empty() && !name.contains([' ', '\t']), "the name {name:?}");
     }
-    assert_eq!(values("host").len(), 1, "one Host");
+    let hosts = values("host").len();
+    assert!(hosts == 1 || hosts == 0 && lines[0].ends_with("1.0"), "one Host");
     assert_eq!(values("transfer-encoding"), Vec::<String>::new(), "no body");
     assert!(values("content-length").iter().all(|length| !length.is_empty() && length.trim_matches('0').is_empty()));
     assert!(values("content-length").len() <= 1, "one Content-Length");

@@ -4,16 +4,21 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use foghorn::http::host_policy::{Host, HostPolicy};
+use foghorn::http::host::Host;
+use foghorn::http::host_policy::HostPolicy;
+use foghorn::http::origin::Origin;
 
 use crate::{Kind, kind};
 
 /// The machine's own name in these tests.
 pub const OWN_NAME: &str = "beacon.example.org";
-/// A host that is allowed by name.
-pub const ALLOWED_HOST: &str = "board.example.com";
+/// A domain in which that name is looked up.
+pub const SEARCH_DOMAIN: &str = "fritz.box";
+/// Hosts that are allowed by name: one, and a domain.
+pub const ALLOWED_HOSTS: [&str; 2] = ["board.example.com", ".example.net"];
 /// Origins that are allowed by name.
-pub const ALLOWED_ORIGINS: [&str; 3] = ["https://example.com", "http://example.net:8080", "dev.example"];
+pub const ALLOWED_ORIGINS: [&str; 5] =
+    ["https://example.com", "http://example.net:8080", "dev.example", "capacitor://localhost", "content://"];
 
 /// The rules with what these tests allow.
 ///
@@ -21,8 +26,10 @@ pub const ALLOWED_ORIGINS: [&str; 3] = ["https://example.com", "http://example.n
 /// If they are not taken.
 pub fn rules() -> HostPolicy {
     let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
-    HostPolicy::new(Some(OWN_NAME), &owned(&[ALLOWED_HOST]), &owned(&ALLOWED_ORIGINS))
-        .expect("these are names and origins")
+    let rules = HostPolicy::new(Some(OWN_NAME), &owned(&ALLOWED_HOSTS), &owned(&ALLOWED_ORIGINS))
+        .expect("these are names and origins");
+    rules.set_search_domains(&owned(&[SEARCH_DOMAIN]));
+    rules
 }
 
 /// Any text as a Host, and as an Origin.
@@ -42,9 +49,15 @@ pub fn target(bytes: &[u8]) -> Kind {
     assert_eq!(is_ours, may_be_called(&expected_host), "Host {host_text:?}");
     check_neighbours(&rules, host_text, is_ours);
 
-    let is_let_in = rules.allows_origin(origin, &host);
+    let parsed = Origin::parse(origin.unwrap_or_default());
+    let is_let_in = rules.allows_origin(&parsed, &host);
     let expected = origin.is_none_or(|origin| may_come_from(origin, &expected_host));
     assert_eq!(is_let_in, expected, "Origin {origin:?} to Host {host_text:?}");
+    if let Some(text) = parsed.text() {
+        assert_eq!(Origin::parse(&text), parsed, "it is shown as it is");
+        let allowing = HostPolicy::new(None, &[], &[text]).expect("what is shown can be allowed");
+        assert!(allowing.allows_origin(&parsed, &host), "{parsed:?}");
+    }
     let shape = |text: &str| (text.matches('.').count().min(3), text.contains(':'), text.contains('['));
     kind((is_ours, is_let_in, shape(host_text), origin.map(shape), std::mem::discriminant(&host)))
 }
@@ -78,11 +91,16 @@ fn name_of(text: &str) -> Option<Name> {
     };
     if let Some(port) = port {
         let number = port.chars().try_fold(0_u32, |sum, char| Some((sum * 10 + char.to_digit(10)?).min(100_000)))?;
-        if port.is_empty() || number > 65_535 {
+        if number > 65_535 {
             return None;
         }
     }
     if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let (address, zone) = address.split_at(address.find('%').unwrap_or(address.len()));
+        let is_zone_char = |char: char| char.is_ascii_alphanumeric() || "%-._~".contains(char);
+        if zone == "%" || !zone.chars().all(is_zone_char) {
+            return None;
+        }
         return address.parse::<Ipv6Addr>().ok().map(|address| Name::Address(address.to_string()));
     }
     if let Ok(address) = host.parse::<Ipv4Addr>() {
@@ -105,26 +123,41 @@ fn name_of(text: &str) -> Option<Name> {
 fn may_be_called(name: &Name) -> bool {
     let Name::Labels(labels) = name else { return true };
     let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+    let local = "local lan home internal intranet private corp localdomain localhost test";
     match labels[..] {
-        [_] | [_, .., "local" | "lan" | "home" | "internal" | "localdomain"] | [_, .., "home", "arpa"] => true,
-        _ => [OWN_NAME, ALLOWED_HOST].contains(&&*labels.join(".")),
+        [_] | [.., "example", "net"] | ["beacon", "fritz", "box"] | [_, .., "home", "arpa"] => true,
+        [.., last] if local.split(' ').any(|local| local == last) => true,
+        _ => [OWN_NAME, ALLOWED_HOSTS[0]].contains(&&*labels.join(".")),
     }
 }
 
 /// The same for the Origin, with [`ALLOWED_ORIGINS`].
 fn may_come_from(origin: &str, host: &Name) -> bool {
-    let Some(at) = origin.find("://") else { return false };
-    let (scheme, authority) = (origin[..at].to_ascii_lowercase(), &origin[at + 3..]);
+    let is_visible = |char: char| ('!'..='~').contains(&char) && !"\"#,<>?\\^`{|}".contains(char);
+    if origin.is_empty() {
+        return true;
+    }
+    let Some(at) = origin.find("://").filter(|_| origin.chars().all(is_visible)) else { return false };
+    let scheme = origin[..at].to_ascii_lowercase();
+    let (authority, path) = origin[at + 3..].split_at(origin[at + 3..].find('/').unwrap_or(origin.len() - at - 3));
     let is_scheme_char = |char: char| char.is_ascii_alphanumeric() || "+-.".contains(char);
-    let Some(name) = name_of(authority).filter(|_| !scheme.is_empty() && scheme.chars().all(is_scheme_char)) else {
+    if scheme.is_empty() || !scheme.chars().all(is_scheme_char) {
         return false;
+    }
+    let Some(name) = name_of(authority) else {
+        return matches!((&*scheme, authority), ("file", "") | ("app", "."))
+            || scheme == "content" && authority.is_empty() && path.is_empty();
     };
+    if !path.is_empty() || scheme == "ws" || scheme == "wss" {
+        return true;
+    }
     let is_web = scheme == "http" || scheme == "https";
     let port = authority.rsplit_once(':').filter(|_| !authority.ends_with(']')).map(|(_, port)| port);
     let port = port.and_then(|port| port.parse::<u16>().ok());
     is_web && name == *host
-        || scheme == "https" && name == labels("example.com")
+        || scheme == "https" && name == labels("example.com") && port.is_none_or(|port| port == 443)
         || scheme == "http" && name == labels("example.net") && port == Some(8080)
+        || scheme == "capacitor" && name == labels("localhost") && port.is_none()
         || name == labels("dev.example")
 }
 

@@ -73,13 +73,18 @@ pub struct Args {
     #[arg(value_parser = parse_heartbeat)]
     heartbeat: Duration,
 
-    /// Host name under which the server is reached, beside the local ones; may be given more than once
+    #[arg(
+        help = "Host name under which the server is reached, beside the local ones, or .DOMAIN for all in a domain; \
+                  may be given more than once"
+    )]
     #[arg(long, env = "FOGHORN_ALLOW_HOST", value_name = "NAME", value_delimiter = ',', hide_env_values = true)]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     allow_host: Vec<String>,
 
-    #[arg(help = "Origin of a foreign page that may connect, such as https://example.com, null or *; may be given \
-                  more than once")]
+    #[arg(
+        help = "Origin of a foreign page that may connect, such as https://example.com, a host name for any scheme and port, \
+                  null or *; may be given more than once"
+    )]
     #[arg(long, env = "FOGHORN_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', hide_env_values = true)]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     allow_origin: Vec<String>,

@@ -3,13 +3,14 @@
 //! Knows no routes; `server::route` decides what a request is for. What must stay true: an accepted head is small, complete and
 //! unambiguous, so no server behind this one can read it differently.
 
+use std::borrow::Cow;
 use std::io::{self, Read};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 
 use crate::config::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
-use crate::http::host_policy::Host;
+use crate::http::host::Host;
 use crate::http::refusal::{
-    AMBIGUOUS, BAD_TARGET, BODY, HEAD_TOO_LARGE, NO_HOST, NO_LENGTH, NOT_HTTP, Refusal, TOO_MANY_HEADERS,
+    AMBIGUOUS, BAD_METHOD, BAD_TARGET, BODY, HEAD_TOO_LARGE, NO_HOST, NO_LENGTH, NOT_HTTP, Refusal, TOO_MANY_HEADERS,
 };
 use crate::runtime::socket::Async;
 
@@ -71,23 +72,23 @@ pub struct Head<'a> {
     pub method: &'a str,
     /// The minor version: 1 for HTTP/1.1.
     pub minor_version: u8,
-    /// The Host header as it came.
-    pub host_text: &'a str,
+    /// The host that was asked, with its port, as it came but for a zone.
+    pub authority: Cow<'a, str>,
     /// The name or address in it.
     pub host: Host,
     /// Path and query, in visible ASCII: all else has to be percent-encoded (RFC 3986 section 2), and tiny_http ends a connection
     /// over it.
-    pub target: &'a str,
+    pub target: Cow<'a, str>,
     /// All header lines.
     pub headers: Headers<'a>,
 }
 
 impl<'a> Head<'a> {
-    /// Parses a complete head.
+    /// Parses a complete head. `own_address` is the one of ours that the client has used: the host of those who name none.
     ///
     /// # Errors
     /// If it is not HTTP, can be read in two ways, has no Host, or its target is no path.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, Refusal> {
+    pub fn parse(bytes: &'a [u8], own_address: impl FnOnce() -> Option<SocketAddr>) -> Result<Self, Refusal> {
         let mut lines = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut parsed = httparse::Request::new(&mut lines);
         match parsed.parse(bytes) {
@@ -103,18 +104,62 @@ impl<'a> Head<'a> {
         };
         let headers = Headers(parsed.headers.to_vec());
         headers.check_framing()?;
-        let host_text = headers.one("host")?.ok_or(NO_HOST)?;
-        let (host, _) = Host::parse(host_text).ok_or(NO_HOST)?;
-        if !target.starts_with('/') || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(BAD_TARGET);
-        }
-        Ok(Self { method, minor_version, host_text, host, target, headers })
+        let (in_target, target) = split_target(method, target)?;
+        let host_header = headers.one("host")?;
+        let (authority, host) = match (host_header, minor_version) {
+            // Before HTTP/1.1 there was none.
+            (None | Some(""), 0) => {
+                let own = own_address().ok_or(NO_HOST)?;
+                let own = SocketAddr::new(own.ip().to_canonical(), own.port());
+                (Cow::Owned(own.to_string()), Host::from(own.ip()))
+            }
+            (header, _) => parse_authority(header.ok_or(NO_HOST)?).ok_or(NO_HOST)?,
+        };
+        // It counts in place of the header (RFC 9112 section 3.2.2), which has to be right all the same (section 3.2).
+        let (authority, host) = match in_target {
+            Some(authority) => parse_authority(authority).ok_or(BAD_TARGET)?,
+            None => (authority, host),
+        };
+        Ok(Self { method, minor_version, authority, host, target, headers })
     }
 
     /// Whether the client wants to send further requests on this connection.
     pub fn keep_alive(&self) -> bool {
         self.minor_version == 1 && !self.headers.has_token("connection", "close")
     }
+}
+
+/// Takes a target apart into the authority that it has as a whole address (the absolute form of RFC 9112 section 3.2.2), and
+/// path and query.
+fn split_target<'a>(method: &str, target: &'a str) -> Result<(Option<&'a str>, Cow<'a, str>), Refusal> {
+    if !target.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(BAD_TARGET);
+    }
+    if target.starts_with('/') {
+        return Ok((None, target.into()));
+    }
+    // The targets of other methods (RFC 9112 sections 3.2.3 and 3.2.4).
+    if (method == "OPTIONS" && target == "*") || method == "CONNECT" {
+        return Err(BAD_METHOD);
+    }
+    let (scheme, rest) = target.split_once("://").ok_or(BAD_TARGET)?;
+    if !["http", "https", "ws", "wss"].into_iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        return Err(BAD_TARGET);
+    }
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let path = if path.starts_with('/') { path.into() } else { format!("/{path}").into() };
+    Ok((Some(authority), path))
+}
+
+/// Reads a host with its port. A zone (`[fe80::1%eth0]`) is the client's own way here and leads nobody else.
+fn parse_authority(text: &str) -> Option<(Cow<'_, str>, Host)> {
+    let (host, port) = Host::parse(text)?;
+    let authority = match (text.contains('%'), port) {
+        (false, _) => text.into(),
+        (true, None) => host.to_string().into(),
+        (true, Some(port)) => format!("{host}:{port}").into(),
+    };
+    Some((authority, host))
 }
 
 /// The header lines of a request.
@@ -186,11 +231,15 @@ impl<'a> Headers<'a> {
 mod tests {
     use super::*;
 
+    fn parse(bytes: &str) -> Result<Head<'_>, Refusal> {
+        Head::parse(bytes.as_bytes(), || "[::ffff:192.168.1.5]:1920".parse().ok())
+    }
+
     /// The status with which a head is refused, and 200 for one that is taken.
     fn status(lines: &[&str]) -> u16 {
         let bytes = lines.iter().flat_map(|line| [*line, "\r\n"]).chain(["\r\n"]).collect::<String>();
         let parsed = scan(bytes.as_bytes(), 0)
-            .and_then(|head_bytes| Head::parse(&bytes.as_bytes()[..head_bytes.expect("it has an end")]).map(drop));
+            .and_then(|head_bytes| parse(&bytes[..head_bytes.expect("it has an end")]).map(drop));
         parsed.map_or_else(|refusal| refusal.status, |()| 200)
     }
 
@@ -210,12 +259,52 @@ mod tests {
             &[get, "Host: x", "A: b\0c"],
             &[get, "Host: x\nA: b"],
             &["GET /é HTTP/1.1", "Host: x"],
-            &["GET http://x/ HTTP/1.1", "Host: x"],
             &["GET x HTTP/1.1", "Host: x"],
+            &["GET * HTTP/1.1", "Host: x"],
+            &["GET http:/x/ HTTP/1.1", "Host: x"],
+            &["GET http:///x HTTP/1.1", "Host: x"],
+            &["GET http://u@x/ HTTP/1.1", "Host: x"],
+            &["GET ftp://x/ HTTP/1.1", "Host: x"],
+            &["GET http://x/ HTTP/1.1"],
+            &["GET http://x/ HTTP/1.1", "Host: x", "Host: x"],
+            &["GET http://x/ HTTP/1.1", "Host: a b"],
+            &["GET / HTTP/1.0", "Host: a b"],
+            &["GET / HTTP/1.1", "Host: [fe80::1%]"],
             &["GET / HTTP/2.0", "Host: x"],
             &["GET /"],
         ] {
             assert_eq!(status(lines), 400, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn the_host_of_a_request_is_found_wherever_it_stands() {
+        for (first, host, authority, target) in [
+            ("GET /a?b HTTP/1.1", "Host: Board:80", "Board:80", "/a?b"),
+            ("GET http://Board.Local:1920/a?b HTTP/1.1", "Host: other", "Board.Local:1920", "/a?b"),
+            ("GET HTTP://board.local HTTP/1.1", "Host: board.local", "board.local", "/"),
+            ("GET wss://board.local?a=/b HTTP/1.1", "Host: board.local", "board.local", "/?a=/b"),
+            ("GET http://board.local//x HTTP/1.0", "A: b", "board.local", "//x"),
+            ("GET /http://other/ HTTP/1.1", "Host: board", "board", "/http://other/"),
+            ("GET / HTTP/1.0", "A: b", "192.168.1.5:1920", "/"),
+            ("GET / HTTP/1.0", "Host:", "192.168.1.5:1920", "/"),
+            ("GET / HTTP/1.0", "Host: board", "board", "/"),
+            ("GET / HTTP/1.1", "Host: [fe80::1%eth0]", "[fe80::1]", "/"),
+            ("GET / HTTP/1.1", "Host: [fe80::1%25eth0]:1920", "[fe80::1]:1920", "/"),
+        ] {
+            let bytes = format!("{first}\r\n{host}\r\n\r\n");
+            let head = parse(&bytes).unwrap_or_else(|refusal| panic!("{bytes}: {refusal:?}"));
+            assert_eq!((&*head.authority, &*head.target), (authority, target), "{bytes}");
+            assert_eq!(Host::parse(authority).map(|(host, _)| host), Some(head.host), "{bytes}");
+        }
+        let nowhere = Head::parse(b"GET / HTTP/1.0\r\n\r\n", || None);
+        assert_eq!(nowhere.map(drop).map_err(|refusal| refusal.status), Err(400));
+    }
+
+    #[test]
+    fn a_target_of_another_method_is_that_method_s_fault() {
+        for first in ["OPTIONS * HTTP/1.1", "CONNECT board.local:80 HTTP/1.1"] {
+            assert_eq!(status(&[first, "Host: x"]), 405, "{first}");
         }
     }
 
@@ -240,7 +329,7 @@ mod tests {
     fn a_body_is_seen_however_it_is_announced() {
         let refused = |line: &str| {
             let bytes = format!("GET / HTTP/1.1\r\nHost: x\r\n{line}\r\n\r\n");
-            Head::parse(bytes.as_bytes()).unwrap().headers.check_no_body().map_err(|refusal| refusal.status)
+            parse(&bytes).unwrap().headers.check_no_body().map_err(|refusal| refusal.status)
         };
         assert_eq!(refused("Transfer-Encoding: chunked"), Err(411));
         assert_eq!(refused("Content-Length: 010"), Err(413));

@@ -1,74 +1,31 @@
 //! Who may come in: the rules for Host and Origin, which keep foreign web pages out although any program may enter.
 //!
-//! Leaves reading headers to `head`. What must stay true: names are compared whole, never by part of a label; Host is checked for
-//! every request, because under DNS rebinding an Origin that equals Host proves nothing.
+//! Leaves reading headers to `head`, and what is a host or an origin to `host` and `origin`. What must stay true: names are compared whole,
+//! never by part of a label; Host is checked for every request, because under DNS rebinding an Origin that equals Host proves
+//! nothing.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::cell::RefCell;
 
-/// Endings of names that the public DNS does not have, so that nobody outside of the network can point one here:
-/// RFC 6762 (`local`), RFC 8375 (`home.arpa`), ICANN's reserved `internal`, and what routers use.
-const LOCAL_ENDINGS: [&str; 6] = ["local", "lan", "home", "home.arpa", "internal", "localdomain"];
+use crate::http::host::Host;
+use crate::http::origin::{Origin, default_port};
 
-/// The name or address in a Host or Origin, lower case, with no port, no brackets and no final dot.
+/// A name that is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Host {
-    /// An IPv4 address.
-    V4(Ipv4Addr),
-    /// An IPv6 address.
-    V6(Ipv6Addr),
-    /// A name.
-    Name(String),
-}
-
-impl Host {
-    /// Reads `host`, `host:port`, or the same with an IPv6 address in brackets (RFC 3986 section 3.2.2). `None` for
-    /// anything else, user names and zones included.
-    pub fn parse(text: &str) -> Option<(Self, Option<u16>)> {
-        let (host, port) = if let Some(rest) = text.strip_prefix('[') {
-            let (address, after) = rest.split_once(']')?;
-            let port = if after.is_empty() { None } else { Some(after.strip_prefix(':')?) };
-            (Self::V6(address.parse().ok()?), port)
-        } else {
-            let (name, port) = text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
-            (Self::parse_name(name)?, port)
-        };
-        let port = match port {
-            None => None,
-            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(digits.parse().ok()?),
-            Some(_) => return None,
-        };
-        Some((host, port))
-    }
-
-    fn parse_name(name: &str) -> Option<Self> {
-        if let Ok(address) = name.parse() {
-            return Some(Self::V4(address));
-        }
-        let name = name.strip_suffix('.').unwrap_or(name);
-        // Lengths: RFC 1035 section 2.3.4, in text as it is written.
-        let is_label = |label: &str| {
-            (1..=63).contains(&label.len())
-                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-        };
-        (name.len() <= 253 && name.split('.').all(is_label)).then(|| Self::Name(name.to_ascii_lowercase()))
-    }
-
-    /// Whether nobody outside of the network can have given this name.
-    fn is_local(&self) -> bool {
-        let Self::Name(name) = self else { return true };
-        !name.contains('.')
-            || LOCAL_ENDINGS.iter().any(|ending| name.strip_suffix(ending).is_some_and(|rest| rest.ends_with('.')))
-    }
+enum AllowedHost {
+    /// This one.
+    Is(Host),
+    /// A domain, and all names in it.
+    In(String),
 }
 
 /// An origin that may connect although it is foreign.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum AllowedOrigin {
     Any,
-    Null,
-    /// With a scheme or any; with a port or any.
+    /// This one, as a whole: scheme, host and port.
+    Is(Origin),
+    /// A host with any scheme, and with a port or any.
     At {
-        scheme: Option<String>,
         host: Host,
         port: Option<u16>,
     },
@@ -77,7 +34,10 @@ enum AllowedOrigin {
 /// The rules, ready for use.
 #[derive(Debug, Clone)]
 pub struct HostPolicy {
-    hosts: Vec<Host>,
+    own_name: Option<Host>,
+    /// The domains in which the machine's name is looked up, so in which it is its own. They change while we run.
+    search_domains: RefCell<Vec<String>>,
+    hosts: Vec<AllowedHost>,
     origins: Vec<AllowedOrigin>,
 }
 
@@ -87,79 +47,96 @@ impl HostPolicy {
     /// # Errors
     /// A sentence that names the value which is not a host name or an origin, and what would be one.
     pub fn new(own_name: Option<&str>, allow_hosts: &[String], allow_origins: &[String]) -> Result<Self, String> {
-        let mut hosts: Vec<Host> = own_name.and_then(Host::parse).map(|(host, _)| host).into_iter().collect();
-        for text in allow_hosts {
-            match Host::parse(text) {
-                Some((host, None)) => hosts.push(host),
-                _ => {
-                    return Err(format!("--allow-host {text:?} is not a name such as board.example.com, with no port"));
-                }
-            }
-        }
-        let origins = allow_origins.iter().map(|text| parse_allowed(text)).collect::<Result<_, _>>()?;
-        Ok(Self { hosts, origins })
+        Ok(Self {
+            own_name: own_name.and_then(Host::parse).map(|(host, _)| host),
+            search_domains: RefCell::default(),
+            hosts: allow_hosts.iter().map(|text| parse_allowed_host(text)).collect::<Result<_, _>>()?,
+            origins: allow_origins.iter().map(|text| parse_allowed_origin(text)).collect::<Result<_, _>>()?,
+        })
     }
 
     /// Whether requests to this host are for us.
     pub fn allows_host(&self, host: &Host) -> bool {
-        host.is_local() || self.hosts.contains(host)
-    }
-
-    /// Whether a page of this origin may connect to `host`. `None` is no browser.
-    pub fn allows_origin(&self, origin: Option<&str>, host: &Host) -> bool {
-        let Some(origin) = origin else { return true };
-        let parsed = parse_origin(origin);
-        let is_own = parsed
-            .as_ref()
-            .is_some_and(|(scheme, its_host, _)| (scheme == "http" || scheme == "https") && its_host == host);
-        is_own
-            || self.origins.iter().any(|allowed| match (allowed, &parsed) {
-                (AllowedOrigin::Any, _) => true,
-                (AllowedOrigin::Null, _) => origin.eq_ignore_ascii_case("null"),
-                (AllowedOrigin::At { scheme, host, port }, Some((its_scheme, its_host, its_port))) => {
-                    scheme.as_ref().is_none_or(|scheme| scheme == its_scheme)
-                        && host == its_host
-                        && port.is_none_or(|port| Some(port) == its_port.or(default_port(its_scheme)))
+        host.is_local()
+            || self.own_name.as_ref() == Some(host)
+            || self.hosts.iter().any(|allowed| match allowed {
+                AllowedHost::Is(allowed) => allowed == host,
+                AllowedHost::In(domain) => {
+                    matches!(host, Host::Name(name) if name == domain) || host.label_in(domain).is_some()
                 }
-                (AllowedOrigin::At { .. }, None) => false,
             })
+            || self
+                .own_domain(host)
+                .is_some_and(|domain| self.search_domains.borrow().iter().any(|known| known == domain))
+    }
+
+    /// Where a host is the machine's own name in some domain, that domain: whether it is one of the search domains is another question.
+    pub fn own_domain<'a>(&self, host: &'a Host) -> Option<&'a str> {
+        let (Some(Host::Name(own)), Host::Name(name)) = (&self.own_name, host) else { return None };
+        let own_label = own.split('.').next()?;
+        let (label, domain) = name.split_once('.')?;
+        (label == own_label).then_some(domain)
+    }
+
+    /// Takes the search domains that hold from now on.
+    pub fn set_search_domains(&self, domains: &[String]) {
+        // In the form of a host, in which they are compared.
+        let domains = domains.iter().filter_map(|domain| match Host::parse(domain)? {
+            (Host::Name(name), None) => Some(name),
+            _ => None,
+        });
+        self.search_domains.replace(domains.collect());
+    }
+
+    /// Whether a page of this origin may connect to `host`.
+    pub fn allows_origin(&self, origin: &Origin, host: &Host) -> bool {
+        match origin {
+            Origin::Program => return true,
+            Origin::Page { scheme, host: its_host, .. }
+                if (scheme == "http" || scheme == "https") && its_host == host =>
+            {
+                return true;
+            }
+            _ => {}
+        }
+        self.origins.iter().any(|allowed| match (allowed, origin) {
+            (AllowedOrigin::Any, _) => true,
+            (AllowedOrigin::Is(allowed), _) => allowed == origin,
+            (AllowedOrigin::At { host, port }, Origin::Page { scheme, host: its_host, port: its_port }) => {
+                host == its_host && port.is_none_or(|port| Some(port) == its_port.or(default_port(scheme)))
+            }
+            (AllowedOrigin::At { .. }, _) => false,
+        })
     }
 }
 
-fn default_port(scheme: &str) -> Option<u16> {
-    match scheme {
-        "http" => Some(80),
-        "https" => Some(443),
-        _ => None,
+fn parse_allowed_host(text: &str) -> Result<AllowedHost, String> {
+    let (name, is_domain) = text.strip_prefix('.').map_or((text, false), |domain| (domain, true));
+    match (Host::parse(name), is_domain) {
+        (Some((Host::Name(domain), None)), true) => Ok(AllowedHost::In(domain)),
+        (Some((host, None)), false) if !text.ends_with(':') => Ok(AllowedHost::Is(host)),
+        _ => Err(format!(
+            "--allow-host {text:?} is not a name such as board.example.com, or .example.com for all in it, with no port"
+        )),
     }
 }
 
-/// Reads `scheme://host[:port]` (RFC 6454 section 6.2).
-fn parse_origin(text: &str) -> Option<(String, Host, Option<u16>)> {
-    let (scheme, authority) = text.split_once("://")?;
-    let is_scheme = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-    if scheme.is_empty() || !is_scheme {
-        return None;
-    }
-    let (host, port) = Host::parse(authority)?;
-    Some((scheme.to_ascii_lowercase(), host, port))
-}
-
-fn parse_allowed(text: &str) -> Result<AllowedOrigin, String> {
+fn parse_allowed_origin(text: &str) -> Result<AllowedOrigin, String> {
+    let not_one =
+        |why| Err(format!("--allow-origin {text:?} is not an origin such as https://example.com{why}, nor null or *"));
     if text == "*" {
         return Ok(AllowedOrigin::Any);
     }
-    if text.eq_ignore_ascii_case("null") {
-        return Ok(AllowedOrigin::Null);
+    let has_path = text.split_once("://").is_some_and(|(_, authority)| authority.contains('/'));
+    match Origin::parse(text) {
+        // Let in without this, but only when it is sent like that: a browser leaves the path out.
+        Origin::Program if has_path => not_one(", with no path"),
+        Origin::Unreadable => match Host::parse(text) {
+            Some((host, port)) => Ok(AllowedOrigin::At { host, port }),
+            None => not_one(""),
+        },
+        origin => Ok(AllowedOrigin::Is(origin)),
     }
-    let allowed = if text.contains("://") {
-        parse_origin(text).map(|(scheme, host, port)| AllowedOrigin::At { scheme: Some(scheme), host, port })
-    } else {
-        Host::parse(text).map(|(host, port)| AllowedOrigin::At { scheme: None, host, port })
-    };
-    allowed.ok_or_else(|| {
-        format!("--allow-origin {text:?} is not an origin such as https://example.com, with no path, nor null or *")
-    })
 }
 
 #[cfg(test)]
@@ -172,7 +149,8 @@ mod tests {
     }
 
     fn lets_in(policy: &HostPolicy, host: &str, origin: Option<&str>) -> bool {
-        Host::parse(host).is_some_and(|(host, _)| policy.allows_host(&host) && policy.allows_origin(origin, &host))
+        let origin = Origin::parse(origin.unwrap_or_default());
+        Host::parse(host).is_some_and(|(host, _)| policy.allows_host(&host) && policy.allows_origin(&origin, &host))
     }
 
     #[test]
@@ -193,6 +171,13 @@ mod tests {
             "x.home.arpa",
             "x.internal",
             "x.localdomain",
+            "foghorn.localhost",
+            "x.intranet",
+            "x.private:1920",
+            "x.corp",
+            "x.test",
+            "board:",
+            "[fe80::1%eth0]:1919",
             "board.example.com",
             "Board.Example.Com:443",
             "beacon.example.org",
@@ -205,30 +190,20 @@ mod tests {
     fn foreign_names_are_refused() {
         let policy = policy(&["board.example.com"], &[]);
         for host in [
-            "",
-            ":80",
             "evil.com",
             "evil.com:1919",
             "evil.com.",
             "evillocal.com",
             "local.evil.com",
+            "localhost.evil.com",
+            "evilcorp.com",
             "xlocal.",
-            ".local",
             "..local",
             "evil.com.localhost.evil.com",
             "notboard.example.com",
             "board.example.com.evil.com",
             "x.board.example.com",
-            "user@board.local",
-            "board.local:80:80",
-            "board.local:x",
-            "board.local:99999",
-            "[::1",
-            "[::1]x",
-            "::1",
-            "[127.0.0.1]",
-            "[fe80::1%eth0]",
-            "a b.local",
+            "beacon.example.net",
             "192.168.1.5.evil.com",
             "board.local/evil",
             "evil.com?.local",
@@ -242,14 +217,45 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_as_long_as_dns_allows() {
-        let label = "a".repeat(63);
-        let longest = format!("{label}.{label}.{label}.{}", "a".repeat(61));
-        assert_eq!(longest.len(), 253);
-        assert!(Host::parse(&longest).is_some() && Host::parse(&format!("{longest}.:80")).is_some());
-        for name in [format!("{longest}a"), format!("a{label}.local"), "a.".repeat(200)] {
-            assert_eq!(Host::parse(&name), None, "{name}");
+    fn a_domain_can_be_allowed_with_all_in_it() {
+        let policy = policy(&[".Example.net", ".zone"], &[]);
+        for (host, expected) in [
+            ("example.net", true),
+            ("board.example.net:1920", true),
+            ("a.b.EXAMPLE.net.", true),
+            ("x.zone", true),
+            ("xexample.net", false),
+            ("example.net.evil.com", false),
+            ("xzone.com", false),
+        ] {
+            assert_eq!(lets_in(&policy, host, None), expected, "{host}");
         }
+    }
+
+    #[test]
+    fn the_own_name_is_its_own_in_every_search_domain() {
+        let policy = policy(&[], &[]);
+        let host = |text: &str| Host::parse(text).unwrap().0;
+        assert_eq!(policy.own_domain(&host("Beacon.fritz.box.:80")), Some("fritz.box"));
+        assert!(!lets_in(&policy, "beacon.fritz.box", None));
+        policy.set_search_domains(&["Fritz.Box.".to_owned(), ".".to_owned(), "a b".to_owned(), "1.2.3.4".to_owned()]);
+        for (name, expected) in [
+            ("beacon.fritz.box", true),
+            ("Beacon.fritz.box:1920", true),
+            ("beacon.example.org", true),
+            ("fritz.box", false),
+            ("other.fritz.box", false),
+            ("x.beacon.fritz.box", false),
+            ("beacon.x.fritz.box", false),
+            ("beacon.box", false),
+            ("beacon.evil.com", false),
+        ] {
+            assert_eq!(lets_in(&policy, name, None), expected, "{name}");
+        }
+        policy.set_search_domains(&[]);
+        assert!(!lets_in(&policy, "beacon.fritz.box", None), "it was another network");
+        let nameless = HostPolicy::new(None, &[], &[]).unwrap();
+        assert_eq!(nameless.own_domain(&host("beacon.fritz.box")), None);
     }
 
     #[test]
@@ -266,13 +272,16 @@ mod tests {
             ("board.local", "http://evilboard.local", false),
             ("board.local", "http://board", false),
             ("board.local", "http://board.local@evil.com", false),
-            ("board.local", "http://evil.com/board.local", false),
             ("board.local", "ftp://board.local", false),
+            ("board.local", "file://board.local", false),
+            ("board.local", "chrome-extension://board.local", false),
+            ("board.local", "http://evil.com", false),
             ("board.local", "board.local", false),
             ("board.local", "null", false),
-            ("board.local", "", false),
             ("board.local", "http://", false),
-            ("board.local", "://board.local", false),
+            ("board.local", "", true),
+            ("board.local", "file://", true),
+            ("board.local", "http://evil.com/board.local", true),
             ("127.0.0.1", "http://localhost", false),
         ] {
             assert_eq!(lets_in(&policy, host, Some(origin)), expected, "{origin} to {host}");
@@ -281,18 +290,41 @@ mod tests {
 
     #[test]
     fn allowed_origins_may_connect_too() {
-        let policy = policy(&[], &["https://example.com", "http://example.net:8080", "dev.example", "null"]);
+        let policy = policy(
+            &[],
+            &[
+                "https://example.com",
+                "http://example.net:8080",
+                "dev.example",
+                "port.example:3000",
+                "null",
+                "file://",
+                "app://.",
+                "capacitor://localhost",
+                "app://obsidian.md",
+                "content://",
+            ],
+        );
         for (origin, expected) in [
             ("https://example.com", true),
-            ("https://EXAMPLE.com:8443", true),
+            ("https://EXAMPLE.com:443", true),
+            ("https://example.com:8443", false),
             ("http://example.com", false),
             ("https://www.example.com", false),
             ("http://example.net:8080", true),
             ("http://example.net", false),
             ("http://dev.example:3000", true),
+            ("other://dev.example", true),
+            ("http://port.example:3000", true),
+            ("http://port.example", false),
             ("null", true),
             ("NULL", true),
-            ("", false),
+            ("capacitor://localhost", true),
+            ("capacitor://localhost:1", false),
+            ("ionic://localhost", false),
+            ("APP://obsidian.md", true),
+            ("content://", true),
+            ("content://x", false),
         ] {
             assert_eq!(lets_in(&policy, "board.local", Some(origin)), expected, "{origin}");
         }
@@ -309,9 +341,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_refused_can_be_allowed_as_it_is_shown() {
+        let nobody = policy(&[], &[]);
+        for text in
+            ["http://evil.com", "https://[::1]:8443", "null", "x-y.z://a_b:1", "content://", "moz-extension://0-f"]
+        {
+            let origin = Origin::parse(text);
+            let host = Host::Name("board.local".into());
+            assert!(!nobody.allows_origin(&origin, &host), "{text}");
+            assert!(policy(&[], &[&origin.text().unwrap()]).allows_origin(&origin, &host), "{text}");
+        }
+    }
+
+    #[test]
     fn a_value_that_can_never_match_is_named() {
         let host = |text: &str| HostPolicy::new(None, &[text.to_owned()], &[]).unwrap_err();
-        assert!(host("http://board").contains("such as board.example.com"));
+        for text in ["http://board", "board:80", "board:", ".", "..", ".board:80", ".1.2.3.4", "*"] {
+            assert!(host(text).contains("such as board.example.com, or .example.com"), "{text}");
+        }
         assert!(host("board:80").contains("with no port"));
         let origin = HostPolicy::new(None, &[], &["https://example.com/".to_owned()]).unwrap_err();
         assert!(origin.contains("with no path"), "{origin}");

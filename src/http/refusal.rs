@@ -52,8 +52,9 @@ pub const AMBIGUOUS: Refusal =
     refuse(400, "The header lines of this request can be read in two ways; send plain ones.");
 /// No Host header, or one that is neither a name nor an address.
 pub const NO_HOST: Refusal = refuse(400, "The request needs exactly one Host header with a name or an address.");
-/// A target that is no path.
-pub const BAD_TARGET: Refusal = refuse(400, "The address of a request has to start with a slash.");
+/// A target that is neither a path nor a whole address of ours.
+pub const BAD_TARGET: Refusal =
+    refuse(400, "The address of a request has to be a path such as /, or a whole one with http://.");
 /// An upgrade that is none (RFC 6455 section 4.2.1).
 pub const BAD_HANDSHAKE: Refusal =
     refuse(400, "This WebSocket handshake is incomplete; see RFC 6455 section 4.1 for what it needs.");

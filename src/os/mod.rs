@@ -2,5 +2,6 @@
 
 pub mod addresses;
 pub mod host_name;
+pub mod search_domains;
 pub mod signals;
 pub mod systemd;

@@ -12,7 +12,7 @@ pub struct PageRequest {
     pub head_only: bool,
     /// Path and query, as they came.
     pub target: String,
-    /// The Host header, checked.
+    /// The host that was asked, checked, with its port.
     pub host: String,
     /// The `If-None-Match` header.
     pub if_none_match: Option<String>,
@@ -33,8 +33,8 @@ impl PageRequest {
         let if_none_match = head.headers.one("if-none-match")?.map(str::to_owned);
         Ok(Self {
             head_only: head.method == "HEAD",
-            target: head.target.to_owned(),
-            host: head.host_text.to_owned(),
+            target: head.target.clone().into_owned(),
+            host: head.authority.clone().into_owned(),
             if_none_match,
             keep_alive: head.keep_alive(),
         })

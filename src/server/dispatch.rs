@@ -17,22 +17,28 @@ use crate::http::host_policy::HostPolicy;
 use crate::http::refusal::{HEAD_TOO_SLOW, Refusal};
 use crate::http::response::{ResponseSender, write_all};
 use crate::net::lingering_close;
+use crate::os::search_domains::SearchDomains;
 use crate::page::frontend::Frontend;
 use crate::page::page_request::PageRequest;
 use crate::runtime::socket::Async;
 use crate::runtime::spawner::Spawner;
 use crate::runtime::timer::Timer;
 use crate::server::admission::{Admission, ClientPermit};
-use crate::server::route::Route;
+use crate::server::route::{Reason, Refused, Route};
 use crate::telemetry::counters::Counters;
 use crate::ws::handshake::Upgrade;
 use crate::ws::session::{self, Upgraded};
+
+/// How much of what was the reason to refuse a request goes into the log: more than a host name has.
+const REASON_CHARS_MAX: usize = 300;
 
 /// Where connections can lead.
 #[derive(Debug)]
 pub struct Dispatch {
     /// Who may come in.
     pub host_policy: HostPolicy,
+    /// Where the machine's own name may be looked up.
+    pub search_domains: SearchDomains,
     /// The limits on connections.
     pub admission: Rc<Admission>,
     /// The broadcast.
@@ -84,22 +90,22 @@ impl Dispatch {
             let head_only = buffer.starts_with(b"HEAD ");
             let route = match read {
                 Ok(Some(head_bytes)) => {
-                    let route = Route::of(&buffer[..head_bytes], &self.host_policy);
+                    let route = self.route(&buffer[..head_bytes], socket).await;
                     buffer.drain(..head_bytes);
                     route
                 }
                 Ok(None) => return None,
                 // A connection that sent nothing, such as a kept-alive one, is closed without a response.
                 Err(_) if buffer.is_empty() => return None,
-                Err(refusal) => Err(refusal),
+                Err(refusal) => Err(refusal.into()),
             };
             let answered = match route {
                 Ok(Route::WebSocket(upgrade)) => match self.admit(peer.ip(), &upgrade).await {
                     Ok(permit) => return Some((upgrade, buffer.as_slice().to_vec(), permit)),
-                    Err(refusal) => Err(refusal),
+                    Err(refusal) => Err(refusal.into()),
                 },
-                Ok(Route::Page(request)) => self.serve_page(id, socket, &request).await,
-                Err(refusal) => Err(refusal),
+                Ok(Route::Page(request)) => self.serve_page(id, socket, &request).await.map_err(Refused::from),
+                Err(refused) => Err(refused),
             };
             match answered {
                 Ok(true) => {}
@@ -107,11 +113,28 @@ impl Dispatch {
                     lingering_close::end(socket).await;
                     return None;
                 }
-                Err(refusal) => {
-                    self.refuse(socket, peer, refusal, head_only).await;
+                Err(refused) => {
+                    self.refuse(socket, peer, &refused, head_only).await;
                     return None;
                 }
             }
+        }
+    }
+
+    /// What a request wants. Before one is refused that knows the machine by its own name in some domain, it is seen whether that is
+    /// one of the network's by now.
+    async fn route(&self, head: &[u8], socket: &Async<TcpStream>) -> Result<Route, Refused> {
+        let route = || Route::of(head, &self.host_policy, || socket.get_ref().local_addr().ok());
+        let refused = match route() {
+            Err(refused) => refused,
+            found => return found,
+        };
+        match &refused.reason {
+            Some(Reason::Host(host)) if self.host_policy.own_domain(host).is_some() => {
+                self.host_policy.set_search_domains(&self.search_domains.now().await);
+                route()
+            }
+            _ => Err(refused),
         }
     }
 
@@ -154,9 +177,15 @@ impl Dispatch {
         Ok(self.sender.send(socket, response, request.head_only).await.is_ok() && request.keep_alive)
     }
 
-    async fn refuse(&self, socket: &Async<TcpStream>, peer: SocketAddr, refusal: Refusal, head_only: bool) {
-        let Refusal { status, sentence, .. } = refusal;
-        info!("{peer} refused with {status}: {sentence}");
+    async fn refuse(&self, socket: &Async<TcpStream>, peer: SocketAddr, refused: &Refused, head_only: bool) {
+        let Refused { refusal, reason } = refused;
+        let Refusal { status, sentence, .. } = *refusal;
+        match reason.as_ref().map(Reason::header) {
+            Some((header, Some(value))) => {
+                info!("{peer} refused with {status}: {sentence} ({header}: {value:.REASON_CHARS_MAX$})");
+            }
+            _ => info!("{peer} refused with {status}: {sentence}"),
+        }
         self.count_refusal(status);
         if let Err(error) = write_all(socket, refusal.answer(head_only).as_bytes()).await {
             debug!("{peer} did not take its answer: {error}");

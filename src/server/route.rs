@@ -3,8 +3,12 @@
 //! Leaves reading heads to `http::head`, and serving to `dispatch`. What must stay true: Host is checked for every request,
 //! Origin for every upgrade.
 
+use std::net::SocketAddr;
+
 use crate::http::head::Head;
+use crate::http::host::Host;
 use crate::http::host_policy::HostPolicy;
+use crate::http::origin::Origin;
 use crate::http::refusal::{FOREIGN_HOST, FOREIGN_ORIGIN, Refusal};
 use crate::page::page_request::PageRequest;
 use crate::ws::handshake::Upgrade;
@@ -18,24 +22,65 @@ pub enum Route {
     Page(PageRequest),
 }
 
+/// Why a request is refused, and what of it was the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// What it is told.
+    pub refusal: Refusal,
+    /// What those are told who run the server.
+    pub reason: Option<Reason>,
+}
+
+/// The part of a request that was the reason to refuse it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// A name that is not ours.
+    Host(Host),
+    /// A page that may not.
+    Origin(Origin),
+}
+
+impl Reason {
+    /// The name of its header, and its value in the form in which it can be allowed.
+    pub fn header(&self) -> (&'static str, Option<String>) {
+        match self {
+            Self::Host(host) => ("Host", Some(host.to_string())),
+            Self::Origin(origin) => ("Origin", origin.text()),
+        }
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, reason: None }
+    }
+}
+
 impl Route {
-    /// Decides what the request with this head wants, and whether it may.
+    /// Decides what the request with this head wants, and whether it may. `own_address` is the one of ours that the client has used.
     ///
     /// # Errors
     /// Why it is refused.
-    pub fn of(head: &[u8], policy: &HostPolicy) -> Result<Self, Refusal> {
-        let head = Head::parse(head)?;
+    pub fn of(
+        head: &[u8],
+        policy: &HostPolicy,
+        own_address: impl FnOnce() -> Option<SocketAddr>,
+    ) -> Result<Self, Refused> {
+        let head = Head::parse(head, own_address)?;
         if !policy.allows_host(&head.host) {
-            return Err(FOREIGN_HOST);
+            return Err(Refused { refusal: FOREIGN_HOST, reason: Some(Reason::Host(head.host)) });
         }
         if !head.headers.has_token("upgrade", "websocket") {
-            return PageRequest::parse(&head).map(Self::Page);
+            return Ok(Self::Page(PageRequest::parse(&head)?));
         }
-        let origin = head.headers.one("origin").map_err(|_| FOREIGN_ORIGIN)?;
-        if !policy.allows_origin(origin, &head.host) {
-            return Err(FOREIGN_ORIGIN);
+        let origin = match head.headers.one("origin") {
+            Ok(text) => Origin::parse(text.unwrap_or_default()),
+            Err(_) => Origin::Unreadable,
+        };
+        if !policy.allows_origin(&origin, &head.host) {
+            return Err(Refused { refusal: FOREIGN_ORIGIN, reason: Some(Reason::Origin(origin)) });
         }
-        Upgrade::parse(&head).map(Self::WebSocket)
+        Ok(Self::WebSocket(Upgrade::parse(&head)?))
     }
 }
 
@@ -43,9 +88,9 @@ impl Route {
 mod tests {
     use super::*;
 
-    fn route(lines: &[&str]) -> Result<Route, Refusal> {
+    fn route(lines: &[&str]) -> Result<Route, Refused> {
         let head = lines.iter().flat_map(|line| [*line, "\r\n"]).chain(["\r\n"]).collect::<String>();
-        Route::of(head.as_bytes(), &HostPolicy::new(None, &[], &[]).unwrap())
+        Route::of(head.as_bytes(), &HostPolicy::new(None, &[], &[]).unwrap(), || "[::1]:1920".parse().ok())
     }
 
     fn page(lines: &[&str]) -> PageRequest {
@@ -56,7 +101,7 @@ mod tests {
     }
 
     fn status(lines: &[&str]) -> u16 {
-        route(lines).map_or_else(|refusal| refusal.status, |_| 200)
+        route(lines).map_or_else(|refused| refused.refusal.status, |_| 200)
     }
 
     const UPGRADE: [&str; 6] = [
@@ -83,10 +128,35 @@ mod tests {
         assert!(!page(&["HEAD / HTTP/1.0", "Host: x"]).keep_alive);
         assert!(!page(&["GET / HTTP/1.1", "Host: x", "Connection: close"]).keep_alive);
         assert_eq!(status(&["POST / HTTP/1.1", "Host: x", "Content-Length: 0"]), 405);
-        assert_eq!(status(&["OPTIONS * HTTP/1.1", "Host: x"]), 400);
+        assert_eq!(status(&["OPTIONS * HTTP/1.1", "Host: x"]), 405);
         assert_eq!(status(&["GET / HTTP/1.1", "Host: x", "If-None-Match: \"é\""]), 400);
         assert_eq!(status(&["GET / HTTP/1.1", "Host: x", "Transfer-Encoding: chunked"]), 411);
         assert_eq!(status(&["GET / HTTP/1.1", "Host: x", "Content-Length: 1"]), 413);
+    }
+
+    #[test]
+    fn who_names_no_host_has_asked_the_address() {
+        assert_eq!(page(&["GET / HTTP/1.0"]).host, "[::1]:1920");
+    }
+
+    #[test]
+    fn a_whole_address_counts_in_place_of_the_host_for_both_rules() {
+        assert_eq!(status(&["GET http://evil.com/ HTTP/1.1", "Host: board.local"]), 403);
+        assert_eq!(page(&["GET http://board.local/a HTTP/1.1", "Host: evil.com"]).target, "/a");
+        let mut upgrade = UPGRADE;
+        upgrade[0] = "GET ws://board.lan/ HTTP/1.1";
+        assert_eq!(status(&[&upgrade[..], &["Origin: http://board.local"]].concat()), 403);
+        assert_eq!(status(&[&upgrade[..], &["Origin: http://board.lan"]].concat()), 200);
+    }
+
+    #[test]
+    fn what_was_the_reason_is_told() {
+        let reason = |lines: &[&str]| route(lines).unwrap_err().reason.map(|reason| reason.header());
+        assert_eq!(reason(&["GET / HTTP/1.1", "Host: Evil.com:80"]), Some(("Host", Some("evil.com".into()))));
+        let origin = |line: &str| reason(&[&UPGRADE[..], &[line]].concat());
+        assert_eq!(origin("Origin: HTTP://Evil.com"), Some(("Origin", Some("http://evil.com".into()))));
+        assert_eq!(origin("Origin: <script>"), Some(("Origin", None)));
+        assert_eq!(reason(&["POST / HTTP/1.1", "Host: x"]), None);
     }
 
     #[test]

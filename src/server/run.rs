@@ -28,6 +28,7 @@ use crate::http::host_policy::HostPolicy;
 use crate::http::response::ResponseSender;
 use crate::net::listener;
 use crate::os::host_name::host_name;
+use crate::os::search_domains::{RESOLV_CONF, SearchDomains};
 use crate::os::{addresses, systemd};
 use crate::page::backend::Backend;
 use crate::page::frontend::Frontend;
@@ -101,6 +102,7 @@ pub fn run(
     let backend = Rc::new(Backend::new(Arc::clone(&page_server), Arc::clone(&counters), budget.http_in_flight));
     let dispatch = Rc::new(Dispatch {
         host_policy,
+        search_domains: SearchDomains::of(RESOLV_CONF),
         admission: Rc::new(Admission::new(budget, clients_per_ip_max, Arc::clone(&counters))),
         broadcaster,
         frontend: Frontend::new(status, is_baked_in, Rc::clone(&backend)),

@@ -137,7 +137,7 @@ mod tests {
 
     fn parse(lines: &[&str]) -> Result<Upgrade, Refusal> {
         let head = lines.iter().flat_map(|line| [*line, "\r\n"]).chain(["\r\n"]).collect::<String>();
-        Upgrade::parse(&Head::parse(head.as_bytes())?)
+        Upgrade::parse(&Head::parse(head.as_bytes(), || None)?)
     }
 
     fn status_of(lines: &[&str]) -> u16 {

@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 
-use crate::harness::{Bystanders, Client, GREETING, Launch, Server, lines, refused, request, upgrade_head};
+use crate::harness::{Bystanders, Client, GREETING, Launch, Server, eventually, lines, refused, request, upgrade_head};
 
 #[test]
 fn a_host_that_foreign_pages_can_have_is_refused_with_403_on_every_address_and_path() {
-    let launch = Launch::new(&["--listen", "127.0.0.1:0", "--allow-host", "Board.Example.com"]);
+    let allowed = ["--allow-host", "Board.Example.com", "--allow-host", ".Example.net"];
+    let launch = Launch::new(&[&["--listen", "127.0.0.1:0"], &allowed[..]].concat());
     let server = launch.expecting(2).start();
     let bystanders = Bystanders::start(&server);
     for (host, is_ours) in [
@@ -27,6 +28,18 @@ fn a_host_that_foreign_pages_can_have_is_refused_with_403_on_every_address_and_p
         ("board.localdomain", true),
         ("board.example.com", true),
         ("BOARD.EXAMPLE.COM.:443", true),
+        ("board:", true),
+        ("[fe80::1%eth0]", true),
+        ("[fe80::1%25eth0]:1919", true),
+        ("foghorn.localhost", true),
+        ("board.intranet", true),
+        ("board.private", true),
+        ("board.corp", true),
+        ("board.test", true),
+        ("example.net", true),
+        ("a.board.EXAMPLE.net.:1920", true),
+        ("xexample.net", false),
+        ("evilcorp.com", false),
         ("evil.example", false),
         ("evil.example:1919", false),
         ("evil.example.", false),
@@ -109,8 +122,23 @@ fn an_origin_of_another_host_is_refused_with_403_on_every_address() {
         ("[::1]", &["http://[0:0:0:0:0:0:0:1]"], true),
         ("192.168.1.5", &["http://192.168.1.5:1920"], true),
         ("192.168.1.5", &["http://192.168.1.50"], false),
+        ("board.local", &[""], true),
+        ("board.local", &["file://"], true),
+        ("board.local", &["file:///android_asset/index.html"], true),
+        ("board.local", &["app://."], true),
+        ("board.local", &["ws://board.local:1919"], true),
+        ("192.168.1.5", &["wss://elsewhere.example"], true),
+        ("192.168.1.5", &["https://github.com/gilmaimon/TinyWebsockets"], true),
+        ("board.local", &["http://board.local/"], true),
+        ("[fe80::1%eth0]", &["http://[fe80::1]:1920"], true),
         ("127.0.0.1", &["http://localhost"], false),
         ("board.local", &["http://evil.example"], false),
+        ("board.local", &["https://evil.example:1919"], false),
+        ("board.local", &["app://obsidian.md"], false),
+        ("board.local", &["capacitor://localhost"], false),
+        ("board.local", &["content://"], false),
+        ("board.local", &["ws://"], false),
+        ("board.local", &["http://evil.example http://board.local/"], false),
         ("board.local", &["http://board.local.evil.example"], false),
         ("board.local", &["http://evilboard.local"], false),
         ("board.local", &["http://sub.board.local"], false),
@@ -118,17 +146,13 @@ fn an_origin_of_another_host_is_refused_with_403_on_every_address() {
         ("board.local", &["http://board"], false),
         ("board.local", &["http://board.local@evil.example"], false),
         ("board.local", &["http://evil.example#board.local"], false),
-        ("board.local", &["http://evil.example/board.local"], false),
         ("board.local", &["http://evil.example\\board.local"], false),
-        ("board.local", &["http://board.local/"], false),
         ("board.local", &["http://board.local:port"], false),
-        ("board.local", &["file://"], false),
         ("board.local", &["file://board.local"], false),
         ("board.local", &["chrome-extension://board.local"], false),
         ("board.local", &["board.local"], false),
         ("board.local", &["null"], false),
         ("board.local", &["*"], false),
-        ("board.local", &[""], false),
         ("board.local", &["http://"], false),
         ("[::1]", &["http://[::1"], false),
         ("[::1]", &["http://::1"], false),
@@ -146,10 +170,15 @@ fn an_origin_of_another_host_is_refused_with_403_on_every_address() {
 
 #[test]
 fn origins_can_be_allowed_by_name() {
-    let server = Server::start(&["--allow-origin", "https://example.com", "--allow-origin", "dev.example:3000"]);
+    let allowed = "https://example.com,dev.example:3000,any.example,file://,app://.,capacitor://localhost";
+    let server = Server::start(&["--allow-origin", allowed]);
     for (origin, expected) in [
         ("https://example.com", true),
-        ("https://EXAMPLE.COM:8443", true),
+        ("https://EXAMPLE.COM:443", true),
+        ("https://example.com:8443", false),
+        ("capacitor://localhost", true),
+        ("ionic://localhost", false),
+        ("https://any.example:8443", true),
         ("http://example.com", false),
         ("https://www.example.com", false),
         ("https://example.com.evil.example", false),
@@ -168,6 +197,94 @@ fn origins_can_be_allowed_by_name() {
     // DNS rebinding is another matter.
     let rebound = upgrade_head("evil.example", "/", "Origin: http://evil.example\r\n");
     assert_eq!(refused(server.address(), rebound.as_bytes()).status, 403);
+}
+
+#[test]
+fn a_whole_address_counts_in_place_of_the_host() {
+    let server = Server::start(&[]);
+    let status = |head: &str| {
+        let mut client = Client::connect(server.address());
+        client.send(head.as_bytes());
+        client.response(head.starts_with("HEAD")).status
+    };
+    for (head, expected) in [
+        ("GET http://board.local:1920/ HTTP/1.1\r\nHost: board.local:1920\r\n\r\n", 200),
+        ("GET http://board.local/status?a HTTP/1.1\r\nHost: evil.example\r\n\r\n", 200),
+        ("HEAD HTTP://board.local HTTP/1.1\r\nHost: board.local\r\n\r\n", 200),
+        ("GET http://board.local/nothing HTTP/1.1\r\nHost: board.local\r\n\r\n", 404),
+        ("GET http://evil.example/ HTTP/1.1\r\nHost: board.local\r\n\r\n", 403),
+        ("GET http://user@board.local/ HTTP/1.1\r\nHost: board.local\r\n\r\n", 400),
+        ("GET http://board.local/ HTTP/1.1\r\n\r\n", 400),
+        ("GET http://board.local/ HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
+        ("OPTIONS * HTTP/1.1\r\nHost: board.local\r\n\r\n", 405),
+        ("CONNECT board.local:80 HTTP/1.1\r\nHost: board.local\r\n\r\n", 405),
+    ] {
+        assert_eq!(status(head), expected, "{head:?}");
+    }
+    let upgrade = |target: &str, origin: &str| {
+        let head = upgrade_head("board.local", target, &lines(&[("Origin", origin)]));
+        let mut client = Client::connect(server.address());
+        client.send(head.as_bytes());
+        client.response(false).status
+    };
+    assert_eq!(upgrade("ws://board.lan/", "http://board.lan"), 101);
+    assert_eq!(upgrade("ws://board.lan/", "http://board.local"), 403);
+}
+
+#[test]
+fn who_speaks_http_1_0_may_leave_the_host_out() {
+    let server = Server::start(&[]);
+    for head in ["GET / HTTP/1.0\r\n\r\n", "GET /status HTTP/1.0\r\nHost:\r\n\r\n", "HEAD / HTTP/1.0\r\n\r\n"] {
+        let mut client = Client::connect(server.address());
+        client.send(head.as_bytes());
+        let response = client.response(head.starts_with("HEAD"));
+        assert_eq!(response.status, 200, "{head:?}");
+        client.expect_end();
+    }
+    // The page may connect to the address that was asked, and its code leads there.
+    let mut client = Client::connect(server.address());
+    client.send(b"GET / HTTP/1.0\r\n\r\n");
+    let policy = client.response(false).header("content-security-policy").unwrap_or_default().to_owned();
+    assert!(policy.contains(&format!("ws://{}", server.address())), "{policy}");
+    assert_eq!(refused(server.address(), b"GET / HTTP/1.1\r\n\r\n").status, 400);
+}
+
+#[test]
+fn a_refusal_is_logged_with_what_was_its_reason_in_the_form_that_can_be_allowed() {
+    let server = Server::start(&[]);
+    assert!(!is_let_in(server.address(), "board.local", &["HTTPS://Laptop.example:443"]));
+    server.wait_for_log("(Origin: https://laptop.example)");
+    assert_eq!(refused(server.address(), upgrade_head("Evil.example:80", "/", "").as_bytes()).status, 403);
+    server.wait_for_log("(Host: evil.example)");
+}
+
+#[test]
+fn the_machine_s_own_name_is_let_in_in_every_search_domain_of_the_network() {
+    // In a mount namespace with a file of settings of its own, and with a name of its own.
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("resolv.conf");
+    std::fs::write(&settings, "nameserver 127.0.0.1\n").unwrap();
+    let own = format!(
+        "mount --bind {} /etc/resolv.conf && hostname beacon && exec setpriv --pdeathsig KILL -- \"$@\"",
+        settings.display()
+    );
+    let namespaces = "[ \"$(id -u)\" = 0 ] || own=\"--user --map-root-user\"; exec unshare $own --mount --uts";
+    let server = Launch::new(&[]).before(&format!("{namespaces} sh -c '{own}' sh \"$@\"")).start();
+    let status = |host: &str| {
+        let mut client = Client::connect(server.address());
+        client.send(upgrade_head(host, "/", "").as_bytes());
+        client.response(false).status
+    };
+    assert_eq!(status("beacon"), 101);
+    assert_eq!(status("beacon.fritz.box"), 403);
+    // The network comes after the board: what is read lasts for a second.
+    std::fs::write(&settings, "nameserver 127.0.0.1\nsearch fritz.box\n").unwrap();
+    eventually("the new domain is known", || status("Beacon.fritz.box:1920") == 101);
+    for host in
+        ["other.fritz.box", "fritz.box", "x.beacon.fritz.box", "beacon.fritz.box.evil.example", "beacon.evil.example"]
+    {
+        assert_eq!(status(host), 403, "{host}");
+    }
 }
 
 #[test]
