@@ -5,6 +5,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 
+use foghorn::hub::close_reason::may_be_sent;
 use foghorn::hub::frame::Frame;
 use foghorn::ws::frame_tracker::FrameTracker;
 use tungstenite::protocol::{Message, Role, WebSocket, WebSocketConfig};
@@ -55,8 +56,8 @@ impl Write for Socket<'_> {
 /// Any bytes as what comes after the handshake.
 ///
 /// # Panics
-/// If a message comes out that is too large or cannot be sent on unchanged, more is answered than was provoked, or it matters
-/// that the WebSocket is made anew.
+/// If a message comes out that is too large or cannot be sent on unchanged, more is answered than was provoked, a close code
+/// is not the one that came, or it matters that the WebSocket is made anew.
 pub fn target(bytes: &[u8]) -> Kind {
     let Some((&pieces, sent)) = bytes.split_first() else { return kind("nothing") };
     let piece_bytes = usize::from(pieces) + 1;
@@ -109,11 +110,13 @@ fn read(sent: &[u8], piece_bytes: usize, frames: Option<FrameTracker>) -> Outcom
     let (mut messages, mut taken, mut waits) = (Vec::new(), 0, 0);
     let end = loop {
         match server.read() {
-            // The server answers with the client's code and reads no further.
+            // The server answers with the client's code, or with 1002, and reads no further.
             Ok(Message::Close(close)) => {
-                let answer = Frame::close(close.map(|close| close.code.into()), "");
-                assert!(answer.len() <= 4);
-                break kind("closed");
+                let code = close.map(|close| close.code.into());
+                if let Some(frames) = &server.get_ref().frames {
+                    check_close_code(frames.close_code(), code);
+                }
+                break kind(("closed", code.map(|code| code == 1002)));
             }
             Ok(Message::Frame(_)) => panic!("raw frames are not for us"),
             Ok(message) => {
@@ -129,6 +132,16 @@ fn read(sent: &[u8], piece_bytes: usize, frames: Option<FrameTracker>) -> Outcom
         }
     };
     Outcome { messages, waits, end, answered: server.get_ref().written.clone() }
+}
+
+/// tungstenite tells a code that it refuses as 1002. What it takes is as it came, and may be sent.
+fn check_close_code(came: Option<u16>, told: Option<u16>) {
+    if came != told {
+        assert!(told == Some(1002) && came.is_some(), "{came:?} came, {told:?} is told");
+        assert!(came == Some(1014) || !came.is_some_and(may_be_sent), "{came:?} is told as 1002");
+    } else if let Some(code) = came {
+        assert!(may_be_sent(code), "{code}");
+    }
 }
 
 /// The frame that all get is the message that one has sent.

@@ -11,7 +11,8 @@ pub enum CloseReason {
     Vanished,
     /// The server stops.
     ServerStops,
-    /// The client broke RFC 6455: unmasked frames, reserved bits or opcodes, bad fragments or control frames.
+    /// The client broke RFC 6455: unmasked frames, reserved bits or opcodes, bad fragments or control frames, a close code that
+    /// nobody may send.
     ProtocolError,
     /// A text message was not UTF-8.
     InvalidUtf8,
@@ -82,6 +83,12 @@ impl CloseReason {
             Self::Replaced => "replaced",
         }
     }
+}
+
+/// Whether an endpoint may send this code in a Close frame (RFC 6455 section 7.4; 1012 to 1014 from the IANA registry). 1004 has
+/// no meaning, 1005, 1006 and 1015 are for libraries to tell their programs, and the others below 3000 are nobody's yet.
+pub fn may_be_sent(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
-//! Where the frames of a client begin and end, in the bytes that are handed to tungstenite.
+//! Where the frames of a client begin and end, in the bytes that are handed to tungstenite; and the code of its Close frame.
 //!
-//! Judges nothing: tungstenite does, by the same parser of frame heads. What must stay true: no byte is handed out past the end of
+//! Judges nothing: tungstenite does, by the same parser of frame heads, and the session, which code a client may give. What must stay true: no byte is handed out past the end of
 //! a large message, so that at its end tungstenite has nothing of the client but that message.
 
 use std::io::Cursor;
 
 use async_tungstenite::tungstenite::protocol::frame::FrameHeader;
-use async_tungstenite::tungstenite::protocol::frame::coding::OpCode;
+use async_tungstenite::tungstenite::protocol::frame::coding::{Control, OpCode};
 
 use crate::config::limits::READ_BUFFER_BYTES;
 
@@ -37,8 +37,34 @@ enum Place {
     Head,
     /// Part of a payload, unless that is at its end.
     Payload { left_bytes: u64, ends_message: bool },
+    /// Part of a Close frame's payload, or behind it, where nobody reads.
+    Close(ClosePayload),
     /// Nothing that could be a frame: tungstenite will find that too, and the connection ends.
     Lost,
+}
+
+/// The first bytes of a Close frame's payload.
+#[derive(Debug)]
+struct ClosePayload {
+    mask: [u8; 4],
+    left_bytes: u64,
+    code: [u8; 2],
+    code_bytes: u8,
+}
+
+impl ClosePayload {
+    /// Takes what belongs to the code.
+    fn take(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            let at = usize::from(self.code_bytes);
+            if self.left_bytes == 0 || at == self.code.len() {
+                return;
+            }
+            self.code[at] = byte ^ self.mask[at];
+            self.code_bytes += 1;
+            self.left_bytes -= 1;
+        }
+    }
 }
 
 impl FrameTracker {
@@ -64,8 +90,13 @@ impl FrameTracker {
             if at == bytes.len() || self.is_after_large {
                 return at;
             }
-            if matches!(self.place, Place::Lost) {
-                return bytes.len();
+            match &mut self.place {
+                Place::Close(payload) => {
+                    payload.take(&bytes[at..]);
+                    return bytes.len();
+                }
+                Place::Lost => return bytes.len(),
+                Place::Head | Place::Payload { .. } => {}
             }
             at += self.follow_head(&bytes[at..]);
         }
@@ -87,7 +118,12 @@ impl FrameTracker {
             Ok(Some((header, left_bytes))) => {
                 self.head_bytes = 0;
                 let is_data = matches!(header.opcode, OpCode::Data(_));
-                self.place = Place::Payload { left_bytes, ends_message: is_data && header.is_final };
+                self.place = if header.opcode == OpCode::Control(Control::Close) {
+                    let mask = header.mask.unwrap_or_default();
+                    Place::Close(ClosePayload { mask, left_bytes, code: [0; 2], code_bytes: 0 })
+                } else {
+                    Place::Payload { left_bytes, ends_message: is_data && header.is_final }
+                };
                 self.is_in_message |= is_data;
                 self.is_large |= left_bytes > LARGE_FRAME_BYTES;
                 usize::try_from(end).expect("it is within the bytes") - before
@@ -112,6 +148,14 @@ impl FrameTracker {
     /// Whether the last byte that was handed out was that of a large message.
     pub fn is_after_large(&self) -> bool {
         self.is_after_large
+    }
+
+    /// The code of the client's Close frame, as it came: tungstenite tells what it does not know as 1002, and it does not know 1014.
+    pub fn close_code(&self) -> Option<u16> {
+        match &self.place {
+            Place::Close(ClosePayload { code, code_bytes: 2, .. }) => Some(u16::from_be_bytes(*code)),
+            _ => None,
+        }
     }
 
     /// Whether no frame and no message has been handed out in part.
@@ -237,6 +281,28 @@ mod tests {
             assert_eq!(frames.follow(bytes), bytes.len());
             assert_eq!(frames.follow(&[0; 1000]), 1000);
             assert!(!frames.is_between_messages() && !frames.is_after_large());
+        }
+    }
+
+    #[test]
+    fn the_code_of_a_close_frame_is_found_however_it_is_cut() {
+        let masked = |payload: &[u8]| {
+            let mask = [1, 2, 3, 4];
+            let mut frame = vec![0x88, 0x80 | u8::try_from(payload.len()).unwrap()];
+            frame.extend(mask);
+            frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+            frame
+        };
+        for (payload, code) in [(&b""[..], None), (&[3], None), (&[3, 246], Some(1014)), (b"\x03\xe8bye", Some(1000))] {
+            // What comes behind it belongs to no code.
+            let bytes = [frame(0x82, b"before"), masked(payload), vec![9; 10]].concat();
+            for piece_bytes in 1..bytes.len() {
+                let mut frames = FrameTracker::default();
+                for piece in bytes.chunks(piece_bytes) {
+                    assert_eq!(frames.follow(piece), piece.len());
+                }
+                assert_eq!(frames.close_code(), code, "{payload:?} in pieces of {piece_bytes}");
+            }
         }
     }
 

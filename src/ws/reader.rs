@@ -103,6 +103,11 @@ impl Reader {
             && self.frames.messages() == messages_taken
     }
 
+    /// The code of the client's Close frame, if it has given one.
+    pub fn close_code(&self) -> Option<u16> {
+        self.frames.close_code()
+    }
+
     /// Gives the thread's buffer back before the client's task waits: what is left in it, the client keeps as its own.
     pub fn release_scratch(&mut self) {
         if self.has_scratch() {

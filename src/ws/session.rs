@@ -22,7 +22,7 @@ use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::transport::Transport;
 use crate::config::limits::CLOSING_TIMEOUT;
 use crate::hub::channel::Published;
-use crate::hub::close_reason::CloseReason;
+use crate::hub::close_reason::{self, CloseReason};
 use crate::hub::frame::Frame;
 use crate::net::lingering_close;
 use crate::runtime::socket::Async;
@@ -102,8 +102,11 @@ async fn read_all(
         let frame = match next_event(broadcaster, transport, websocket, messages_taken).await {
             Event::Received(Some(Ok(Message::Text(text)))) => Frame::text(text),
             Event::Received(Some(Ok(Message::Binary(payload)))) => Frame::binary(payload),
-            Event::Received(Some(Ok(Message::Close(close)))) => {
-                return (CloseReason::ClosedByClient, close.map(|close| close.code.into()));
+            Event::Received(Some(Ok(Message::Close(_)))) => {
+                return match websocket.get_ref().close_code() {
+                    Some(code) if !close_reason::may_be_sent(code) => (CloseReason::ProtocolError, None),
+                    its_code => (CloseReason::ClosedByClient, its_code),
+                };
             }
             Event::Received(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)))) => {
                 if !keep_control_short(broadcaster, transport) {
