@@ -21,7 +21,7 @@ use crate::config::limits::{DISK_THREADS, HTTP_RESTART_BACKOFF, PAGE_END_TIMEOUT
 use crate::page::answer::{FILE_HEADER, UNCHANGING_HEADER};
 use crate::page::disk_queue::DiskQueue;
 use crate::page::open_files::OpenFiles;
-use crate::page::private_folder::PrivateFolder;
+use crate::page::private_folder::{PARENT_BYTES_MAX, PrivateFolder};
 use crate::page::representation::{Representation, is_known};
 use crate::page::resources::Resources;
 
@@ -46,7 +46,7 @@ pub struct PageServer {
 /// Why there can be no page. It shows itself as a sentence that says what to do.
 #[derive(Debug)]
 pub enum PageError {
-    /// No folder takes its private socket.
+    /// No folder takes its private socket; the error says for each why.
     Socket(io::Error),
     /// There are too few threads.
     Threads(io::Error),
@@ -57,8 +57,8 @@ impl fmt::Display for PageError {
         match self {
             Self::Socket(error) => write!(
                 f,
-                "cannot make a private socket for the page ({error}): \
-                 set RUNTIME_DIRECTORY to a folder that can be written to"
+                "cannot make a private socket for the page ({error}): set RUNTIME_DIRECTORY to a folder that can be \
+                 written to, by an absolute path of at most {PARENT_BYTES_MAX} bytes"
             ),
             Self::Threads(error) => {
                 write!(f, "cannot start the page's threads ({error}): raise their limit (ulimit -u, TasksMax=)")
@@ -232,14 +232,14 @@ impl PageServer {
 impl Running {
     /// By path and not by an abstract name: only this user can reach it, and tiny_http's own clean-up needs a path.
     fn start(runtime_folders: &[PathBuf]) -> io::Result<Self> {
-        let mut refused = io::Error::from(io::ErrorKind::NotFound);
+        let mut refused = Vec::new();
         for runtime_folder in runtime_folders {
             match Self::start_in(runtime_folder) {
                 Ok(running) => return Ok(running),
-                Err(error) => refused = error,
+                Err(error) => refused.push(format!("{}: {}", runtime_folder.display(), without_path(&error))),
             }
         }
-        Err(refused)
+        Err(io::Error::other(refused.join("; ")))
     }
 
     fn start_in(runtime_folder: &Path) -> io::Result<Self> {
@@ -255,6 +255,12 @@ impl Running {
     fn socket_path(&self) -> PathBuf {
         self.folder.socket_path()
     }
+}
+
+/// What has happened, without the name that tempfile would have given to a folder.
+fn without_path(error: &io::Error) -> String {
+    let cause = error.get_ref().and_then(|error| error.source());
+    cause.map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// Sees whether there are enough threads for tiny_http and for us. It panics where it gets none of its own, and does so in one

@@ -3,6 +3,8 @@
 //! What must stay true: a folder is swept only when the server that made it has ended, however many start at the same moment. Each
 //! holds a lock on its folder, which the kernel takes from it with its last breath (`flock(2)`).
 
+use std::env;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -13,7 +15,28 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use tempfile::TempDir;
 
 const PREFIX: &str = "foghorn-";
+const RANDOM_BYTES: usize = 6;
 const SOCKET_NAME: &str = "page";
+/// The longest path of a Unix socket, in bytes (`unix(7)`: 108 with its end).
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// The longest path of a folder in which there can be one of ours, in bytes.
+pub const PARENT_BYTES_MAX: usize =
+    SOCKET_PATH_BYTES_MAX - "/".len() - PREFIX.len() - RANDOM_BYTES - "/".len() - SOCKET_NAME.len();
+
+/// Where the private folder may go, by the variables that `named` looks up: what systemd has made for us (a list,
+/// `systemd.exec(5)`), a user's own, the one for temporary files, and `/tmp`. What is empty or relative names none (the XDG base
+/// directory specification says so too): it would be somewhere below the folder in which somebody was at the start.
+pub fn runtime_folders(named: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
+    let list = named("RUNTIME_DIRECTORY").unwrap_or_default();
+    let others = ["XDG_RUNTIME_DIR", "TMPDIR"].into_iter().filter_map(&named).map(PathBuf::from);
+    let mut folders: Vec<PathBuf> = Vec::new();
+    for folder in env::split_paths(&list).chain(others).chain([PathBuf::from("/tmp")]) {
+        if folder.is_absolute() && !folders.contains(&folder) {
+            folders.push(folder);
+        }
+    }
+    folders
+}
 
 /// A folder that only this user can open. It goes with this value, and so does the lock on it.
 #[derive(Debug)]
@@ -26,10 +49,13 @@ impl PrivateFolder {
     /// Makes one in `parent`.
     ///
     /// # Errors
-    /// If that cannot be written to.
+    /// If that cannot be written to, or a socket in it would have too long a path.
     pub fn make_in(parent: &Path) -> io::Result<Self> {
+        if parent.as_os_str().len() > PARENT_BYTES_MAX {
+            return Err(io::Error::other("its path is too long"));
+        }
         loop {
-            let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
+            let folder = tempfile::Builder::new().prefix(PREFIX).rand_bytes(RANDOM_BYTES).tempdir_in(parent)?;
             // Whoever sweeps may see it before it is locked. Then another is made.
             let lock = match File::open(folder.path()) {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
@@ -132,6 +158,38 @@ mod tests {
             assert_eq!(parent.path().join(name).exists(), stays, "{name}");
         }
         assert!(running.socket_path().exists(), "its server runs");
+    }
+
+    #[test]
+    fn it_goes_to_the_first_absolute_path_that_is_named_and_tmp_comes_last() {
+        let folders = |variables: &[(&str, &str)]| {
+            let named = |name: &str| variables.iter().find(|(its, _)| *its == name).map(|(_, value)| value.into());
+            runtime_folders(named).iter().map(|folder| folder.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(folders(&[]), ["/tmp"]);
+        let all = [("RUNTIME_DIRECTORY", "/run/a:/run/b"), ("XDG_RUNTIME_DIR", "/run/user/1"), ("TMPDIR", "/var/tmp")];
+        assert_eq!(folders(&all), ["/run/a", "/run/b", "/run/user/1", "/var/tmp", "/tmp"]);
+        for name in ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR", "TMPDIR"] {
+            for names_none in ["", "run", "./run", "../run", "~/run", "/tmp"] {
+                assert_eq!(folders(&[(name, names_none)]), ["/tmp"], "{name}={names_none}");
+            }
+        }
+        assert_eq!(folders(&[("RUNTIME_DIRECTORY", ":run:/run/a:")]), ["/run/a", "/tmp"]);
+    }
+
+    #[test]
+    fn the_longest_path_in_which_there_can_be_a_socket_is_known() {
+        let within = tempfile::tempdir().unwrap();
+        let folder_of = |bytes: usize| {
+            let folder = within.path().join("x".repeat(bytes - within.path().as_os_str().len() - 1));
+            fs::create_dir(&folder).unwrap();
+            folder
+        };
+        let longest = PrivateFolder::make_in(&folder_of(PARENT_BYTES_MAX)).unwrap();
+        drop(UnixListener::bind(longest.socket_path()).unwrap());
+        let too_long = folder_of(PARENT_BYTES_MAX + 1);
+        assert!(PrivateFolder::make_in(&too_long).unwrap_err().to_string().contains("too long"));
+        assert_eq!(names(&too_long), 0);
     }
 
     #[test]

@@ -33,6 +33,7 @@ use crate::os::{addresses, systemd};
 use crate::page::backend::Backend;
 use crate::page::frontend::Frontend;
 use crate::page::page_server::PageServer;
+use crate::page::private_folder::runtime_folders;
 use crate::page::resources::Resources;
 use crate::page::status::Status;
 use crate::runtime::reactor;
@@ -96,7 +97,7 @@ pub fn run(
         ))
     })?);
     let is_baked_in = www.is_none();
-    let page_server = PageServer::start(runtime_folders(), Resources { www })
+    let page_server = PageServer::start(runtime_folders(|name| std::env::var_os(name)), Resources { www })
         .map_err(|error| StartError::Unavailable(error.to_string()))?;
     let budget = fd_budget(&config.limits);
     let backend = Rc::new(Backend::new(Arc::clone(&page_server), Arc::clone(&counters), budget.http_in_flight));
@@ -202,12 +203,6 @@ fn find_www(www: &Path) -> Result<PathBuf, StartError> {
             www.display()
         ))
     })
-}
-
-/// Where the private socket may go: `RUNTIME_DIRECTORY` of `systemd.exec(5)`, a user's own, the one for temporary files.
-fn runtime_folders() -> Vec<PathBuf> {
-    let named = ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
-    named.chain([std::env::temp_dir()]).collect()
 }
 
 /// Raises the limit of open files as far as it goes, and shares the descriptors out.

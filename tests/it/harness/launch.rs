@@ -65,6 +65,12 @@ impl Launch {
         self
     }
 
+    /// A server that finds `/tmp` read-only. For a test in its [own network](super::in_own_network), since it mounts something.
+    pub fn with_read_only_tmp(self) -> Self {
+        let script = "mount --bind /tmp /tmp && mount -o remount,bind,ro /tmp && exec \"$@\"";
+        self.before(&format!("set -- unshare --mount sh -c '{script}' sh \"$@\""))
+    }
+
     /// Puts this socket where `sd_listen_fds(3)` has the only one, and names the process itself.
     pub fn hand_over(self, socket: impl Into<OwnedFd>) -> Self {
         self.stdin(socket).before("exec 3<&0 </dev/null; export LISTEN_PID=$$ LISTEN_FDS=1")

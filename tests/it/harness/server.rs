@@ -66,7 +66,7 @@ impl Server {
         eventually(&format!("the log says {text:?}"), || self.log().contains(text));
     }
 
-    /// The folder in which it may make its private socket. There is no other.
+    /// The folder in which it makes its private socket. Beside it there is only `/tmp`.
     pub fn runtime_folder(&self) -> PathBuf {
         runtime_folder(&self.runtime)
     }

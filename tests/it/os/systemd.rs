@@ -3,12 +3,14 @@
 use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::harness::{Client, GREETING, Launch, Server, eventually, free_listener, get, patience, request_head};
+use crate::harness::{
+    Client, GREETING, Launch, Server, eventually, free_listener, get, in_own_network, patience, request_head,
+};
 
 /// The socket that `NOTIFY_SOCKET` names.
 struct Manager {
@@ -261,33 +263,37 @@ fn the_watchdog_of_another_process_is_not_fed() {
 
 #[test]
 fn the_watchdog_is_not_fed_while_the_page_cannot_answer() {
-    let manager = Manager::new();
-    let launch = Launch::new(&[]).env("NOTIFY_SOCKET", manager.path.as_os_str()).env("WATCHDOG_USEC", "200000");
-    let server = launch.start();
-    manager.wait_for("WATCHDOG=");
-    // With the runtime folder gone, the page's server can neither be reached nor be started anew.
-    let (folder, away) = (server.runtime_folder(), server.runtime_folder().with_extension("away"));
-    std::fs::rename(&folder, &away).unwrap();
-    assert_eq!(server.get("/").status, 503);
-    manager.forget();
-    let mut client = server.join();
-    manager.socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-    let mut fed = 0;
-    let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(1) {
+    in_own_network(|| {
+        let manager = Manager::new();
+        let folder = Path::new("/run/page");
+        std::fs::create_dir(folder).unwrap();
+        let launch = Launch::new(&[]).env("NOTIFY_SOCKET", manager.path.as_os_str()).env("WATCHDOG_USEC", "200000");
+        let server = launch.env("RUNTIME_DIRECTORY", folder).env("TMPDIR", folder).with_read_only_tmp().start();
+        manager.wait_for("WATCHDOG=");
+        // With the runtime folder gone, the page's server can neither be reached nor be started anew.
+        let away = folder.with_extension("away");
+        std::fs::rename(folder, &away).unwrap();
         assert_eq!(server.get("/").status, 503);
-        client.expect_echo("the broadcast goes on");
-        let mut datagram = [0; 4096];
-        if let Ok(bytes) = manager.socket.recv(&mut datagram) {
-            fed += u32::from(datagram[..bytes].starts_with(b"WATCHDOG"));
+        manager.forget();
+        let mut client = server.join();
+        manager.socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        let mut fed = 0;
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(1) {
+            assert_eq!(server.get("/").status, 503);
+            client.expect_echo("the broadcast goes on");
+            let mut datagram = [0; 4096];
+            if let Ok(bytes) = manager.socket.recv(&mut datagram) {
+                fed += u32::from(datagram[..bytes].starts_with(b"WATCHDOG"));
+            }
         }
-    }
-    assert!(fed <= 1, "one may have been on its way");
-    // When the page is back, so are the feeds.
-    std::fs::rename(&away, &folder).unwrap();
-    eventually("the page is back", || server.get("/").status == 200);
-    manager.socket.set_read_timeout(Some(patience())).unwrap();
-    manager.wait_for("WATCHDOG=");
+        assert!(fed <= 1, "one may have been on its way");
+        // When the page is back, so are the feeds.
+        std::fs::rename(&away, folder).unwrap();
+        eventually("the page is back", || server.get("/").status == 200);
+        manager.socket.set_read_timeout(Some(patience())).unwrap();
+        manager.wait_for("WATCHDOG=");
+    });
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use foghorn::config::limits::FIRST_REQUEST_TIMEOUT;
 use foghorn::config::settings::Config;
 use foghorn::server::run::{Ended, run};
+use tempfile::TempDir;
 
 use crate::harness::{
     Client, GREETING, Launch, Server, eventually, folder, free_listener, get, in_own_network, is_emulated,
@@ -30,11 +31,56 @@ fn a_missing_www_folder_is_named_with_what_to_do() {
 
 #[test]
 fn without_any_folder_for_its_private_socket_it_says_what_to_do() {
-    // A file system of the kernel's that even root cannot make folders in.
-    let finished = Launch::new(&[]).env("RUNTIME_DIRECTORY", "/proc/self").env("TMPDIR", "/proc/self").run();
-    assert_eq!(finished.code, Some(1), "{finished:?}");
-    assert!(finished.stderr.contains("RUNTIME_DIRECTORY"), "{finished:?}");
-    finished.expect_a_sentence();
+    in_own_network(|| {
+        // In a file system of the kernel's even root cannot make folders.
+        let finished = Launch::new(&[])
+            .with_read_only_tmp()
+            .env("RUNTIME_DIRECTORY", "/proc/self:relative")
+            .env("TMPDIR", format!("/{}", "long/".repeat(30)))
+            .run();
+        assert_eq!(finished.code, Some(1), "{finished:?}");
+        let tried = ["(/proc/self: No such file", "; /long/long", ": its path is too long; /tmp: Read-only"];
+        for words in tried.into_iter().chain(["set RUNTIME_DIRECTORY", "absolute path of at most"]) {
+            assert!(finished.stderr.contains(words), "{words}: {finished:?}");
+        }
+        finished.expect_a_sentence();
+    });
+}
+
+#[test]
+fn its_private_socket_is_in_the_first_folder_that_takes_one_and_never_in_the_current_one() {
+    let [first, second, current] = [folder(&[]), folder(&[]), folder(&[("run/keep", b"")])];
+    let paths = [first.path(), second.path()].map(|path| path.to_str().unwrap());
+    let long = format!("/tmp/{}", "x".repeat(200));
+    let named = |folder: &TempDir| fs::read_dir(folder.path()).unwrap().count();
+    for (runtime, xdg, tmp, expected) in [
+        (paths[0], paths[1], paths[1], Some(0)),
+        (paths[1], paths[0], paths[0], Some(1)),
+        (&format!("/nonexistent:{}:{}", paths[1], paths[0]), paths[0], paths[0], Some(1)),
+        (&format!("run::{}", paths[0]), paths[1], paths[1], Some(0)),
+        ("", paths[0], paths[1], Some(0)),
+        ("run", paths[1], paths[0], Some(1)),
+        ("", "", paths[0], Some(0)),
+        ("run", "run", paths[1], Some(1)),
+        // These are for /tmp.
+        ("", "", "", None),
+        ("run", "./run", ".", None),
+        (&long, &long, &long, None),
+    ] {
+        let mut server = Launch::new(&[])
+            .before(&format!("cd '{}'", current.path().display()))
+            .env("RUNTIME_DIRECTORY", runtime)
+            .env("XDG_RUNTIME_DIR", xdg)
+            .env("TMPDIR", tmp)
+            .start();
+        assert_eq!(server.get("/").status, 200);
+        let found = [named(&first), named(&second)];
+        let here = (named(&current), fs::read_dir(current.path().join("run")).unwrap().count());
+        assert_eq!(here, (1, 1), "{runtime} {xdg} {tmp}");
+        assert_eq!(found, [0, 1].map(|nth| usize::from(expected == Some(nth))), "{runtime} {xdg} {tmp}");
+        server.signal("TERM");
+        assert_eq!(server.wait_for_exit().code(), Some(0));
+    }
 }
 
 #[test]
