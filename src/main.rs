@@ -4,7 +4,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use foghorn::cli::serve::serve;
 use foghorn::config::flags::Args;
 use foghorn::server::run::{Ended, StartError};
@@ -13,7 +12,8 @@ const FAILED: u8 = 1;
 const BAD_FLAG: u8 = 2;
 
 fn main() -> ExitCode {
-    let ended = Args::parse().try_into().map_err(StartError::Config).and_then(serve);
+    let args = Args::read().unwrap_or_else(|error| error.exit());
+    let ended = args.try_into().map_err(StartError::Config).and_then(serve);
     log::logger().flush();
     match ended {
         Ok(Ended::Drained) => ExitCode::SUCCESS,

@@ -1,15 +1,16 @@
 //! The command line: flags and environment variables in, a checked [`Config`] out.
 //!
 //! Leaves sockets, files and names of the network to others. What must stay true: a value that cannot work is refused here, by
-//! the name of its flag and with what would work.
+//! the name of its flag and with what would work; a variable that is empty is one that is not set.
 
+use std::env;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use clap::builder::{NonEmptyStringValueParser, Resettable};
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::builder::Resettable;
+use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser};
 use log::LevelFilter;
 
 use crate::config::limits::{
@@ -24,10 +25,11 @@ use crate::config::settings::{Config, Limits};
 pub struct Args {
     #[arg(help = "Address to listen on; may be given more than once; port 0 picks a free one \
                   [default: [::]:1919 and [::]:1920]")]
-    #[arg(long, env = "FOGHORN_LISTEN", value_name = "ADDR:PORT", value_delimiter = ',', hide_env_values = true)]
-    listen: Vec<SocketAddr>,
+    #[arg(long, env = "FOGHORN_LISTEN", value_name = "ADDR:PORT", hide_env_values = true)]
+    #[arg(value_parser = |text: &str| parse_list(text, parse_address))]
+    listen: Vec<List<SocketAddr>>,
 
-    /// First message to every new client; an empty one sends none
+    /// First message to every new client; --greeting "" sends none (an empty variable is as if it were not set)
     #[arg(long, env = "FOGHORN_GREETING", value_name = "TEXT", default_value = "connected to WebSocket server")]
     #[arg(value_parser = parse_greeting, hide_env_values = true)]
     greeting: String,
@@ -73,21 +75,19 @@ pub struct Args {
     #[arg(value_parser = parse_heartbeat)]
     heartbeat: Duration,
 
-    #[arg(
-        help = "Host name under which the server is reached, beside the local ones, or .DOMAIN for all in a domain; \
-                  may be given more than once"
-    )]
-    #[arg(long, env = "FOGHORN_ALLOW_HOST", value_name = "NAME", value_delimiter = ',', hide_env_values = true)]
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    allow_host: Vec<String>,
+    #[arg(help = "Host name under which the server is reached, beside the local ones, or .DOMAIN for all in a \
+                  domain; may be given more than once")]
+    #[arg(long, env = "FOGHORN_ALLOW_HOST", value_name = "NAME", hide_env_values = true)]
+    #[arg(value_parser = parse_names)]
+    allow_host: Vec<List<String>>,
 
     #[arg(
-        help = "Origin of a foreign page that may connect, such as https://example.com, a host name for any scheme and port, \
-                  null or *; may be given more than once"
+        help = "Origin of a foreign page that may connect, such as https://example.com, a host name for any scheme \
+                  and port, null or *; may be given more than once"
     )]
-    #[arg(long, env = "FOGHORN_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', hide_env_values = true)]
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    allow_origin: Vec<String>,
+    #[arg(long, env = "FOGHORN_ALLOW_ORIGIN", value_name = "ORIGIN", hide_env_values = true)]
+    #[arg(value_parser = parse_names)]
+    allow_origin: Vec<List<String>>,
 
     /// What to log
     #[arg(long, env = "FOGHORN_LOG_LEVEL", value_name = "LEVEL", default_value = "info", hide_env_values = true)]
@@ -103,6 +103,28 @@ pub struct Args {
     quiet: bool,
 }
 
+impl Args {
+    /// Reads the command line, and the variables that are not empty.
+    ///
+    /// # Errors
+    /// If a flag or a value cannot work; asking for help or for the version is such an error, too.
+    pub fn read() -> Result<Self, clap::Error> {
+        let command = Self::command().mut_args(|arg| if says_nothing(&arg) { without_variable(arg) } else { arg });
+        Self::from_arg_matches(&command.try_get_matches()?)
+    }
+}
+
+/// Whether the variable of a flag is empty, or a list of nothing but empty members.
+fn says_nothing(arg: &Arg) -> bool {
+    let is_list = matches!(arg.get_action(), ArgAction::Append);
+    let is_nothing = |byte: &u8| is_list && (*byte == b',' || byte.is_ascii_whitespace());
+    arg.get_env().and_then(env::var_os).is_some_and(|value| value.as_encoded_bytes().iter().all(is_nothing))
+}
+
+fn without_variable(arg: Arg) -> Arg {
+    arg.env(Resettable::Reset)
+}
+
 impl TryFrom<Args> for Config {
     /// A sentence that names the flags that do not go together, and what would.
     type Error = String;
@@ -115,13 +137,13 @@ impl TryFrom<Args> for Config {
         };
         let message_bytes_max = message_bytes_max(args.max_message, args.backlog)?;
         Ok(Self {
-            listen: args.listen,
+            listen: members(args.listen),
             greeting: args.greeting,
             echo: !args.no_echo,
             history: args.history,
             www: args.www,
-            allow_hosts: args.allow_host,
-            allow_origins: args.allow_origin,
+            allow_hosts: members(args.allow_host),
+            allow_origins: members(args.allow_origin),
             log_level,
             limits: Limits {
                 message_bytes_max,
@@ -155,11 +177,37 @@ fn message_bytes_max(given: Option<usize>, backlog_bytes: usize) -> Result<usize
 impl Default for Config {
     /// The settings of a start with no flag and no variable at all, whatever the environment has.
     fn default() -> Self {
-        let command = Args::command().mut_args(|arg| arg.env(Resettable::Reset));
+        let command = Args::command().mut_args(without_variable);
         let flags = command.try_get_matches_from(["foghorn"]).and_then(|none| Args::from_arg_matches(&none));
         let args = flags.expect("no flag has to be given, and every default is a good value");
         args.try_into().expect("the defaults go together")
     }
+}
+
+/// What one flag, or its variable, lists with commas.
+#[derive(Debug, Clone)]
+struct List<T>(Vec<T>);
+
+fn members<T>(lists: Vec<List<T>>) -> Vec<T> {
+    lists.into_iter().flat_map(|list| list.0).collect()
+}
+
+/// A list with commas. Blanks around a member and empty members are passed over: a comma too many is no mistake that matters.
+fn parse_list<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<List<T>, String> {
+    let members: Vec<T> =
+        text.split(',').map(str::trim).filter(|member| !member.is_empty()).map(parse).collect::<Result<_, _>>()?;
+    if members.is_empty() {
+        return Err("a value is required".to_owned());
+    }
+    Ok(List(members))
+}
+
+fn parse_names(text: &str) -> Result<List<String>, String> {
+    parse_list(text, |name| Ok(name.to_owned()))
+}
+
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("{text:?} is no socket address such as 192.168.1.5:1920 or [::]:1920"))
 }
 
 fn parse_greeting(text: &str) -> Result<String, String> {

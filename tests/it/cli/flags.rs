@@ -1,5 +1,6 @@
 //! Flags and environment: each setting takes effect, and a bad one is named with what would be right.
 
+use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use clap::{CommandFactory, Parser};
 use foghorn::config::flags::Args;
 use foghorn::config::settings::Config;
 
-use crate::harness::{Client, Launch, folder, get, upgrade_head};
+use crate::harness::{Client, Launch, folder, get, in_own_network, upgrade_head};
 
 #[test]
 fn help_and_version_are_printed() {
@@ -37,7 +38,11 @@ fn a_bad_flag_is_named_with_what_would_be_right() {
         ("--max-clients-per-ip", "-1", "invalid"),
         ("--heartbeat", "25", "such as 500ms"),
         ("--heartbeat", "1ms", "from 100ms"),
-        ("--allow-host", "", "value"),
+        ("--allow-host", "", "a value is required"),
+        ("--listen", "", "a value is required"),
+        ("--listen", "[::]:1919,1920", "\"1920\" is no socket address"),
+        ("--history", "", "cannot parse"),
+        ("--log-level", "", "debug"),
         ("--allow-host", "http://board.example.com", "such as board.example.com"),
         ("--allow-host", "board.example.com:80", "no port"),
         ("--allow-origin", "https://example.com/path", "such as https://example.com"),
@@ -113,6 +118,70 @@ fn a_flag_wins_over_the_environment_and_bad_environment_is_named() {
     let finished = Launch::new(&[]).env("FOGHORN_PATIENCE", "soon").run();
     assert_eq!(finished.code, Some(2), "{finished:?}");
     assert!(finished.stderr.contains("soon") && finished.stderr.contains("--patience"), "{finished:?}");
+}
+
+#[test]
+fn an_empty_variable_is_one_that_is_not_set() {
+    let command = Args::command();
+    let variables = || command.get_arguments().filter_map(|flag| flag.get_env()).map(|name| name.to_str().unwrap());
+    assert_eq!(variables().count(), 14, "all flags but -v and -q");
+    let mut launch = Launch::new(&["--allow-host", "board.example.com"]);
+    for variable in variables() {
+        launch = launch.env(variable, "");
+    }
+    let server = launch.start();
+    let mut client = server.join();
+    client.expect_echo("the greeting came, and so does this");
+    let status = server.status();
+    assert_eq!((&status["backlogBytesMax"], &status["maxMessage"]), (&(4 << 20).into(), &(1 << 20).into()));
+    for variable in variables() {
+        assert_eq!(Launch::new(&[]).env(variable, "").start().get("/").status, 200, "{variable}");
+    }
+    let mut silent = Launch::new(&["--greeting", ""]).env("FOGHORN_GREETING", "welcome").start();
+    let mut client = Client::connect(silent.address());
+    client.upgrade(silent.address(), "/", "");
+    client.expect_echo("this is the first that comes");
+    drop(client);
+    silent.signal("TERM");
+    silent.wait_for_exit();
+}
+
+#[test]
+fn an_empty_list_of_addresses_means_the_default_ports() {
+    in_own_network(|| {
+        for nothing in ["", ","] {
+            let server = Launch::bare(&[]).env("FOGHORN_LISTEN", nothing).expecting(2).start();
+            assert_eq!(server.addresses.iter().map(SocketAddr::port).collect::<Vec<_>>(), [1919, 1920]);
+        }
+    });
+}
+
+#[test]
+fn a_list_may_have_blanks_and_a_comma_too_many() {
+    let server = Launch::bare(&["--allow-host=one.example.com,"])
+        .env("FOGHORN_LISTEN", "127.0.0.1:0, [::1]:0,")
+        .env("FOGHORN_ALLOW_HOST", "two.example.com")
+        .env("FOGHORN_ALLOW_ORIGIN", " ,https://a.example.com,,\thttps://b.example.com ")
+        .expecting(2)
+        .start();
+    let address = server.address();
+    let asks = |host: &str, origin: &str| {
+        let mut client = Client::connect(address);
+        client.send(upgrade_head(host, "/", &format!("Origin: {origin}\r\n")).as_bytes());
+        client.response(false).status
+    };
+    for origin in ["https://a.example.com", "https://b.example.com"] {
+        assert_eq!(asks("one.example.com", origin), 101, "{origin}");
+    }
+    assert_eq!(asks("one.example.com", "https://c.example.com"), 403);
+    assert_eq!(asks("two.example.com", "https://a.example.com"), 403, "the flag wins");
+    for nothing in [",", " , ,", " "] {
+        let launch = ["FOGHORN_LISTEN", "FOGHORN_ALLOW_HOST", "FOGHORN_ALLOW_ORIGIN"];
+        let launch = launch.into_iter().fold(Launch::new(&[]), |launch, variable| launch.env(variable, nothing));
+        assert_eq!(launch.start().get("/").status, 200, "{nothing:?}");
+        let finished = Launch::new(&["--allow-host", nothing]).run();
+        assert!(finished.code == Some(2) && finished.stderr.contains("a value is required"), "{finished:?}");
+    }
 }
 
 #[test]
