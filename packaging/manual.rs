@@ -18,8 +18,9 @@ Settings of the service, one FOGHORN_ variable a line. After a change: systemctl
 .I /usr/share/doc/foghorn/examples/
 Drop-ins for the units: port 80 as well, ports of its own, a page of your own.
 .SH SIGNALS
-SIGTERM and SIGINT end it: clients get close code 1001 and up to 5 seconds for what is still theirs. A second signal ends it
-at once.
+SIGTERM, SIGINT and SIGHUP (a terminal that closes) end it: clients get close code 1001 and up to 5 seconds for what is still
+theirs. A second signal, unless it is SIGHUP, ends it at once. SIGINT or SIGHUP that was ignored at the start (nohup, or & in a
+script) stays ignored.
 .SH EXIT STATUS
 0 after a signal, 1 when something failed (a taken port, a missing folder), 2 for a bad flag.
 .SH SEE ALSO

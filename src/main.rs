@@ -2,6 +2,7 @@
 //!
 //! 0: stopped as asked · 1: could not start or was ended at once · 2: a flag is wrong.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use foghorn::cli::serve::serve;
@@ -19,7 +20,8 @@ fn main() -> ExitCode {
         Ok(Ended::Drained) => ExitCode::SUCCESS,
         Ok(Ended::AtOnce) => ExitCode::from(FAILED),
         Err(error) => {
-            eprintln!("foghorn: {error}");
+            // Without `eprintln!`, which panics where nobody can read it.
+            let _ = writeln!(io::stderr(), "foghorn: {error}");
             ExitCode::from(if matches!(error, StartError::Config(_)) { BAD_FLAG } else { FAILED })
         }
     }

@@ -112,10 +112,11 @@ impl Launch {
         }
         words.push(std::env::var_os("FOGHORN_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_foghorn").into()));
         words.extend(self.args);
-        let mut command = Command::new("sh");
+        let mut command = Command::new("env");
         // Ended with this process, even if that is killed and drops nothing.
         let script = format!("{}exec setpriv --pdeathsig KILL -- \"$@\"", self.before);
-        command.arg("-c").arg(script).arg("sh").args(words);
+        // Whoever runs the tests may ignore some of these, as a script does for what it starts with `&`.
+        command.args(["--default-signal=HUP,INT,TERM", "sh", "-c"]).arg(script).arg("sh").args(words);
         for (name, _) in std::env::vars_os() {
             let is_for_servers = ["FOGHORN_", "LISTEN_", "NOTIFY_", "WATCHDOG_", "JOURNAL_", "RUST_"];
             if is_for_servers.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {

@@ -103,8 +103,8 @@ fn without_threads_it_says_what_to_do() {
 }
 
 #[test]
-fn terminated_or_interrupted_it_says_1001_to_everybody_and_exits_with_0() {
-    for signal in ["TERM", "INT"] {
+fn whichever_signal_asks_it_to_stop_it_says_1001_to_everybody_leaves_nothing_and_exits_with_0() {
+    for (signal, words) in [("TERM", "terminated"), ("INT", "interrupted"), ("HUP", "the terminal has gone")] {
         let mut server = Server::start(&[]);
         let mut clients = [server.join(), server.join(), Client::join_at(server.address(), "/?echo=0")];
         clients[0].expect_echo("all is well");
@@ -114,7 +114,55 @@ fn terminated_or_interrupted_it_says_1001_to_everybody_and_exits_with_0() {
         }
         drop(clients);
         assert_eq!(server.wait_for_exit().code(), Some(0), "{signal}: {}", server.log());
+        assert!(server.log().contains(&format!("stopping ({words})")), "{signal}: {}", server.log());
+        assert_eq!(fs::read_dir(server.runtime_folder()).unwrap().count(), 0, "{signal}");
     }
+}
+
+#[test]
+fn a_terminal_s_signal_that_is_ignored_at_the_start_stays_ignored() {
+    // As by `nohup`, by `&` in a script, and by somebody who wants too much: SIGTERM always ends it.
+    for ignored in ["HUP", "INT", "HUP INT TERM"] {
+        let mut server = Launch::new(&["-v"]).before(&format!("trap '' {ignored}")).start();
+        let mut client = server.join();
+        for signal in ignored.split(' ').filter(|signal| *signal != "TERM") {
+            server.signal(signal);
+            client.expect_echo("all is well");
+        }
+        server.signal("TERM");
+        client.expect_close(1001);
+        drop(client);
+        assert_eq!(server.wait_for_exit().code(), Some(0), "{ignored}: {}", server.log());
+        assert_eq!(server.log().matches("stopping (").count(), 1, "{ignored}: {}", server.log());
+        assert!(server.log().contains("stopping (terminated)"), "{ignored}: {}", server.log());
+        let said = server.log().matches("was ignored at the start").count();
+        assert_eq!(said, ignored.split(' ').filter(|signal| *signal != "TERM").count(), "{}", server.log());
+    }
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_it_in_order_although_nobody_can_read_what_it_says() {
+    // `script` has the other end of the terminal in which the server runs, and writes what that shows.
+    let in_terminal = "exec >&2; set -- script -qec \"exec $*\" /dev/null";
+    let mut server = Launch::new(&["-v"]).before(in_terminal).start();
+    let mut clients = [server.join(), server.join()];
+    clients[0].expect_echo("all is well");
+    assert_eq!(fs::read_dir(server.runtime_folder()).unwrap().count(), 1);
+    server.signal("KILL");
+    server.wait_for_exit();
+    assert_eq!(clients[1].text(), "all is well");
+    for client in &mut clients {
+        client.expect_close(1001);
+    }
+    drop(clients);
+    eventually("its private folder is taken away", || fs::read_dir(server.runtime_folder()).unwrap().count() == 0);
+    eventually("it has ended", || TcpStream::connect(server.address()).is_err());
+}
+
+#[test]
+fn what_it_cannot_start_without_is_told_by_its_exit_code_if_nobody_can_read_it() {
+    let finished = Launch::new(&["--www", "/nonexistent"]).before("exec 2>/dev/full").run();
+    assert_eq!(finished.code, Some(1), "{finished:?}");
 }
 
 #[test]
@@ -170,6 +218,29 @@ fn a_second_signal_ends_it_at_once() {
     server.signal("TERM");
     server.wait_for_log("stopping");
     server.signal("INT");
+    assert_eq!(server.wait_for_exit().code(), Some(1), "not drained: {}", server.log());
+    drop(laggard);
+}
+
+#[test]
+fn a_hangup_hurries_nobody() {
+    // A terminal that closes sends it twice, and a session that ends behind SIGTERM.
+    for [first, second] in [["HUP", "HUP"], ["TERM", "HUP"]] {
+        let mut server = Server::start(&[]);
+        let laggard = laggard(&server);
+        server.signal(first);
+        server.wait_for_log("stopping");
+        server.signal(second);
+        server.signal("HUP");
+        assert_eq!(server.wait_for_exit().code(), Some(0), "drained: {}", server.log());
+        assert_eq!(server.log().matches("stopping (").count(), 1, "{}", server.log());
+        drop(laggard);
+    }
+    let mut server = Server::start(&[]);
+    let laggard = laggard(&server);
+    server.signal("HUP");
+    server.wait_for_log("stopping");
+    server.signal("TERM");
     assert_eq!(server.wait_for_exit().code(), Some(1), "not drained: {}", server.log());
     drop(laggard);
 }
