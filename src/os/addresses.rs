@@ -2,13 +2,15 @@
 //!
 //! What must stay true: nothing here is needed for the server to work, so nothing here can end it.
 
+use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, SocketAddr};
 
 use if_addrs::{IfAddr, get_if_addrs};
 use log::info;
 use qrcode::QrCode;
-use qrcode::render::unicode::Dense1x2;
+
+use crate::os::terminal_code;
 
 /// The port that browsers need not be told.
 const HTTP_PORT: u16 = 80;
@@ -24,8 +26,9 @@ pub fn say(bound: &[SocketAddr]) {
     }
     if let Some((url, _)) = urls.first().filter(|(_, is_here_only)| !is_here_only && io::stdout().is_terminal()) {
         if let Ok(code) = QrCode::new(url) {
+            let has_colours = terminal_code::has_colours(env::var_os("TERM"), env::var_os("NO_COLOR"));
             // A terminal that goes away meanwhile takes nothing with it.
-            let _ = writeln!(io::stdout(), "\n{}\n", code.render::<Dense1x2>().quiet_zone(true).build());
+            let _ = writeln!(io::stdout(), "\n{}", terminal_code::draw(&code, has_colours));
         }
     }
 }

@@ -5,3 +5,4 @@ pub mod host_name;
 pub mod search_domains;
 pub mod signals;
 pub mod systemd;
+pub mod terminal_code;

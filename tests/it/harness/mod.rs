@@ -5,7 +5,8 @@
 //!
 //! - [`wait`]: how long anything may take
 //! - [`files`]: folders to be served, and the project's own
-//! - [`launch`], [`server`], [`output`]: a server that is to be started, one that runs, and what it writes
+//! - [`launch`], [`server`], [`output`]: a server that is to be started, one that runs, and what it writes;
+//!   [`terminal`]: one for it to write to
 //! - [`http`], [`frames`]: what goes over the wire; [`client`]: who sends and reads it, rules broken included
 //! - [`bystanders`], [`load`]: honest clients beside what a test is about, and those that are a burden
 //! - [`network`]: ports of the test's own, and a whole network
@@ -20,6 +21,7 @@ mod load;
 mod network;
 mod output;
 mod server;
+mod terminal;
 mod wait;
 
 pub use bystanders::Bystanders;
@@ -31,4 +33,5 @@ pub use launch::Launch;
 pub use load::{Loop, ask_for_large_file, expect_numbered, numbered, publish_numbered, raise_own_limit, sleeper};
 pub use network::{OWN_ADDRESSES, free_listener, in_own_network};
 pub use server::Server;
+pub use terminal::Terminal;
 pub use wait::{eventually, is_emulated, patience};

@@ -162,7 +162,7 @@ impl Server {
     }
 
     /// Waits for its end, and for all that it has written.
-    pub(super) fn finish(mut self) -> Finished {
+    pub fn finish(mut self) -> Finished {
         let code = self.wait_for_exit().code();
         self.join_readers();
         Finished { code, stdout: self.stdout.text(), stderr: self.stderr.text() }

@@ -1,3 +1,4 @@
-//! What the system around the process gives and wants to know: [`systemd`].
+//! What the system around the process gives and wants to know: [`systemd`]; what a person at a terminal is told: [`addresses`].
 
+mod addresses;
 mod systemd;
