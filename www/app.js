@@ -2,12 +2,11 @@
 
 import { Foghorn } from './foghorn.js';
 import { invite } from './invite.js';
-import { stayAboveKeyboard } from './keyboard.js';
 import { Outbox } from './outbox.js';
 import { keepAsking } from './server.js';
 import { speaking } from './speech.js';
-import { countUnread } from './unread.js';
 import { View } from './view.js';
+import { countUnread, stayAboveKeyboard } from './window.js';
 
 const $ = (id) => document.getElementById(id);
 const [area, status, people, error, form, input] =
@@ -84,16 +83,15 @@ function send(text) {
   return true;
 }
 
-form.addEventListener('submit', (event) => {
+function submit(event) {
   event.preventDefault();
   if (input.value !== '' && send(input.value)) input.value = '';
-});
+}
+form.addEventListener('submit', submit);
 
 let shifted = false;
 function sendByEnter(event) {
-  if (shifted || event.isComposing) return;
-  event.preventDefault();
-  form.requestSubmit();
+  if (!shifted && !event.isComposing) submit(event);
 }
 input.addEventListener('keydown', (event) => {
   shifted = event.shiftKey;
@@ -102,7 +100,11 @@ input.addEventListener('keydown', (event) => {
 // Some on-screen keyboards tell of no key, only of the line that they are about to break.
 input.addEventListener('beforeinput', (event) => event.inputType === 'insertLineBreak' && sendByEnter(event));
 
-window.addEventListener('beforeunload', (event) => outbox.isEmpty || event.preventDefault());
+window.addEventListener('beforeunload', (event) => {
+  if (outbox.isEmpty) return;
+  event.preventDefault();
+  event.returnValue = 'unsent'; // what Chrome asks for up to 118
+});
 
 const countPages = keepAsking(({ clients, epoch, messages }) => {
   showPeople(clients);

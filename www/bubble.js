@@ -3,12 +3,12 @@
 import { pieces } from './links.js';
 
 /** From here on a text is folded. */
-const LONG_CHARS = 1_500;
+const LONG_CHARS = 1500;
 const LONG_LINES = 24;
 
 const MARKS = { waiting: 'Sending…', sending: 'Sending…', sent: 'Sent', refused: 'Too long, not sent', unsure: 'Maybe not sent' };
 
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
+const clock = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' });
 
 export function element(tag, className, text = '') {
   return Object.assign(document.createElement(tag), { className, textContent: text });
@@ -23,7 +23,7 @@ function link(address) {
 }
 
 function size(bytes) {
-  if (bytes < 10_000) return bytes === 1 ? '1 byte' : `${bytes} bytes`;
+  if (bytes < 10000) return bytes === 1 ? '1 byte' : `${bytes} bytes`;
   return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
@@ -37,6 +37,10 @@ function body(data) {
   return text;
 }
 
+function isLong(data) {
+  return typeof data === 'string' && (data.length > LONG_CHARS || data.split('\n', LONG_LINES).length === LONG_LINES);
+}
+
 /**
  * @param {string | ArrayBuffer} data
  * @param {Date} at when it came, or was typed
@@ -47,7 +51,7 @@ export function bubble(data, at) {
   const text = body(data);
   const meta = element('span', 'meta');
   inside.append(text);
-  if (data.length > LONG_CHARS || data.split?.('\n', LONG_LINES).length === LONG_LINES) {
+  if (isLong(data)) {
     text.classList.add('folded');
     inside.append(button('unfold', 'Show all'));
   }
@@ -71,7 +75,8 @@ export function mark(line, state) {
   meta.setAttribute('aria-live', 'off');
   const word = element('span', `mark ${state}`);
   word.append(element('span', state === 'sent' ? 'unseen' : '', MARKS[state]));
-  meta.querySelector('.mark')?.remove();
+  const before = meta.querySelector('.mark');
+  if (before) before.remove();
   meta.append(word);
   if (state === 'unsure') meta.append(button('again', 'Send again'));
 }

@@ -25,46 +25,25 @@
  */
 
 const FIRST_RETRY_MS = 500;
-const MAX_RETRY_MS = 15_000;
+const MAX_RETRY_MS = 15000;
 /** After a connection that lived this long the back-off starts anew. */
-const GOOD_AFTER_MS = 5_000;
+const GOOD_AFTER_MS = 5000;
 /** From the start of a try to the hello. */
-const HELLO_MS = 6_000;
+const HELLO_MS = 6000;
 /** For a sent message to come back; a big one has more time. */
-const ECHO_MS = 4_000;
+const ECHO_MS = 4000;
 const SLOWEST_BYTES_PER_MS = 50;
 /** For a message that the server has sent to arrive. */
-const OVERDUE_MS = 2_000;
+const OVERDUE_MS = 2000;
 /** Phones drop the sockets of pages that were hidden this long, without a word. */
-const SLEEP_MS = 10_000;
+const SLEEP_MS = 10000;
 /** An older try was begun on the network before the change. */
-const STALE_TRY_MS = 1_000;
+const STALE_TRY_MS = 1000;
 
-const sizeOf = (data) => data.length ?? data.byteLength ?? data.size;
+const sizeOf = (data) => [data.length, data.byteLength, data.size].find((size) => size !== undefined);
 
 /** A resuming connection to a Foghorn server. */
 export class Foghorn {
-  /** The name of the state. */
-  state = 'connecting';
-  #url;
-  #onMessage;
-  #onState;
-  #epoch = '';
-  #seq = 0;
-  #id = '';
-  #restarted = false;
-  #socket = null; // greeted
-  #try = null; // not greeted yet
-  #triedAt = 0;
-  #heardAt = 0;
-  #hiddenAt = 0;
-  #failures = 0;
-  #retry;
-  #helloDue;
-  #echoDue;
-  #awaited = null; // what was sent last, until it comes back
-  #listening = new AbortController();
-
   /**
    * @param {string} url of the server: `ws:`, `wss:`, `http:`, `https:`, or relative to the page
    * @param {{ onMessage?: (data: string | ArrayBuffer, about: { seq: number, resumed: boolean }) => void,
@@ -72,12 +51,29 @@ export class Foghorn {
    *   from before we (re)joined are `resumed`
    */
   constructor(url, { onMessage = () => {}, onState = () => {} } = {}) {
-    this.#url = new URL(url, globalThis.location?.href);
-    this.#url.protocol = this.#url.protocol.replace('http', 'ws');
-    this.#onMessage = onMessage;
-    this.#onState = onState;
-    if (globalThis.document) this.#watchPage();
-    this.#open();
+    /** The name of the state. */
+    this.state = 'connecting';
+    this._url = new URL(url, typeof location === 'object' ? location.href : undefined);
+    this._url.protocol = this._url.protocol.replace('http', 'ws');
+    this._onMessage = onMessage;
+    this._onState = onState;
+    this._epoch = '';
+    this._seq = 0;
+    this._id = '';
+    this._restarted = false;
+    this._socket = null; // greeted
+    this._try = null; // not greeted yet
+    this._triedAt = 0;
+    this._heardAt = 0;
+    this._hiddenAt = 0;
+    this._failures = 0;
+    this._retry = undefined;
+    this._helloDue = undefined;
+    this._echoDue = undefined;
+    this._awaited = null; // what was sent last, until it comes back
+    this._unwatch = [];
+    if (typeof document === 'object') this._watchPage();
+    this._open();
   }
 
   /**
@@ -85,192 +81,196 @@ export class Foghorn {
    * @param {string | ArrayBuffer | ArrayBufferView | Blob} data
    */
   send(data) {
-    if (this.state !== 'open' || this.#try || this.#socket.readyState !== WebSocket.OPEN) return false;
-    this.#socket.send(data);
-    this.#awaited = data;
-    clearTimeout(this.#echoDue);
-    this.#expectEcho(ECHO_MS + sizeOf(data) / SLOWEST_BYTES_PER_MS);
+    if (this.state !== 'open' || this._try || this._socket.readyState !== WebSocket.OPEN) return false;
+    this._socket.send(data);
+    this._awaited = data;
+    clearTimeout(this._echoDue);
+    this._expectEcho(ECHO_MS + sizeOf(data) / SLOWEST_BYTES_PER_MS);
     return true;
   }
 
   /** Makes sure of the connection: replaces it, or tries now if there is none. */
   check() {
     if (this.state === 'closed') return;
-    this.#failures = 0;
-    if (!this.#try || Date.now() - this.#triedAt > STALE_TRY_MS) this.#open();
+    this._failures = 0;
+    if (!this._try || Date.now() - this._triedAt > STALE_TRY_MS) this._open();
   }
 
   /** Takes what `/status` says: a socket on which the newest message does not arrive is dead. */
   compare(epoch, newest) {
     if (this.state !== 'open') return;
-    const heardAt = this.#heardAt;
-    if (epoch !== this.#epoch) this.check();
-    else if (newest > this.#seq) setTimeout(() => this.#heardAt === heardAt && this.check(), OVERDUE_MS);
+    const heardAt = this._heardAt;
+    if (epoch !== this._epoch) this.check();
+    else if (newest > this._seq) setTimeout(() => this._heardAt === heardAt && this.check(), OVERDUE_MS);
   }
 
   /** Ends it for good. */
   close() {
-    this.#listening.abort();
-    this.#dropAll();
-    this.#set('closed');
+    this._unwatch.splice(0).forEach((act) => act());
+    this._dropAll();
+    this._set('closed');
   }
 
-  #set(name, about) {
+  _set(name, about) {
     this.state = name;
-    this.#onState({ name, ...about });
+    this._onState({ name, ...about });
   }
 
-  #open() {
-    this.#dropTry();
-    clearTimeout(this.#retry);
-    const url = new URL(this.#url);
+  _open() {
+    this._dropTry();
+    clearTimeout(this._retry);
+    const url = new URL(this._url);
     const query = [url.search.slice(1)];
-    if (this.#epoch) query.push(`after=${this.#epoch}:${this.#seq}`);
-    if (this.#id) query.push(`replaces=${this.#id}`);
+    if (this._epoch) query.push(`after=${this._epoch}:${this._seq}`);
+    if (this._id) query.push(`replaces=${this._id}`);
     url.search = query.filter(Boolean).join('&');
     const socket = new WebSocket(url, 'foghorn.v1');
     socket.binaryType = 'arraybuffer';
-    socket.onmessage = ({ data }) => this.#greet(data);
-    socket.onclose = () => this.#fail();
-    this.#try = socket;
-    this.#triedAt = Date.now();
-    this.#helloDue = setTimeout(socket.onclose, HELLO_MS);
-    if (!this.#socket && this.state !== 'connecting') this.#set('connecting');
+    socket.onmessage = ({ data }) => this._greet(data);
+    socket.onclose = () => this._fail();
+    this._try = socket;
+    this._triedAt = Date.now();
+    this._helloDue = setTimeout(socket.onclose, HELLO_MS);
+    if (!this._socket && this.state !== 'connecting') this._set('connecting');
   }
 
-  #greet(data) {
+  _greet(data) {
     let hello = null;
     try {
       hello = JSON.parse(data);
     } catch { /* no hello either way */ }
-    if (hello?.foghorn !== 1 || typeof hello.epoch !== 'string' || !Number.isSafeInteger(hello.seq)) {
+    if (!hello || hello.foghorn !== 1 || typeof hello.epoch !== 'string' || !Number.isSafeInteger(hello.seq)) {
       const said = typeof data === 'string' ? `“${data.slice(0, 80)}”` : 'a binary message';
-      return this.#fail(`This server does not speak foghorn.v1: it began with ${said}.`);
+      return this._fail(`This server does not speak foghorn.v1: it began with ${said}.`);
     }
-    if (this.#epoch && hello.epoch !== this.#epoch) {
-      const again = this.#restarted;
-      this.#restarted = true;
-      this.#id = '';
+    if (this._epoch && hello.epoch !== this._epoch) {
+      const again = this._restarted;
+      this._restarted = true;
+      this._id = '';
       if (hello.seq > 0 && !again) {
         // The new run has messages, all of them news to us: come back for them.
-        this.#epoch = hello.epoch;
-        this.#seq = 0;
-        return this.#open();
+        this._epoch = hello.epoch;
+        this._seq = 0;
+        return this._open();
       }
     }
-    const socket = this.#try;
-    this.#try = null;
-    this.#dropAll();
-    this.#socket = socket;
-    this.#heardAt = Date.now();
-    this.#follow(socket, hello);
+    const socket = this._try;
+    this._try = null;
+    this._dropAll();
+    this._socket = socket;
+    this._heardAt = Date.now();
+    this._follow(socket, hello);
   }
 
-  #follow(socket, hello) {
-    const resumed = hello.epoch === this.#epoch && hello.lost !== null;
-    const restarted = this.#restarted || (this.#epoch !== '' && !resumed);
+  _follow(socket, hello) {
+    const resumed = hello.epoch === this._epoch && hello.lost !== null;
+    const restarted = this._restarted || (this._epoch !== '' && !resumed);
     // From what we have now: the connection that this one replaces may have brought more since we asked.
-    const lost = resumed ? Math.max(0, hello.seq - this.#seq) : 0;
-    this.#seq = resumed ? Math.max(this.#seq, hello.seq) : hello.seq;
-    this.#epoch = hello.epoch;
-    this.#id = hello.id ?? '';
-    this.#restarted = false;
+    const lost = resumed ? Math.max(0, hello.seq - this._seq) : 0;
+    this._seq = resumed ? Math.max(this._seq, hello.seq) : hello.seq;
+    this._epoch = hello.epoch;
+    this._id = hello.id || '';
+    this._restarted = false;
     let seq = hello.seq;
-    const head = hello.head ?? seq;
+    const { head = seq } = hello;
     const catchUp = () => {
-      if (this.state === 'resuming' && this.#socket === socket && seq >= head) this.#set('open', { hello });
+      if (this.state === 'resuming' && this._socket === socket && seq >= head) this._set('open', { hello });
     };
     socket.onmessage = ({ data }) => {
       seq += 1;
-      this.#heardAt = Date.now();
+      this._heardAt = Date.now();
       try {
-        if (seq > this.#seq) this.#deliver(data, seq, seq <= head);
+        if (seq > this._seq) this._deliver(data, seq, seq <= head);
       } finally {
         catchUp();
       }
     };
-    socket.onclose = () => this.#lose();
-    this.#set('resuming', { hello, lost, restarted });
+    socket.onclose = () => this._lose();
+    this._set('resuming', { hello, lost, restarted });
     catchUp();
   }
 
-  #deliver(data, seq, resumed) {
-    this.#seq = seq;
-    const awaited = this.#awaited;
-    if (awaited !== null && (data === awaited || data.byteLength === sizeOf(awaited))) this.#awaited = null;
-    this.#onMessage(data, { seq, resumed });
+  _deliver(data, seq, resumed) {
+    this._seq = seq;
+    const awaited = this._awaited;
+    if (awaited !== null && (data === awaited || data.byteLength === sizeOf(awaited))) this._awaited = null;
+    this._onMessage(data, { seq, resumed });
   }
 
   /** Silence after a send means a dead socket; while others are heard, ours is just in the queue. */
-  #expectEcho(patience) {
-    this.#echoDue = setTimeout(() => {
-      if (this.#awaited === null) return;
-      const silent = Date.now() - this.#heardAt;
-      if (silent < patience) this.#expectEcho(patience - silent + 1);
+  _expectEcho(patience) {
+    this._echoDue = setTimeout(() => {
+      if (this._awaited === null) return;
+      const silent = Date.now() - this._heardAt;
+      if (silent < patience) this._expectEcho(patience - silent + 1);
       else this.check();
     }, patience);
   }
 
-  #lose() {
-    this.#drop(this.#socket);
-    this.#socket = null;
+  _lose() {
+    this._drop(this._socket);
+    this._socket = null;
     // The server closes it when it lets in the next one, whose hello may come a little later.
-    if (this.#try) return;
-    if (Date.now() - this.#triedAt > GOOD_AFTER_MS) this.#failures = 0;
-    this.#wait();
+    if (this._try) return;
+    if (Date.now() - this._triedAt > GOOD_AFTER_MS) this._failures = 0;
+    this._wait();
   }
 
   /** The try failed; the socket that it should have replaced is not to be trusted either. */
-  #fail(problem) {
-    this.#dropAll();
-    this.#wait(problem);
+  _fail(problem) {
+    this._dropAll();
+    this._wait(problem);
   }
 
-  #wait(problem = '') {
-    const delay = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures) * (0.5 + Math.random() / 2);
-    this.#failures += 1;
-    this.#retry = setTimeout(() => this.#open(), delay);
-    this.#set('waiting', { retryAt: Date.now() + delay, problem });
+  _wait(problem = '') {
+    const delay = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** this._failures) * (0.5 + Math.random() / 2);
+    this._failures += 1;
+    this._retry = setTimeout(() => this._open(), delay);
+    this._set('waiting', { retryAt: Date.now() + delay, problem });
   }
 
-  #drop(socket) {
+  _drop(socket) {
     if (!socket) return;
     socket.onmessage = socket.onclose = null;
     socket.close();
   }
 
-  #dropTry() {
-    clearTimeout(this.#helloDue);
-    this.#drop(this.#try);
-    this.#try = null;
+  _dropTry() {
+    clearTimeout(this._helloDue);
+    this._drop(this._try);
+    this._try = null;
   }
 
-  #dropAll() {
-    clearTimeout(this.#retry);
-    clearTimeout(this.#echoDue);
-    this.#awaited = null;
-    this.#dropTry();
-    this.#drop(this.#socket);
-    this.#socket = null;
+  _dropAll() {
+    clearTimeout(this._retry);
+    clearTimeout(this._echoDue);
+    this._awaited = null;
+    this._dropTry();
+    this._drop(this._socket);
+    this._socket = null;
   }
 
-  #watchPage() {
-    const on = (target, event, act) => target?.addEventListener(event, act, { signal: this.#listening.signal });
+  _watchPage() {
+    const on = (target, event, act) => {
+      target.addEventListener(event, act);
+      this._unwatch.push(() => target.removeEventListener(event, act));
+    };
     on(document, 'visibilitychange', () => {
-      if (document.hidden) this.#hiddenAt = Date.now();
-      else if (!this.#socket || Date.now() - this.#hiddenAt > SLEEP_MS) this.check();
+      if (document.hidden) this._hiddenAt = Date.now();
+      else if (!this._socket || Date.now() - this._hiddenAt > SLEEP_MS) this.check();
     });
     on(document, 'resume', () => this.check());
     on(window, 'online', () => this.check());
     // A page with an open socket is not kept for the back button; one that was comes back by `pageshow`.
     on(window, 'pagehide', () => {
-      this.#dropAll();
-      this.#set('connecting');
+      this._dropAll();
+      this._set('connecting');
     });
     on(window, 'pageshow', ({ persisted }) => persisted && this.check());
     // `change` also comes with each new estimate of the speed.
     const network = navigator.connection;
-    let type = network?.type;
+    if (!network || !network.addEventListener) return;
+    let { type } = network;
     on(network, 'change', () => {
       if (network.type !== type) this.check();
       type = network.type;

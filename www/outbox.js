@@ -13,91 +13,88 @@
 
 /** Keeps what was typed until it is known to have got through. */
 export class Outbox {
-  #send;
-  #onChange;
-  #items = [];
-  #maxBytes = Infinity;
-  #ready = false;
-  #gap = false; // ours may be among the lost
-
   /**
    * @param {(text: string) => boolean} send hands a text to the connection, if it takes one now
    * @param {(item: { text: string, state: string }) => void} onChange
    */
   constructor(send, onChange) {
-    this.#send = send;
-    this.#onChange = onChange;
+    this._send = send;
+    this._onChange = onChange;
+    this._items = [];
+    this._maxBytes = Infinity;
+    this._ready = false;
+    this._gap = false; // ours may be among the lost
   }
 
-  get isEmpty() { return this.#items.length === 0; }
+  get isEmpty() { return this._items.length === 0; }
 
   /** @returns {string} why this cannot be sent, or '' */
   objection(text) {
     const { length } = new TextEncoder().encode(text);
-    if (length <= this.#maxBytes) return '';
-    const [size, max] = [length, this.#maxBytes].map((bytes) => bytes.toLocaleString('en'));
+    if (length <= this._maxBytes) return '';
+    const [size, max] = [length, this._maxBytes].map((bytes) => bytes.toLocaleString('en'));
     return `Too long to send: ${size} bytes, and this server takes at most ${max} in one message.`;
   }
 
   /** @returns {{ text: string, state: string }} the new item, whose state changes as it goes */
   add(text) {
     // As it will come back: the wire carries no lone surrogates.
-    const item = { text: text.toWellFormed?.() ?? text, state: 'waiting' };
-    this.#items.push(item);
+    const item = { text: text.toWellFormed ? text.toWellFormed() : text, state: 'waiting' };
+    this._items.push(item);
     return item;
   }
 
   /** Hands on what is waiting, as far as the connection takes it. */
   flush() {
-    if (!this.#ready) return;
-    for (const item of this.#in('waiting')) {
-      if (this.objection(item.text)) this.#leave(item, 'refused');
-      else if (this.#send(item.text)) this.#change(item, 'sending');
+    if (!this._ready) return;
+    for (const item of this._in('waiting')) {
+      if (this.objection(item.text)) this._leave(item, 'refused');
+      else if (this._send(item.text)) this._change(item, 'sending');
       else break;
     }
   }
 
   /** @returns {boolean} whether this message is one's own, come back */
   takeBack(data) {
-    const sending = this.#in('sending');
+    const sending = this._in('sending');
     // After a loss the first ones may be among the lost; a later one that got through vouches for them.
-    const found = this.#gap ? sending.findIndex((item) => item.text === data) : 0;
-    if (sending[found]?.text !== data) return false;
-    this.#gap = false;
-    for (const item of sending.slice(0, found + 1)) this.#leave(item, 'sent');
+    const found = this._gap ? sending.findIndex((item) => item.text === data) : 0;
+    if (!sending[found] || sending[found].text !== data) return false;
+    this._gap = false;
+    for (const item of sending.slice(0, found + 1)) this._leave(item, 'sent');
     return true;
   }
 
   /** Takes each state of the `Foghorn`. */
   follow({ name, hello, restarted, lost }) {
-    this.#ready = false;
+    this._ready = false;
     if (name === 'resuming') {
-      this.#maxBytes = hello.maxMessage ?? Infinity;
-      this.#gap = lost > 0;
-      if (restarted) this.#in('sending').forEach((item) => this.#leave(item, 'unsure'));
+      this._maxBytes = hello.maxMessage || Infinity;
+      this._gap = lost > 0;
+      if (restarted) this._in('sending').forEach((item) => this._leave(item, 'unsure'));
     }
-    if (name === 'open') this.#caughtUp();
+    if (name === 'open') this._caughtUp();
   }
 
-  #caughtUp() {
-    for (const item of this.#in('sending')) {
-      if (this.#gap) this.#leave(item, 'unsure');
-      else this.#change(item, 'waiting');
+  _caughtUp() {
+    for (const item of this._in('sending')) {
+      if (this._gap) this._leave(item, 'unsure');
+      else this._change(item, 'waiting');
     }
-    this.#gap = false;
-    this.#ready = true;
+    this._gap = false;
+    this._ready = true;
     this.flush();
   }
 
-  #in(state) { return this.#items.filter((item) => item.state === state); }
+  _in(state) { return this._items.filter((item) => item.state === state); }
 
-  #change(item, state) {
+  _change(item, state) {
     item.state = state;
-    this.#onChange(item);
+    this._onChange(item);
   }
 
-  #leave(item, state) {
-    this.#items.splice(this.#items.indexOf(item), 1);
-    this.#change(item, state);
+  _leave(item, state) {
+    this._items.splice(this._items.indexOf(item), 1);
+    this._change(item, state);
   }
 }

@@ -1,8 +1,8 @@
 /** What the server says of itself in `/status`: asked rarely, and only for a page that is looked at. */
 
 /** So often asks a page that is alone, and none more often. */
-const EVERY_MS = 20_000;
-const FIRST_MS = 5_000;
+const EVERY_MS = 20000;
+const FIRST_MS = 5000;
 /** Between the questions of all pages together: 20 a second. */
 const APART_MS = 50;
 

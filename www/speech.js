@@ -4,7 +4,7 @@
  */
 
 const MAX_AT_ONCE = 5;
-const QUIET_MS = 1_000;
+const QUIET_MS = 1000;
 
 const OUTCOMES = { sent: 'sent', refused: 'too long, not sent', unsure: 'maybe not sent' };
 
@@ -49,7 +49,7 @@ export function speaking(area, voice) {
     const hasWaited = late.delete(item);
     if (state === 'sent' && !hasWaited) return;
     sayLater();
-    outcomes.set(state, (outcomes.get(state) ?? 0) + 1);
+    outcomes.set(state, (outcomes.get(state) || 0) + 1);
   }
 
   return { say, batch, follow };

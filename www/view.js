@@ -5,33 +5,19 @@
 
 import { bubble, element, mark, stamp } from './bubble.js';
 
-const MAX_MESSAGES = 1_000;
+const MAX_MESSAGES = 1000;
 /** All texts together: a thousand long ones would not fit into a phone. */
 const MAX_CHARS = 4 * 1024 * 1024;
 /** No animation frames come to a hidden page. */
 const HIDDEN_MS = 250;
 /** So near to the end counts as being there. */
 const NEAR_PX = 48;
-const GROUP_MS = 60_000;
+const GROUP_MS = 60000;
 
 const calendar = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
 
 /** Fills and keeps the list of messages. */
 export class View {
-  #area;
-  #jump;
-  #onBatch;
-  #todo = []; // functions, in order
-  #scheduled = false;
-  #sizes = new Map(); // of the lines in their final place, oldest first
-  #chars = 0;
-  #pending = new Map(); // item → its line, in order
-  #last = { own: null, at: new Date() };
-  #fresh = { count: 0, quietly: false };
-  #atEnd = true;
-  #top = 0; // where it was scrolled to
-  #unseen = 0;
-
   /**
    * @param {HTMLElement} area the scrolling list
    * @param {HTMLButtonElement} jump the way back to its end
@@ -39,37 +25,49 @@ export class View {
    *   comes before messages are added; sends an unsure one again
    */
   constructor(area, jump, { onBatch, onAgain }) {
-    this.#area = area;
-    this.#jump = jump;
-    this.#onBatch = onBatch;
-    area.addEventListener('scroll', () => this.#look(), { passive: true });
+    this._area = area;
+    this._jump = jump;
+    this._onBatch = onBatch;
+    this._todo = []; // functions, in order
+    this._scheduled = false;
+    this._sizes = new Map(); // of the lines in their final place, oldest first
+    this._chars = 0;
+    this._pending = new Map(); // item → its line, in order
+    this._last = { own: null, at: new Date() };
+    this._fresh = { count: 0, quietly: false };
+    this._atEnd = true;
+    this._top = 0; // where it was scrolled to
+    this._unseen = 0;
+    area.addEventListener('scroll', () => this._look(), { passive: true });
     area.addEventListener('click', ({ target }) => {
-      if (target.matches('.unfold')) this.#unfold(target);
+      if (target.matches('.unfold')) this._unfold(target);
       if (target.matches('.again')) {
         const line = target.closest('.message');
-        if (onAgain(line.querySelector('.text').textContent)) this.#remove(line);
+        if (onAgain(line.querySelector('.text').textContent)) this._remove(line);
       }
     });
     jump.addEventListener('click', () => this.toEnd());
-    new ResizeObserver(() => this.#atEnd && this.#scroll()).observe(area);
+    const stay = () => this._atEnd && this._scroll();
+    if (window.ResizeObserver) new ResizeObserver(stay).observe(area);
+    else window.addEventListener('resize', stay);
   }
 
   /** Shows a message of somebody; `quietly` if it is an old one. */
   receive(data, quietly) {
     const at = new Date();
-    this.#fresh.count += 1;
-    this.#fresh.quietly ||= quietly;
-    this.#step(() => {
-      this.#place(bubble(data, at), at, false, data.length ?? 0);
-      if (!this.#atEnd) this.#unseen += 1;
+    this._fresh.count += 1;
+    this._fresh.quietly = this._fresh.quietly || quietly;
+    this._step(() => {
+      this._place(bubble(data, at), at, false, data.length || 0);
+      if (!this._atEnd) this._unseen += 1;
     });
   }
 
   /** Shows a line about the conversation. */
   note(text) {
-    this.#step(() => {
-      this.#put(element('p', 'note', text), 0);
-      this.#last.own = null;
+    this._step(() => {
+      this._put(element('p', 'note', text), 0);
+      this._last.own = null;
     });
   }
 
@@ -78,125 +76,125 @@ export class View {
     const at = new Date();
     const line = bubble(item.text, at);
     line.classList.add('own');
-    line.classList.toggle('joined', this.#pending.size > 0 || this.#joins(true, at));
+    line.classList.toggle('joined', this._pending.size > 0 || this._joins(true, at));
     mark(line, item.state);
-    this.#pending.set(item, line);
-    this.#area.append(line);
+    this._pending.set(item, line);
+    this._area.append(line);
     this.toEnd();
   }
 
   /** Shows the new state of one's own message. */
   update(item) {
     const { state } = item;
-    this.#step(() => {
-      const line = this.#pending.get(item);
+    this._step(() => {
+      const line = this._pending.get(item);
       mark(line, state);
       if (state === 'waiting' || state === 'sending') return;
       const at = new Date();
       if (state === 'sent') stamp(line, at);
-      this.#pending.delete(item);
-      this.#place(line, at, true, item.text.length);
+      this._pending.delete(item);
+      this._place(line, at, true, item.text.length);
     });
   }
 
   /** Goes to the newest message. */
   toEnd() {
-    this.#scroll();
-    this.#look();
+    this._scroll();
+    this._look();
   }
 
-  #step(act) {
-    this.#todo.push(act);
-    if (this.#todo.length >= MAX_MESSAGES) this.#work();
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    const once = () => this.#scheduled && this.#render();
+  _step(act) {
+    this._todo.push(act);
+    if (this._todo.length >= MAX_MESSAGES) this._work();
+    if (this._scheduled) return;
+    this._scheduled = true;
+    const once = () => this._scheduled && this._render();
     requestAnimationFrame(once);
     setTimeout(once, HIDDEN_MS);
   }
 
   /** Changes the document but measures nothing, so that many batches fit into one layout. */
-  #work() {
-    if (this.#fresh.count > 0) this.#onBatch(this.#fresh);
-    this.#fresh = { count: 0, quietly: false };
-    this.#todo.splice(0).forEach((act) => act());
-    if (this.#sizes.size >= 2 * MAX_MESSAGES) this.#trim();
+  _work() {
+    if (this._fresh.count > 0) this._onBatch(this._fresh);
+    this._fresh = { count: 0, quietly: false };
+    this._todo.splice(0).forEach((act) => act());
+    if (this._sizes.size >= 2 * MAX_MESSAGES) this._trim();
   }
 
-  #render() {
-    this.#scheduled = false;
-    this.#work();
-    if (this.#atEnd) {
-      this.#trim();
-      this.#scroll();
+  _render() {
+    this._scheduled = false;
+    this._work();
+    if (this._atEnd) {
+      this._trim();
+      this._scroll();
     } else {
-      const before = this.#area.scrollHeight;
-      this.#trim();
-      this.#area.scrollTop -= before - this.#area.scrollHeight;
-      this.#showJump();
+      const before = this._area.scrollHeight;
+      this._trim();
+      this._area.scrollTop -= before - this._area.scrollHeight;
+      this._showJump();
     }
   }
 
-  #joins(own, at) { return this.#last.own === own && at - this.#last.at < GROUP_MS; }
+  _joins(own, at) { return this._last.own === own && at - this._last.at < GROUP_MS; }
 
-  #place(line, at, own, chars) {
-    if (at.toDateString() !== this.#last.at.toDateString()) {
-      this.#put(element('p', 'note', calendar.format(at)), 0);
-      this.#last.own = null;
+  _place(line, at, own, chars) {
+    if (at.toDateString() !== this._last.at.toDateString()) {
+      this._put(element('p', 'note', calendar.format(at)), 0);
+      this._last.own = null;
     }
-    line.classList.toggle('joined', this.#joins(own, at));
-    this.#last = { own, at };
-    this.#put(line, chars);
+    line.classList.toggle('joined', this._joins(own, at));
+    this._last = { own, at };
+    this._put(line, chars);
   }
 
-  #put(line, chars) {
-    const [next = null] = this.#pending.values();
+  _put(line, chars) {
+    const [next = null] = this._pending.values();
     // Moving a line that stands there already would take the selection from it, and have it read out again.
     if (!line.isConnected || line.nextSibling !== next) {
       if (line.isConnected) line.setAttribute('aria-live', 'off');
-      this.#area.insertBefore(line, next);
+      this._area.insertBefore(line, next);
     }
-    this.#sizes.set(line, chars);
-    this.#chars += chars;
+    this._sizes.set(line, chars);
+    this._chars += chars;
   }
 
-  #trim() {
-    for (const line of this.#sizes.keys()) {
-      if (this.#sizes.size <= MAX_MESSAGES && (this.#chars <= MAX_CHARS || this.#sizes.size === 1)) return;
-      this.#remove(line);
+  _trim() {
+    for (const line of this._sizes.keys()) {
+      if (this._sizes.size <= MAX_MESSAGES && (this._chars <= MAX_CHARS || this._sizes.size === 1)) return;
+      this._remove(line);
     }
   }
 
-  #remove(line) {
-    this.#chars -= this.#sizes.get(line);
-    this.#sizes.delete(line);
+  _remove(line) {
+    this._chars -= this._sizes.get(line);
+    this._sizes.delete(line);
     line.remove();
   }
 
-  #unfold(button) {
+  _unfold(button) {
     const isFolded = button.previousElementSibling.classList.toggle('folded');
     button.textContent = isFolded ? 'Show all' : 'Show less';
-    this.#top = Infinity;
-    this.#look();
+    this._top = Infinity;
+    this._look();
   }
 
-  #look() {
-    const { scrollHeight, scrollTop, clientHeight } = this.#area;
+  _look() {
+    const { scrollHeight, scrollTop, clientHeight } = this._area;
     const isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
     // The end also moves away by what came since the last frame: only the way up is the reader's.
-    if (isAtEnd || scrollTop < this.#top) this.#atEnd = isAtEnd;
-    this.#top = scrollTop;
-    if (this.#atEnd) this.#unseen = 0;
-    this.#showJump();
+    if (isAtEnd || scrollTop < this._top) this._atEnd = isAtEnd;
+    this._top = scrollTop;
+    if (this._atEnd) this._unseen = 0;
+    this._showJump();
   }
 
-  #scroll() {
-    this.#area.scrollTop = this.#area.scrollHeight;
-    this.#top = this.#area.scrollTop;
+  _scroll() {
+    this._area.scrollTop = this._area.scrollHeight;
+    this._top = this._area.scrollTop;
   }
 
-  #showJump() {
-    this.#jump.hidden = this.#atEnd;
-    this.#jump.textContent = this.#unseen ? `↓ ${this.#unseen} new` : '↓ Newest';
+  _showJump() {
+    this._jump.hidden = this._atEnd;
+    this._jump.textContent = this._unseen ? `↓ ${this._unseen} new` : '↓ Newest';
   }
 }

@@ -1,0 +1,31 @@
+/** What surrounds the page: the window's title, and the keyboard on the screen. */
+
+/**
+ * Counts in the title what came while nobody looked.
+ * @returns {() => void} to be called for each message of somebody else
+ */
+export function countUnread() {
+  const { title } = document;
+  let unread = 0;
+  document.addEventListener('visibilitychange', () => {
+    unread = 0;
+    document.title = title;
+  });
+  return () => {
+    if (!document.hidden) return;
+    unread += 1;
+    document.title = `(${unread}) ${title}`;
+  };
+}
+
+/** Keeps the page above the on-screen keyboard where `interactive-widget=resizes-content` is unknown (iOS). */
+export function stayAboveKeyboard() {
+  const seen = window.visualViewport;
+  if (!seen) return;
+  seen.addEventListener('resize', () => {
+    // Zoomed in, it is a part of the page that the reader chose.
+    const covered = seen.scale === 1 && seen.height < innerHeight - 1;
+    document.body.style.height = covered ? `${seen.height}px` : '';
+    if (covered) scrollTo(0, 0);
+  });
+}
