@@ -112,3 +112,4 @@ const countPages = keepAsking(({ clients, epoch, messages }) => {
 });
 invite();
 stayAboveKeyboard();
+document.body.dataset.state = 'off'; // started: `too-old.js` looks at it

@@ -1,0 +1,16 @@
+/*
+ * Says what the page needs where it did not start: in a browser that is too old for it, or when a part of it did not come.
+ *
+ * A classic script in the language of 2009 (ES5), since the browsers that it is for read no other. Modules have run, or have
+ * failed, before the window's load event, however slow the network is.
+ */
+window.addEventListener('load', function () {
+  var body = document.body;
+  var message = document.getElementById('error-message');
+  if (body.getAttribute('data-state') !== 'starting') return;
+  body.setAttribute('data-state', 'failed');
+  document.getElementById('status').textContent = 'Not started';
+  message.textContent =
+    'The page did not start: it needs Chrome 66, Safari 11.1 or Firefox 60, or newer. If your browser is, load the page again.';
+  message.removeAttribute('hidden');
+});
