@@ -1,7 +1,8 @@
 //! Where the frames of a client begin and end, in the bytes that are handed to tungstenite; and the code of its Close frame.
 //!
-//! Judges nothing: tungstenite does, by the same parser of frame heads, and the session, which code a client may give. What must stay true: no byte is handed out past the end of
-//! a large message, so that at its end tungstenite has nothing of the client but that message.
+//! Judges nothing: tungstenite does, by the same parser of frame heads, and the session, which code a client may give. What must
+//! stay true: no byte is handed out past the end of a large message, so that at its end tungstenite has nothing of the client but
+//! that message.
 
 use std::io::Cursor;
 
