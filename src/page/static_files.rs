@@ -1,19 +1,17 @@
 //! Files: those that are baked in, or a folder on disk.
 //!
-//! Leaves the page's policy to `representation`. What must stay true: no path, link or encoding leads out of the folder or to a
-//! hidden file.
+//! Leaves the page's policy to `representation`, and reading to `disk_file`. What must stay true: no path, link or encoding leads
+//! out of the folder or to a hidden file.
 
-use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use include_dir::{Dir, include_dir};
 use log::error;
 use percent_encoding::percent_decode_str;
 
-use crate::config::limits::HTTP_BODY_BYTES_MAX;
+use crate::page::disk_file::read_file;
 use crate::page::representation::Representation;
 
 static PAGE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/www");
@@ -62,7 +60,7 @@ pub fn from_disk(www: &Path, parts: &[String], is_folder: bool) -> Representatio
         (true, false) => return redirect_to_folder(parts),
         (false, true) => return Representation::not_found(),
     };
-    match read_file(&path) {
+    match read_file(&path, content_type(&path.to_string_lossy())) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Representation::not_found(),
         Err(error) => {
@@ -87,24 +85,6 @@ fn redirect_to_folder(parts: &[String]) -> Representation {
         .map(|part| percent_encoding::utf8_percent_encode(part, percent_encoding::NON_ALPHANUMERIC).to_string())
         .collect();
     Representation::sentence(308, "This is a folder.").with("Location", format!("/{}/", encoded.join("/")))
-}
-
-fn read_file(path: &Path) -> io::Result<Representation> {
-    // Looked at before it is opened: to open a FIFO means to wait until somebody writes to it.
-    let metadata = fs::metadata(path)?;
-    if !metadata.is_file() {
-        return Ok(Representation::not_found());
-    }
-    let file = File::open(path)?;
-    let changed_ns = metadata.modified()?.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-    let mut found = Representation::new(content_type(&path.to_string_lossy()), Vec::new());
-    found.etag = Some(format!("\"{:x}-{changed_ns:x}\"", metadata.len()));
-    if metadata.len() > HTTP_BODY_BYTES_MAX as u64 {
-        found.file = Some((file, metadata.len()));
-    } else {
-        io::Read::read_to_end(&mut io::Read::take(file, HTTP_BODY_BYTES_MAX as u64), &mut found.body)?;
-    }
-    Ok(found)
 }
 
 #[cfg(test)]
