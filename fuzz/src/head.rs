@@ -50,8 +50,8 @@ pub fn target(bytes: &[u8]) -> Kind {
                 Route::WebSocket(Upgrade { subprotocol, resumes, echo, after, .. }) => {
                     kind((subprotocol.is_some(), resumes, echo, after.is_some()))
                 }
-                Route::Page(PageRequest { head_only, if_none_match, keep_alive, .. }) => {
-                    kind((head_only, if_none_match.is_some(), keep_alive))
+                Route::Page(PageRequest { head_only, conditions, keep_alive, .. }) => {
+                    kind((head_only, conditions.if_none_match.is_some(), keep_alive))
                 }
             }
         }
@@ -147,11 +147,11 @@ fn check(field: &str) {
 /// What is passed on to tiny_http, or comes back in an answer.
 fn check_fields(route: &Route) {
     match route {
-        Route::Page(PageRequest { target, host, if_none_match, .. }) => {
+        Route::Page(PageRequest { target, host, conditions, .. }) => {
             check(host);
             assert!(target.starts_with('/') && !target.contains([' ', '\t']), "{target:?}");
             check(target);
-            if let Some(tags) = if_none_match {
+            if let Some(tags) = &conditions.if_none_match {
                 check(tags);
             }
         }
@@ -169,9 +169,10 @@ fn check_fields(route: &Route) {
 fn render(route: &Route) -> String {
     match route {
         Route::Page(page) => {
-            let PageRequest { target, host, if_none_match, keep_alive, .. } = page;
+            let PageRequest { target, host, conditions, keep_alive, .. } = page;
             let (method, close) = (page.method(), if *keep_alive { "" } else { ", close" });
-            let tags = if_none_match.as_ref().map_or_else(String::new, |tags| format!("If-None-Match: {tags}\r\n"));
+            let tags =
+                conditions.if_none_match.as_ref().map_or_else(String::new, |tags| format!("If-None-Match: {tags}\r\n"));
             format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: x{close}\r\n{tags}\r\n")
         }
         Route::WebSocket(Upgrade { key, subprotocol, echo, after, replaces, .. }) => {

@@ -30,7 +30,7 @@ pub const PAGE_PATH_BYTES_MAX: usize = 256;
 /// reader of a large file holds none of its threads.
 pub const HTTP_BODY_BYTES_MAX: usize = 64 * 1024;
 /// How much of a large file is read at a time, in bytes.
-pub const FILE_CHUNK_BYTES: u64 = 64 * 1024;
+pub const FILE_CHUNK_BYTES: usize = 64 * 1024;
 /// Threads that find and open files of `--www`. A disk that hangs holds them one by one, each with another file.
 pub const DISK_THREADS: usize = 4;
 /// After so long a file counts as slow: whoever waits for it beside the thread that has it in work is answered with 503.

@@ -101,10 +101,11 @@ pub const FULL: Refusal = refuse_with(503, "All places are taken; come back in a
 /// The page's server is busy or does not answer, or too many connections are busy.
 pub const BUSY: Refusal = refuse_with(503, "The server is busy; come back in a few seconds.", "Retry-After: 2\r\n");
 
-/// The reason phrase of RFC 9110 section 15 (429 and 431: RFC 6585), for 200 and the statuses of these refusals.
+/// The reason phrase of RFC 9110 section 15 (429 and 431: RFC 6585), for what is answered from memory.
 pub fn reason_phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        304 => "Not Modified",
         400 => "Bad Request",
         403 => "Forbidden",
         405 => "Method Not Allowed",

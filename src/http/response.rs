@@ -4,8 +4,11 @@
 //! thread.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::net::TcpStream;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use log::debug;
 use smol::future::FutureExt;
@@ -24,8 +27,17 @@ pub struct Response {
     pub status: u16,
     /// Status line, header and, unless it is a file, the body.
     pub head_and_body: Vec<u8>,
-    /// A file and how much of it was announced.
-    pub file: Option<(File, u64)>,
+    /// The body, if it is a file's.
+    pub file: Option<FilePart>,
+}
+
+/// What is sent of a file.
+#[derive(Debug)]
+pub struct FilePart {
+    /// The file.
+    pub file: Arc<File>,
+    /// Where it begins and ends, in bytes.
+    pub range: Range<u64>,
 }
 
 /// Sends answers.
@@ -45,16 +57,17 @@ impl ResponseSender {
     ///
     /// # Errors
     /// If the connection breaks or stalls, or the file cannot be read to its end.
-    pub async fn send(&self, socket: &Async<TcpStream>, response: Response, head_only: bool) -> io::Result<()> {
+    pub async fn send(&self, socket: &Async<TcpStream>, response: Response) -> io::Result<()> {
         if response.file.is_some() {
             // A socket that refuses this works all the same, only that it asks for more less often.
             let _ = SockRef::from(socket.get_ref()).set_tcp_notsent_lowat(RESPONSE_UNSENT_BYTES_MAX);
         }
         write_all(socket, &response.head_and_body).await?;
-        let Some((mut file, mut left_bytes)) = response.file.filter(|_| !head_only) else { return Ok(()) };
-        while left_bytes > 0 {
+        let Some(FilePart { file, range: mut left }) = response.file else { return Ok(()) };
+        while !left.is_empty() {
             let reading = self.disk_reads.acquire().await;
-            let (back, chunk) = smol::unblock(move || read_chunk(file, left_bytes)).await;
+            let (file, next) = (Arc::clone(&file), left.clone());
+            let chunk = smol::unblock(move || read_chunk(&file, next)).await;
             drop(reading);
             let chunk = chunk?;
             if chunk.is_empty() {
@@ -62,8 +75,7 @@ impl ResponseSender {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
             write_all(socket, &chunk).await?;
-            left_bytes -= chunk.len() as u64;
-            file = back;
+            left.start += chunk.len() as u64;
         }
         Ok(())
     }
@@ -75,10 +87,19 @@ impl Default for ResponseSender {
     }
 }
 
-fn read_chunk(file: File, bytes_max: u64) -> (File, io::Result<Vec<u8>>) {
-    let mut chunk = Vec::new();
-    let read = (&file).take(bytes_max.min(FILE_CHUNK_BYTES)).read_to_end(&mut chunk);
-    (file, read.map(|_| chunk))
+/// Reads the first of these bytes.
+fn read_chunk(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
+    let bytes = usize::try_from(range.end - range.start).map_or(FILE_CHUNK_BYTES, |bytes| bytes.min(FILE_CHUNK_BYTES));
+    let mut chunk = vec![0; bytes];
+    loop {
+        match file.read_at(&mut chunk, range.start) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => {
+                chunk.truncate(read?);
+                return Ok(chunk);
+            }
+        }
+    }
 }
 
 /// Writes all of it, with a new deadline for every part that the client takes.

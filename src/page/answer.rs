@@ -1,18 +1,20 @@
-//! An answer in memory, of which a response is made for each request: whole, as a head only, or as 304.
+//! An answer in memory, or a file, of which a response is made for each request: whole, as a head only, or as 304.
 //!
-//! Leaves sending to `http::response`. What must stay true: what depends on the request (`Connection`, `Date`, the page's policy)
+//! Leaves sending to `http::response`, and what a request wants of it to `conditions`. What must stay true: what depends on the request (`Connection`, `Date`, the page's policy)
 //! is added here and is never part of what is kept.
 
 use std::fmt::Write;
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::config::limits::HEADERS_MAX;
 use crate::http::refusal::reason_phrase;
-use crate::http::response::Response;
+use crate::http::response::{FilePart, Response};
+use crate::page::conditions::{Selected, Validators};
 use crate::page::page_request::PageRequest;
-use crate::page::representation::{Representation, is_known};
+use crate::page::representation::Representation;
 
 /// The header in which the page's server says which file is to be streamed: its number, and its length in bytes.
 pub const FILE_HEADER: &str = "Foghorn-File";
@@ -27,22 +29,23 @@ pub struct Answer {
     reason: String,
     /// Header lines, each with its `\r\n`.
     lines: String,
-    etag: Option<String>,
+    validators: Validators,
     /// The length of the body, which is not here if it was not asked for, or is a file.
-    body_bytes: Option<u64>,
+    body_bytes: u64,
     body: Vec<u8>,
     /// In place of the body, a file to be streamed.
-    file: Option<File>,
+    file: Option<Arc<File>>,
     /// Whether it is the same for ever.
     pub is_unchanging: bool,
 }
 
 impl Answer {
-    /// Reads what the page's server has sent. `take_file` gets the file of a number that it names.
+    /// Reads what the page's server has sent to a request, to HEAD without a body. `take_file` gets the file of a number that it
+    /// names.
     ///
     /// # Errors
     /// If that is no whole response.
-    pub fn parse(bytes: &[u8], take_file: impl FnOnce(u64) -> Option<File>) -> io::Result<Self> {
+    pub fn parse(bytes: &[u8], head_only: bool, take_file: impl FnOnce(u64) -> Option<File>) -> io::Result<Self> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut parsed = httparse::Response::new(&mut headers);
         let httparse::Status::Complete(head_bytes) = parsed.parse(bytes).map_err(io::Error::other)? else {
@@ -52,8 +55,8 @@ impl Answer {
             status: parsed.code.unwrap_or_default(),
             reason: parsed.reason.unwrap_or_default().to_owned(),
             lines: String::new(),
-            etag: None,
-            body_bytes: None,
+            validators: Validators::default(),
+            body_bytes: 0,
             body: bytes[head_bytes..].to_vec(),
             file: None,
             is_unchanging: false,
@@ -61,13 +64,16 @@ impl Answer {
         for header in parsed.headers.iter() {
             answer.take_line(header.name, &String::from_utf8_lossy(header.value));
         }
+        if !head_only && answer.body.len() as u64 != answer.body_bytes {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
         let named = parsed.headers.iter().find(|header| header.name.eq_ignore_ascii_case(FILE_HEADER));
         let words = named.and_then(|header| std::str::from_utf8(header.value).ok()?.split_once(' '));
         if let Some((number, bytes)) = words {
             let file = number.parse().ok().and_then(take_file);
             // Without it, the length would be a promise that nobody keeps.
-            answer.file = Some(file.ok_or(ErrorKind::NotFound)?);
-            answer.body_bytes = bytes.parse().ok();
+            answer.file = Some(Arc::new(file.ok_or(ErrorKind::NotFound)?));
+            answer.body_bytes = bytes.parse().map_err(io::Error::other)?;
         }
         Ok(answer)
     }
@@ -75,12 +81,12 @@ impl Answer {
     fn take_line(&mut self, name: &str, value: &str) {
         let is = |known: &str| name.eq_ignore_ascii_case(known);
         if is("content-length") {
-            self.body_bytes = value.parse().ok();
+            self.body_bytes = value.parse().unwrap_or_default();
         } else if is(UNCHANGING_HEADER) {
             self.is_unchanging = true;
         } else if !["connection", "server", "date", FILE_HEADER].into_iter().any(is) {
             if is("etag") {
-                self.etag = Some(value.to_owned());
+                self.validators.etag = Some(value.to_owned());
             }
             let _ = write!(self.lines, "{name}: {value}\r\n");
         }
@@ -88,16 +94,19 @@ impl Answer {
 
     /// The response to a request, with these lines more.
     pub fn response(&self, request: &PageRequest, more_lines: &str) -> Response {
-        let if_none_match = request.if_none_match.as_deref();
-        let is_known = self.status == 200 && is_known(self.etag.as_deref(), if_none_match);
-        let (status, reason) = if is_known { (304, "Not Modified") } else { (self.status, self.reason.as_str()) };
-        let body: &[u8] = if is_known || request.head_only { &[] } else { &self.body };
+        let selected = if self.status == 200 { request.conditions.select(&self.validators) } else { Selected::Whole };
+        let (status, reason, bytes) = match selected {
+            Selected::Whole => (self.status, self.reason.as_str(), self.body_bytes),
+            Selected::NotModified => (304, reason_phrase(304), 0),
+        };
+        let has_body = !request.head_only && bytes > 0;
+        let body: &[u8] = if has_body { &self.body } else { &[] };
         let connection = if request.keep_alive { "keep-alive" } else { "close" };
         let date = httpdate::fmt_http_date(SystemTime::now());
         let mut head = String::with_capacity(256 + self.lines.len() + more_lines.len() + body.len());
         let _ = write!(head, "HTTP/1.1 {status} {reason}\r\nConnection: {connection}\r\nDate: {date}\r\n");
         // None beside 304: it could only repeat what is known (RFC 9110 section 15.4.5).
-        if let Some(bytes) = self.body_bytes.filter(|_| status != 304) {
+        if status != 304 {
             let _ = write!(head, "Content-Length: {bytes}\r\n");
         }
         head.push_str(&self.lines);
@@ -105,13 +114,8 @@ impl Answer {
         head.push_str("\r\n");
         let mut head_and_body = head.into_bytes();
         head_and_body.extend_from_slice(body);
-        Response { status, head_and_body, file: None }
-    }
-
-    /// The response to a request that nobody else asks for.
-    pub fn into_response(mut self, request: &PageRequest) -> Response {
-        let file = self.file.take().zip(self.body_bytes);
-        Response { file, ..self.response(request, "") }
+        let file = self.file.as_ref().filter(|_| has_body);
+        Response { status, head_and_body, file: file.map(|file| FilePart { file: Arc::clone(file), range: 0..bytes }) }
     }
 }
 
@@ -121,8 +125,8 @@ impl From<Representation> for Answer {
             status: found.status,
             reason: reason_phrase(found.status).to_owned(),
             lines: String::new(),
-            etag: None,
-            body_bytes: Some(found.body.len() as u64),
+            validators: Validators::default(),
+            body_bytes: found.body.len() as u64,
             body: Vec::new(),
             file: None,
             is_unchanging: false,
@@ -132,5 +136,23 @@ impl From<Representation> for Answer {
         }
         answer.body = found.body;
         answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_of_the_pages_server_is_whole_or_none() {
+        let parse = |bytes: &str, head_only| Answer::parse(bytes.as_bytes(), head_only, |_| None);
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n";
+        assert_eq!(parse(&format!("{head}page"), false).unwrap().body, b"page");
+        assert_eq!(parse(head, true).unwrap().body_bytes, 4);
+        for cut in
+            [&format!("{head}pag"), head, &head[..head.len() - 2], "HTTP/1.1 200 OK\r\nFoghorn-File: 1 70000\r\n\r\n"]
+        {
+            assert!(parse(cut, false).is_err(), "{cut:?}");
+        }
     }
 }

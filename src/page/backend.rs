@@ -56,7 +56,8 @@ impl Backend {
         // Until there is an answer, also if its deadline passes first.
         let suspicion = Suspicion { suspects: &self.suspects, path: Some(path.clone()) };
         let answered = exchange_without_deadline(&path, &head_for(request)).await;
-        match answered.and_then(|bytes| Answer::parse(&bytes, |number| self.page_server.take_file(number))) {
+        let take_file = |number| self.page_server.take_file(number);
+        match answered.and_then(|bytes| Answer::parse(&bytes, request.head_only, take_file)) {
             Ok(answer) => {
                 suspicion.clear();
                 Ok(answer)
@@ -116,14 +117,11 @@ impl Drop for Suspicion<'_> {
     }
 }
 
-/// A request as it goes to the page server: written anew, with nothing but what was understood.
+/// A request as it goes to the page server: written anew, with nothing but what was understood, and without conditions: those are
+/// up to [`Answer::response`].
 fn head_for(request: &PageRequest) -> Vec<u8> {
-    let mut head = format!("{} {} HTTP/1.1\r\nHost: page\r\nConnection: close\r\n", request.method(), request.target);
-    if let Some(known) = &request.if_none_match {
-        head += &format!("If-None-Match: {known}\r\n");
-    }
-    head += "\r\n";
-    head.into_bytes()
+    let (method, target) = (request.method(), &request.target);
+    format!("{method} {target} HTTP/1.1\r\nHost: page\r\nConnection: close\r\n\r\n").into_bytes()
 }
 
 async fn too_late<T, E>(error: E) -> Result<T, E> {

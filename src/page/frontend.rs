@@ -66,13 +66,13 @@ impl Frontend {
                 Ok(self.qr_codes.get(address).await?.response(request, ""))
             }
             (path, _) if self.is_baked_in => self.answer_baked_in(path, request).await,
-            _ => self.backend.answer(request).await.map(|found| found.into_response(request)),
+            _ => self.backend.answer(request).await.map(|found| found.response(request, "")),
         }
     }
 
     /// Asks the page's server once for each file.
     async fn answer_baked_in(&self, path: &str, request: &PageRequest) -> Result<Response, Refusal> {
-        let found = self.backend.answer(&request.whole()).await?;
+        let found = self.backend.answer(&request.with_body()).await?;
         let response = found.response(request, &page_policy(&request.host));
         if found.is_unchanging {
             self.unchanging.borrow_mut().insert(path.to_owned(), found);

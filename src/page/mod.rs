@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod backend;
+pub mod conditions;
 pub mod disk_file;
 pub mod disk_queue;
 pub mod frontend;

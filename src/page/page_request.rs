@@ -4,6 +4,7 @@
 
 use crate::http::head::Head;
 use crate::http::refusal::{BAD_METHOD, Refusal};
+use crate::page::conditions::Conditions;
 
 /// A request for something that the page's server has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +15,8 @@ pub struct PageRequest {
     pub target: String,
     /// The host that was asked, checked, with its port.
     pub host: String,
-    /// The `If-None-Match` header.
-    pub if_none_match: Option<String>,
+    /// What it wants only in a certain case.
+    pub conditions: Conditions,
     /// Whether the client wants to send further requests on this connection.
     pub keep_alive: bool,
 }
@@ -30,12 +31,11 @@ impl PageRequest {
             return Err(BAD_METHOD);
         }
         head.headers.check_no_body()?;
-        let if_none_match = head.headers.one("if-none-match")?.map(str::to_owned);
         Ok(Self {
             head_only: head.method == "HEAD",
             target: head.target.clone().into_owned(),
             host: head.authority.clone().into_owned(),
-            if_none_match,
+            conditions: Conditions::parse(&head.headers)?,
             keep_alive: head.keep_alive(),
         })
     }
@@ -45,10 +45,10 @@ impl PageRequest {
         self.target.split_once('?').unwrap_or((&self.target, ""))
     }
 
-    /// The same, for one who has nothing of it yet.
+    /// The same, with the body.
     #[must_use]
-    pub fn whole(&self) -> Self {
-        Self { head_only: false, if_none_match: None, ..self.clone() }
+    pub fn with_body(&self) -> Self {
+        Self { head_only: false, ..self.clone() }
     }
 
     /// `GET` or `HEAD`.

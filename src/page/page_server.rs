@@ -22,7 +22,7 @@ use crate::page::answer::{FILE_HEADER, UNCHANGING_HEADER};
 use crate::page::disk_queue::DiskQueue;
 use crate::page::open_files::OpenFiles;
 use crate::page::private_folder::{PARENT_BYTES_MAX, PrivateFolder};
-use crate::page::representation::{Representation, is_known};
+use crate::page::representation::Representation;
 use crate::page::resources::Resources;
 
 /// A request for nothing, by which the backend finds out whether the server answers. No visitor can send it: of theirs only GET and
@@ -208,18 +208,16 @@ impl PageServer {
     }
 
     fn send(&self, found: Representation, request: Request) {
-        let is_known = is_known(found.etag.as_deref(), header(&request, "If-None-Match"));
-        let status = if is_known { 304 } else { found.status };
         let mut headers: Vec<Header> = found.header_lines().map(|(name, value)| line(name, value)).collect();
         if found.is_unchanging {
             headers.push(line(UNCHANGING_HEADER, "1"));
         }
-        if let Some((file, bytes)) = found.file.filter(|_| !is_known) {
+        if let Some((file, bytes)) = found.file {
             let number = lock(&self.open_files).put(file);
             headers.push(line(FILE_HEADER, &format!("{number} {bytes}")));
         }
-        let mut response = Response::from_data(if is_known { Vec::new() } else { found.body })
-            .with_status_code(StatusCode(status))
+        let mut response = Response::from_data(found.body)
+            .with_status_code(StatusCode(found.status))
             .with_chunked_threshold(usize::MAX);
         for header in headers {
             response.add_header(header);
@@ -288,10 +286,6 @@ fn panic_words(panic: &(dyn Any + Send)) -> &str {
 
 fn is_look(request: &Request) -> bool {
     matches!(request.method(), Method::Get | Method::Head)
-}
-
-fn header<'a>(request: &'a Request, name: &'static str) -> Option<&'a str> {
-    request.headers().iter().find(|header| header.field.equiv(name)).map(|header| header.value.as_str())
 }
 
 fn line(name: &str, value: &str) -> Header {

@@ -75,13 +75,6 @@ impl Representation {
     }
 }
 
-/// Whether the client has it already: `If-None-Match` is a list of tags, weak ones too, or `*` (RFC 9110 section 13.1.2).
-pub fn is_known(etag: Option<&str>, if_none_match: Option<&str>) -> bool {
-    let Some(etag) = etag else { return false };
-    let tags = if_none_match.unwrap_or_default().split(',').map(str::trim);
-    tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag)).any(|tag| tag == "*" || tag == etag)
-}
-
 /// What the baked-in page may do, as header lines: load its own files and connect to its own host (CSP level 3; older browsers do
 /// not count a WebSocket as `'self'`).
 pub fn page_policy(host: &str) -> String {
@@ -93,19 +86,4 @@ pub fn page_policy(host: &str) -> String {
          Cross-Origin-Opener-Policy: same-origin\r\n\
          Cross-Origin-Resource-Policy: same-origin\r\n"
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tag_is_known_in_any_form() {
-        assert!(!is_known(None, Some("*")), "it has no tag");
-        for known in ["\"1\"", "W/\"1\"", "\"0\", \"1\"", "*"] {
-            assert!(is_known(Some("\"1\""), Some(known)), "{known}");
-        }
-        assert!(!is_known(Some("\"1\""), Some("\"11\", 1")));
-        assert!(!is_known(Some("\"1\""), None));
-    }
 }

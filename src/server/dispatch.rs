@@ -174,7 +174,7 @@ impl Dispatch {
         if let Some(permit) = &permit {
             permit.response_is_ready();
         }
-        Ok(self.sender.send(socket, response, request.head_only).await.is_ok() && request.keep_alive)
+        Ok(self.sender.send(socket, response).await.is_ok() && request.keep_alive)
     }
 
     async fn refuse(&self, socket: &Async<TcpStream>, peer: SocketAddr, refused: &Refused, head_only: bool) {

@@ -87,6 +87,7 @@ impl Route {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::page::conditions::Conditions;
 
     fn route(lines: &[&str]) -> Result<Route, Refused> {
         let head = lines.iter().flat_map(|line| [*line, "\r\n"]).chain(["\r\n"]).collect::<String>();
@@ -120,7 +121,7 @@ mod tests {
             head_only: false,
             target: "/a?b".into(),
             host: "x".into(),
-            if_none_match: Some("\"1\"".into()),
+            conditions: Conditions { if_none_match: Some("\"1\"".into()) },
             keep_alive: true,
         };
         assert_eq!(asked, expected);
