@@ -35,6 +35,9 @@ pub const FILE_CHUNK_BYTES: usize = 64 * 1024;
 pub const DISK_THREADS: usize = 4;
 /// After so long a file counts as slow: whoever waits for it beside the thread that has it in work is answered with 503.
 pub const FILE_SLOW_AFTER: Duration = Duration::from_secs(1);
+/// How long a file that has changed may change once more with nothing to see of it in its time stamps: the coarsest of them, FAT's,
+/// count in steps of 2 s.
+pub const FILE_SETTLED_AFTER: Duration = Duration::from_secs(2);
 /// QR codes that are kept, each of up to some 150 KiB.
 pub const QR_CODES_KEPT_MAX: usize = 16;
 /// Reads of large files at the same time; each takes a thread.

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use crate::config::limits::HEADERS_MAX;
 use crate::http::refusal::reason_phrase;
 use crate::http::response::{FilePart, Response};
-use crate::page::conditions::{Selected, Validators};
+use crate::page::conditions::{Selected, Validators, date};
 use crate::page::page_request::PageRequest;
 use crate::page::representation::Representation;
 
@@ -87,6 +87,8 @@ impl Answer {
         } else if !["connection", "server", "date", FILE_HEADER].into_iter().any(is) {
             if is("etag") {
                 self.validators.etag = Some(value.to_owned());
+            } else if is("last-modified") {
+                self.validators.last_modified = date(value);
             }
             let _ = write!(self.lines, "{name}: {value}\r\n");
         }

@@ -3,6 +3,7 @@
 //! Leaves how it travels to the page's server. What must stay true: the policy of the built-in page stands here, and here only.
 
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// What is sent back for a resource (RFC 9110 section 3.2).
 #[derive(Debug)]
@@ -73,6 +74,13 @@ impl Representation {
         let etag = self.etag.as_deref().map(|etag| ("ETag", etag));
         fixed.into_iter().chain(etag).chain(self.headers.iter().map(|(name, value)| (*name, value.as_str())))
     }
+}
+
+/// A strong entity tag (RFC 9110 section 8.8.3) of what changes whenever the body does.
+pub fn entity_tag(of: &impl Hash) -> String {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    format!("\"{:x}\"", hasher.finish())
 }
 
 /// What the baked-in page may do, as header lines: load its own files and connect to its own host (CSP level 3; older browsers do

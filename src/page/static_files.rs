@@ -3,7 +3,6 @@
 //! Leaves the page's policy to `representation`, and reading to `disk_file`. What must stay true: no path, link or encoding leads
 //! out of the folder or to a hidden file.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +11,7 @@ use log::error;
 use percent_encoding::percent_decode_str;
 
 use crate::page::disk_file::read_file;
-use crate::page::representation::Representation;
+use crate::page::representation::{Representation, entity_tag};
 
 static PAGE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/www");
 
@@ -37,10 +36,8 @@ pub fn baked_in(path: &str, parts: &[String], is_folder: bool) -> Representation
     let path = parts.join("/");
     let path = if is_folder { Path::new(&path).join("index.html") } else { PathBuf::from(path) };
     let Some(file) = PAGE.get_file(&path) else { return Representation::not_found() };
-    let mut hasher = DefaultHasher::new();
-    file.contents().hash(&mut hasher);
     let mut found = Representation::new(content_type(&path.to_string_lossy()), file.contents().to_vec());
-    found.etag = Some(format!("\"{:x}\"", hasher.finish()));
+    found.etag = Some(entity_tag(&file.contents()));
     found.is_unchanging = is_own_name;
     found
 }

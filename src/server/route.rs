@@ -121,7 +121,7 @@ mod tests {
             head_only: false,
             target: "/a?b".into(),
             host: "x".into(),
-            conditions: Conditions { if_none_match: Some("\"1\"".into()) },
+            conditions: Conditions { if_none_match: Some("\"1\"".into()), ..Conditions::default() },
             keep_alive: true,
         };
         assert_eq!(asked, expected);

@@ -88,6 +88,16 @@ impl Server {
         get(self.address(), path)
     }
 
+    /// Asks until the tag stays the same, if there is one: that of a large file that has just been written does not.
+    pub fn get_settled(&self, path: &str) -> Response {
+        let mut last = self.get(path);
+        eventually(&format!("the tag of {path} stays"), || {
+            let before = std::mem::replace(&mut last, self.get(path));
+            last.header("ETag") == before.header("ETag")
+        });
+        last
+    }
+
     /// The figures.
     pub fn status(&self) -> Value {
         let response = self.get("/status");

@@ -58,7 +58,7 @@ fn a_page_that_is_known_is_not_sent_again() {
     for (server, path) in
         [(Server::start(&[]), "/"), (Server::serving(&www), "/"), (Server::serving(&www), "/large.bin")]
     {
-        let page = server.get(path);
+        let page = server.get_settled(path);
         assert_eq!(page.header("Cache-Control"), Some("no-cache"), "ask every time");
         let tag = etag(&page).to_owned();
         assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() > 2, "{tag}");
@@ -89,7 +89,7 @@ fn head_gets_the_same_head_and_no_body() {
         (Server::serving(&www), &["/large.bin", "/", "/nothing"]),
     ] {
         for path in paths {
-            let get = server.get(path);
+            let get = server.get_settled(path);
             let mut client = Client::connect(server.address());
             client.send(request_head(server.address(), "HEAD", path, "").as_bytes());
             let head = client.response(true);

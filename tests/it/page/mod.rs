@@ -1,10 +1,12 @@
 //! The page. In reading order:
 //!
 //! - [`built_in`], [`static_files`]: the built-in page, and folders in its place
+//! - [`conditions`]: what is sent again, and what is not
 //! - [`page_server`]: connections for pages, many, slow and broken ones
 //! - [`status`]: the figures, and the QR code
 
 mod built_in;
+mod conditions;
 mod page_server;
 mod static_files;
 mod status;
