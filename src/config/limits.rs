@@ -33,6 +33,8 @@ pub const HTTP_BODY_BYTES_MAX: usize = 64 * 1024;
 pub const FILE_CHUNK_BYTES: usize = 64 * 1024;
 /// Threads that find and open files of `--www`. A disk that hangs holds them one by one, each with another file.
 pub const DISK_THREADS: usize = 4;
+/// How often one request looks into the folder of `--www`, which may be switched while it looks.
+pub const WWW_LOOKS_MAX: usize = 4;
 /// After so long a file counts as slow: whoever waits for it beside the thread that has it in work is answered with 503.
 pub const FILE_SLOW_AFTER: Duration = Duration::from_secs(1);
 /// How long a file that has changed may change once more with nothing to see of it in its time stamps: the coarsest of them, FAT's,

@@ -1,7 +1,7 @@
 //! One file of a folder on disk, as what is sent back: read, if it is small, or open to be streamed. And by what it is told from the
 //! next one at its place.
 //!
-//! Leaves finding it to `static_files`. What must stay true: nothing but a plain file is opened; two files that differ, or one before
+//! Leaves finding it to `www_folder`. What must stay true: nothing but a plain file is opened; two files that differ, or one before
 //! and after a change, have different entity tags, whatever their time stamps say. For large files that takes a file system that
 //! has a time of the last change which nobody can set: FAT has none.
 

@@ -16,3 +16,4 @@ pub mod representation;
 pub mod resources;
 pub mod static_files;
 pub mod status;
+pub mod www_folder;

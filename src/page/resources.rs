@@ -2,27 +2,25 @@
 //!
 //! Leaves how it travels to the page's server. What must stay true: looking changes nothing.
 
-use std::path::PathBuf;
-
 use crate::page::representation::Representation;
-use crate::page::static_files::{baked_in, decode_path, from_disk};
+use crate::page::static_files::{baked_in, decode_path};
+use crate::page::www_folder::WwwFolder;
 
 /// All that the page's server has.
 #[derive(Debug)]
 pub struct Resources {
-    /// The folder to serve in place of the built-in page; without links in its path.
-    pub www: Option<PathBuf>,
+    /// The folder to serve in place of the built-in page.
+    pub www: Option<WwwFolder>,
 }
 
 impl Resources {
     /// What lies at `target`.
     pub fn find(&self, target: &str) -> Representation {
+        if let Some(www) = &self.www {
+            return www.find(target);
+        }
         let path = target.split('?').next().unwrap_or_default();
         let Some(parts) = decode_path(path) else { return Representation::not_found() };
-        let is_folder = path.ends_with('/');
-        match &self.www {
-            Some(www) => from_disk(www, &parts, is_folder),
-            None => baked_in(path, &parts, is_folder),
-        }
+        baked_in(path, &parts, path.ends_with('/'))
     }
 }

@@ -1,16 +1,13 @@
-//! Files: those that are baked in, or a folder on disk.
+//! Files that are baked in; and what a path and the name of a file say, here and in a folder on disk.
 //!
-//! Leaves the page's policy to `representation`, and reading to `disk_file`. What must stay true: no path, link or encoding leads
-//! out of the folder or to a hidden file.
+//! Leaves the page's policy to `representation`, and a folder on disk to `www_folder`. What must stay true: no path that can be written
+//! leads out of a folder or to a hidden file.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
-use log::error;
 use percent_encoding::percent_decode_str;
 
-use crate::page::disk_file::read_file;
 use crate::page::representation::{Representation, entity_tag};
 
 static PAGE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/www");
@@ -23,7 +20,8 @@ pub fn decode_path(path: &str) -> Option<Vec<String>> {
     parts.iter().all(is_plain).then_some(parts)
 }
 
-fn content_type(name: &str) -> String {
+/// The `Content-Type` of a file with this name.
+pub fn content_type(name: &str) -> String {
     let mime = mime_guess::from_path(name).first_or_octet_stream();
     let is_text = mime.type_() == "text" || mime.subtype() == "javascript" || mime.subtype() == "json";
     if is_text { format!("{mime}; charset=utf-8") } else { mime.to_string() }
@@ -40,48 +38,6 @@ pub fn baked_in(path: &str, parts: &[String], is_folder: bool) -> Representation
     found.etag = Some(entity_tag(&file.contents()));
     found.is_unchanging = is_own_name;
     found
-}
-
-/// The file that lies there in the folder `www`, whose path has no link in it.
-pub fn from_disk(www: &Path, parts: &[String], is_folder: bool) -> Representation {
-    // Before anything is said of it, and step by step, so that no way leads through what lies outside: that has to look like what
-    // is not there.
-    let walked = parts.iter().try_fold(www.to_owned(), |path, part| contained(www, &path.join(part)));
-    let Some(path) = walked else { return Representation::not_found() };
-    let path = match (path.is_dir(), is_folder) {
-        (false, false) => path,
-        (true, true) => match contained(www, &path.join("index.html")) {
-            Some(index) => index,
-            None => return Representation::not_found(),
-        },
-        (true, false) => return redirect_to_folder(parts),
-        (false, true) => return Representation::not_found(),
-    };
-    match read_file(&path, content_type(&path.to_string_lossy())) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Representation::not_found(),
-        Err(error) => {
-            error!("cannot read {} ({error}); make it readable for the user that runs foghorn", path.display());
-            Representation::sentence(500, "The server cannot read this file; its log says why.")
-        }
-    }
-}
-
-/// The path without its links. `None` if nothing is there, or if a link leads out of the folder `www` or to a hidden file.
-fn contained(www: &Path, path: &Path) -> Option<PathBuf> {
-    let path = path.canonicalize().ok()?;
-    let is_hidden = |inside: &Path| inside.iter().any(|part| part.as_encoded_bytes().starts_with(b"."));
-    let is_served = path.strip_prefix(www).is_ok_and(|inside| !is_hidden(inside));
-    is_served.then_some(path)
-}
-
-/// Relative links in a page resolve against its folder. The redirect is built from the decoded parts only, never from the raw path.
-fn redirect_to_folder(parts: &[String]) -> Representation {
-    let encoded: Vec<String> = parts
-        .iter()
-        .map(|part| percent_encoding::utf8_percent_encode(part, percent_encoding::NON_ALPHANUMERIC).to_string())
-        .collect();
-    Representation::sentence(308, "This is a folder.").with("Location", format!("/{}/", encoded.join("/")))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::{self, Path};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -36,6 +36,7 @@ use crate::page::page_server::PageServer;
 use crate::page::private_folder::runtime_folders;
 use crate::page::resources::Resources;
 use crate::page::status::Status;
+use crate::page::www_folder::WwwFolder;
 use crate::runtime::reactor;
 use crate::runtime::socket::Async;
 use crate::runtime::spawner::Spawner;
@@ -195,14 +196,15 @@ fn host_policy(config: &Config) -> Result<HostPolicy, StartError> {
     HostPolicy::new(host_name().as_deref(), &config.allow_hosts, &config.allow_origins).map_err(StartError::Config)
 }
 
-/// The folder of `--www`, without links in its path.
-fn find_www(www: &Path) -> Result<PathBuf, StartError> {
-    fs::read_dir(www).and_then(|_| www.canonicalize()).map_err(|error| {
+/// The folder of `--www`, found from wherever the process is. Where its links lead may change, so they stay.
+fn find_www(www: &Path) -> Result<WwwFolder, StartError> {
+    let path = fs::read_dir(www).and_then(|_| path::absolute(www)).map_err(|error| {
         StartError::Unavailable(format!(
             "cannot serve --www {} ({error}): give a folder that exists and can be read",
             www.display()
         ))
-    })
+    })?;
+    Ok(WwwFolder { path })
 }
 
 /// Raises the limit of open files as far as it goes, and shares the descriptors out.
