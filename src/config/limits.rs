@@ -35,6 +35,10 @@ pub const FILE_CHUNK_BYTES: usize = 64 * 1024;
 pub const DISK_THREADS: usize = 4;
 /// How often one request looks into the folder of `--www`, which may be switched while it looks.
 pub const WWW_LOOKS_MAX: usize = 4;
+/// The longest name of a file, in bytes (`NAME_MAX`).
+pub const FILE_NAME_BYTES_MAX: usize = 255;
+/// How many links are followed on the way to one file: as many as the kernel follows (`path_resolution(7)`).
+pub const LINKS_FOLLOWED_MAX: usize = 40;
 /// After so long a file counts as slow: whoever waits for it beside the thread that has it in work is answered with 503.
 pub const FILE_SLOW_AFTER: Duration = Duration::from_secs(1);
 /// How long a file that has changed may change once more with nothing to see of it in its time stamps: the coarsest of them, FAT's,

@@ -14,6 +14,7 @@ pub mod qr_cache;
 pub mod qr_code;
 pub mod representation;
 pub mod resources;
+pub mod served_root;
 pub mod static_files;
 pub mod status;
 pub mod www_folder;

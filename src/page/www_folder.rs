@@ -1,9 +1,8 @@
 //! The folder of `--www`: which of its files lies at which address, at this moment.
 //!
-//! Leaves reading a file to `disk_file`. What must stay true: each request sees one folder, also while the link that leads to it is
-//! switched, and no path, link or encoding leads out of that folder or to a hidden file.
+//! Leaves reading a file to `disk_file`, and where links lead to `served_root`. What must stay true: each request sees one folder, also
+//! while the link that leads to it is switched, and what lies outside of it looks like what is not there.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +11,11 @@ use log::error;
 use crate::config::limits::WWW_LOOKS_MAX;
 use crate::page::disk_file::read_file;
 use crate::page::representation::Representation;
+use crate::page::served_root::{NoPath, ServedRoot, Unreadable, is_absence};
 use crate::page::static_files::{content_type, decode_path};
+
+/// What is served for a folder.
+const INDEX: &str = "index.html";
 
 /// A folder that is served in place of the built-in page.
 #[derive(Debug)]
@@ -29,24 +32,20 @@ impl WwwFolder {
         let mut looks_left = WWW_LOOKS_MAX;
         loop {
             looks_left -= 1;
-            let looked = self.root().map(|root| {
-                let found = Moment { root: &root }.find(parts.as_deref(), path.ends_with('/'));
-                (root, found)
-            });
-            match looked {
-                Ok((_, found)) if found.status != 404 => return found,
-                Ok((root, found)) if looks_left == 0 || self.root().is_ok_and(|now| now == root) => return found,
-                Err(error) if looks_left == 0 => return self.away(&error),
-                // It may have been removed with the folder that another one has just replaced.
-                _ => {}
+            match ServedRoot::at(&self.path) {
+                Ok(root) => {
+                    let found = find_in(&root, parts.as_deref(), path.ends_with('/'));
+                    let is_last = found.status != 404 || looks_left == 0;
+                    // What was not there may have been removed with the folder that another one has just replaced.
+                    if is_last || ServedRoot::at(&self.path).is_ok_and(|now| now == root) {
+                        return found;
+                    }
+                }
+                Err(unreadable) if !is_absence(&unreadable.error) => return cannot_look(&unreadable),
+                Err(Unreadable { error, .. }) if looks_left == 0 => return self.away(&error),
+                Err(_) => {}
             }
         }
-    }
-
-    /// Its path without links, as it is now.
-    fn root(&self) -> io::Result<PathBuf> {
-        let root = self.path.canonicalize()?;
-        if fs::metadata(&root)?.is_dir() { Ok(root) } else { Err(io::ErrorKind::NotADirectory.into()) }
     }
 
     /// What is said while it is not there, which may be for a moment only.
@@ -60,45 +59,40 @@ impl WwwFolder {
     }
 }
 
-/// The folder as it is for one request.
-struct Moment<'a> {
-    /// Its path, without links.
-    root: &'a Path,
+fn find_in(root: &ServedRoot, parts: Option<&[String]>, is_folder: bool) -> Representation {
+    let Some(parts) = parts else { return Representation::not_found() };
+    // Before anything is said of it: what lies outside has to look like what is not there.
+    let resolved = root.resolve(parts).and_then(|path| match (path.is_dir(), is_folder) {
+        (true, true) => root.step(&path, INDEX.as_ref()).map(Some),
+        (true, false) => Ok(None),
+        (false, false) => Ok(Some(path)),
+        (false, true) => Err(NoPath::NotThere),
+    });
+    match resolved {
+        Ok(Some(path)) => read(&path),
+        Ok(None) => redirect_to_folder(parts),
+        Err(NoPath::NotThere) => Representation::not_found(),
+        Err(NoPath::Unreadable(unreadable)) => cannot_look(&unreadable),
+    }
 }
 
-impl Moment<'_> {
-    fn find(&self, parts: Option<&[String]>, is_folder: bool) -> Representation {
-        let Some(parts) = parts else { return Representation::not_found() };
-        // Before anything is said of it, and step by step, so that no way leads through what lies outside: that has to look like what
-        // is not there.
-        let walked = parts.iter().try_fold(self.root.to_owned(), |path, part| self.contained(&path.join(part)));
-        let Some(path) = walked else { return Representation::not_found() };
-        let path = match (path.is_dir(), is_folder) {
-            (false, false) => path,
-            (true, true) => match self.contained(&path.join("index.html")) {
-                Some(index) => index,
-                None => return Representation::not_found(),
-            },
-            (true, false) => return redirect_to_folder(parts),
-            (false, true) => return Representation::not_found(),
-        };
-        match read_file(&path, content_type(&path.to_string_lossy())) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Representation::not_found(),
-            Err(error) => {
-                error!("cannot read {} ({error}); make it readable for the user that runs foghorn", path.display());
-                Representation::sentence(500, "The server cannot read this file; its log says why.")
-            }
+fn read(path: &Path) -> Representation {
+    match read_file(path, content_type(&path.to_string_lossy())) {
+        Ok(file) => file,
+        Err(error) if is_absence(&error) => Representation::not_found(),
+        Err(error) => {
+            error!("cannot read {} ({error}); make it readable for the user that runs foghorn", path.display());
+            Representation::sentence(500, "The server cannot read this file; its log says why.")
         }
     }
+}
 
-    /// The path without its links. `None` if nothing is there, or if a link leads out of the folder or to a hidden file.
-    fn contained(&self, path: &Path) -> Option<PathBuf> {
-        let path = path.canonicalize().ok()?;
-        let is_hidden = |inside: &Path| inside.iter().any(|part| part.as_encoded_bytes().starts_with(b"."));
-        let is_served = path.strip_prefix(self.root).is_ok_and(|inside| !is_hidden(inside));
-        is_served.then_some(path)
-    }
+fn cannot_look(Unreadable { path, error }: &Unreadable) -> Representation {
+    error!(
+        "cannot look into {} ({error}); let the user that runs foghorn read and enter it (chmod a+rx)",
+        path.display()
+    );
+    Representation::sentence(500, "The server cannot read this folder; its log says why.")
 }
 
 /// Relative links in a page resolve against its folder. The redirect is built from the decoded parts only, never from the raw path.

@@ -1,11 +1,11 @@
 //! The folder of `--www` as time goes by: switched, away for a while, closed to the server.
 
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
 use std::thread;
 
-use crate::harness::{Launch, Server, folder};
+use crate::harness::{Launch, Server, eventually, folder};
 
 /// Has `link` lead to another folder, in one step: `ln -s TO new && mv -T new LINK`.
 fn switch(link: &Path, to: &Path) {
@@ -94,4 +94,97 @@ fn while_the_folder_is_away_visitors_are_told_to_come_back_and_the_log_says_what
     assert_eq!(server.get("/").status, 503);
     switch(&www, Path::new("other"));
     assert_eq!(server.get("/").text(), "other");
+}
+
+/// Takes the rights of root away, which reads everything: then it is like any user.
+const WITHOUT_RIGHTS: &str =
+    r#"[ "$(id -u)" != 0 ] || exec setpriv --bounding-set=-all --inh-caps=-all --pdeathsig KILL -- "$@""#;
+
+/// Closes a file or a folder to everybody, until the end of a test: a folder that is closed could not be removed.
+struct Closed(PathBuf, u32);
+
+impl Closed {
+    fn new(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
+        Self(path, mode)
+    }
+}
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        fs::set_permissions(&self.0, fs::Permissions::from_mode(self.1)).unwrap();
+    }
+}
+
+#[test]
+fn what_the_server_may_not_read_gets_500_and_a_line_in_the_log_unless_it_lies_outside() {
+    let outer = folder(&[
+        ("www/index.html", b"page"),
+        ("www/closed.txt", b"closed"),
+        ("www/closed/index.html", b"closed"),
+        ("www/closed/x.txt", b"closed"),
+        ("www/half/index.html", b"closed"),
+        ("www/.git/x.txt", b"SECRET"),
+        ("secret/index.html", b"SECRET"),
+        ("secret/x.txt", b"SECRET"),
+    ]);
+    let at = |name: &str| outer.path().join(name);
+    for (to, name) in [
+        ("closed/x.txt", "inside.txt"),
+        ("closed/deep/er", "inside"),
+        ("../secret", "outside"),
+        ("../secret/x.txt", "outside.txt"),
+        ("../secret/deep/er", "deep"),
+        ("outside.txt", "chain.txt"),
+        ("closed/../../secret/x.txt", "around.txt"),
+        (".git/x.txt", "hidden.txt"),
+    ] {
+        symlink(to, at("www").join(name)).unwrap();
+    }
+    let server = Launch::new(&["--www"]).arg(at("www")).before(WITHOUT_RIGHTS).start();
+    let _closed =
+        ["www/closed.txt", "www/closed", "www/half/index.html", "www/.git", "secret"].map(|name| Closed::new(at(name)));
+    for (path, named) in [
+        ("/closed.txt", "www/closed.txt"),
+        ("/closed/", "www/closed "),
+        ("/closed/x.txt", "www/closed "),
+        ("/closed/nothing/", "www/closed "),
+        ("/half/", "www/half/index.html"),
+        ("/inside.txt", "www/closed "),
+        ("/inside", "www/closed "),
+    ] {
+        let before = server.log().len();
+        let response = server.get(path);
+        assert_eq!(response.status, 500, "{path}: {response:?}");
+        assert!(response.text().contains("its log says why"), "{path}");
+        eventually("the log names it, and what to do", || {
+            let log = &server.log()[before..];
+            log.contains(named) && (log.contains("chmod a+rx") || log.contains("make it readable"))
+        });
+    }
+    assert_eq!(server.get("/closed").status, 308);
+    let nothing = server.get("/nothing");
+    for path in [
+        "/outside",
+        "/outside/",
+        "/outside/x.txt",
+        "/outside.txt",
+        "/deep",
+        "/deep/",
+        "/chain.txt",
+        "/around.txt",
+        "/hidden.txt",
+    ] {
+        let response = server.get(path);
+        assert_eq!((response.status, response.text()), (404, nothing.text()), "{path}");
+    }
+    for name in ["www", "."] {
+        let closed = Closed::new(at(name));
+        assert_eq!(server.get("/").status, 500, "{name}");
+        drop(closed);
+        assert_eq!(server.get("/").text(), "page", "{name}");
+    }
+    server.wait_for_log(&format!("cannot look into {} ", at("www").display()));
 }
