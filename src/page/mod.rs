@@ -17,4 +17,5 @@ pub mod resources;
 pub mod served_root;
 pub mod static_files;
 pub mod status;
+pub mod url_path;
 pub mod www_folder;

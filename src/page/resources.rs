@@ -3,7 +3,8 @@
 //! Leaves how it travels to the page's server. What must stay true: looking changes nothing.
 
 use crate::page::representation::Representation;
-use crate::page::static_files::{baked_in, decode_path};
+use crate::page::static_files::baked_in;
+use crate::page::url_path::decode_path;
 use crate::page::www_folder::WwwFolder;
 
 /// All that the page's server has.

@@ -12,7 +12,8 @@ use crate::config::limits::WWW_LOOKS_MAX;
 use crate::page::disk_file::read_file;
 use crate::page::representation::Representation;
 use crate::page::served_root::{NoPath, ServedRoot, Unreadable, is_absence};
-use crate::page::static_files::{content_type, decode_path};
+use crate::page::static_files::content_type;
+use crate::page::url_path::{decode_path, folder_location};
 
 /// What is served for a folder.
 const INDEX: &str = "index.html";
@@ -27,14 +28,12 @@ pub struct WwwFolder {
 impl WwwFolder {
     /// What lies at `target`, a path and perhaps a query.
     pub fn find(&self, target: &str) -> Representation {
-        let path = target.split('?').next().unwrap_or_default();
-        let parts = decode_path(path);
         let mut looks_left = WWW_LOOKS_MAX;
         loop {
             looks_left -= 1;
             match ServedRoot::at(&self.path) {
                 Ok(root) => {
-                    let found = find_in(&root, parts.as_deref(), path.ends_with('/'));
+                    let found = find_in(&root, target);
                     let is_last = found.status != 404 || looks_left == 0;
                     // What was not there may have been removed with the folder that another one has just replaced.
                     if is_last || ServedRoot::at(&self.path).is_ok_and(|now| now == root) {
@@ -59,18 +58,19 @@ impl WwwFolder {
     }
 }
 
-fn find_in(root: &ServedRoot, parts: Option<&[String]>, is_folder: bool) -> Representation {
-    let Some(parts) = parts else { return Representation::not_found() };
+fn find_in(root: &ServedRoot, target: &str) -> Representation {
+    let path = target.split('?').next().unwrap_or_default();
+    let Some(parts) = decode_path(path) else { return Representation::not_found() };
     // Before anything is said of it: what lies outside has to look like what is not there.
-    let resolved = root.resolve(parts).and_then(|path| match (path.is_dir(), is_folder) {
-        (true, true) => root.step(&path, INDEX.as_ref()).map(Some),
+    let resolved = root.resolve(&parts).and_then(|found| match (found.is_dir(), path.ends_with('/')) {
+        (true, true) => root.step(&found, INDEX.as_ref()).map(Some),
         (true, false) => Ok(None),
-        (false, false) => Ok(Some(path)),
+        (false, false) => Ok(Some(found)),
         (false, true) => Err(NoPath::NotThere),
     });
     match resolved {
         Ok(Some(path)) => read(&path),
-        Ok(None) => redirect_to_folder(parts),
+        Ok(None) => redirect_to_folder(target),
         Err(NoPath::NotThere) => Representation::not_found(),
         Err(NoPath::Unreadable(unreadable)) => cannot_look(&unreadable),
     }
@@ -95,11 +95,7 @@ fn cannot_look(Unreadable { path, error }: &Unreadable) -> Representation {
     Representation::sentence(500, "The server cannot read this folder; its log says why.")
 }
 
-/// Relative links in a page resolve against its folder. The redirect is built from the decoded parts only, never from the raw path.
-fn redirect_to_folder(parts: &[String]) -> Representation {
-    let encoded: Vec<String> = parts
-        .iter()
-        .map(|part| percent_encoding::utf8_percent_encode(part, percent_encoding::NON_ALPHANUMERIC).to_string())
-        .collect();
-    Representation::sentence(308, "This is a folder.").with("Location", format!("/{}/", encoded.join("/")))
+fn redirect_to_folder(target: &str) -> Representation {
+    let Some(location) = folder_location(target) else { return Representation::not_found() };
+    Representation::sentence(308, "This is a folder.").with("Location", location)
 }

@@ -34,19 +34,48 @@ fn a_folder_is_served_live_from_disk() {
     assert_eq!((server.get("/empty").status, server.get("/empty").header("Content-Length")), (200, Some("0")));
 }
 
+/// Where a browser goes from there: a relative path in place of the last part (RFC 3986 section 5.2).
+fn resolved(path: &str, location: &str) -> String {
+    let start = location.split(['/', '?']).next().unwrap();
+    assert!(!start.is_empty() && !start.contains(':') && !start.starts_with(".."), "{path} to {location}");
+    let folder = &path.split('?').next().unwrap().rsplit_once('/').unwrap().0;
+    format!("{folder}/{}", location.strip_prefix("./").unwrap_or(location))
+}
+
 #[test]
-fn a_folder_without_its_slash_is_redirected_within_the_site() {
-    let www =
-        folder(&[("sub/index.html", b"index of sub"), ("a b/index.html", b"x"), ("evil.example/index.html", b"y")]);
+fn a_folder_without_its_slash_is_redirected_to_the_last_part_of_its_path_with_its_query() {
+    let www = folder(&[
+        ("index.html", b"root"),
+        ("sub/index.html", b"index of sub"),
+        ("sub/deep/index.html", b"deep"),
+        ("a b/index.html", b"x"),
+        ("evil.example/index.html", b"y"),
+        ("a:b/index.html", b"colon"),
+        ("?#%/index.html", b"odd"),
+    ]);
     let server = Server::serving(&www);
-    for (path, there) in
-        [("/sub", "index of sub"), ("/a%20b", "x"), ("//evil.example", "y"), ("/sub?q=1", "index of sub")]
-    {
+    for (path, location, there) in [
+        ("/sub", "sub/", "index of sub"),
+        ("/sub?q=1&r=%2F", "sub/?q=1&r=%2F", "index of sub"),
+        ("/sub?//evil.example/", "sub/?//evil.example/", "index of sub"),
+        ("/sub/deep", "deep/", "deep"),
+        ("/sub//deep?", "deep/?", "deep"),
+        ("/sub%2Fdeep", "sub/deep/", "deep"),
+        ("/a%20b", "a%20b/", "x"),
+        ("//evil.example", "evil.example/", "y"),
+        ("/%2Fevil.example", "evil.example/", "y"),
+        ("/%2F%2Fevil.example?q", "evil.example/?q", "y"),
+        ("/%2F", "./", "root"),
+        ("/a:b", "a%3Ab/", "colon"),
+        ("/%3F%23%25?x", "%3F%23%25/?x", "odd"),
+    ] {
         let response = server.get(path);
-        assert!((301..=308).contains(&response.status), "{path}: {response:?}");
-        let location = response.header("Location").expect("where to");
-        assert!(location.starts_with('/') && !location.starts_with("//"), "{path} to {location}");
-        assert_eq!(server.get(location).text(), there, "{path} to {location}");
+        assert_eq!((response.status, response.header("Location")), (308, Some(location)), "{path}");
+        assert_eq!(server.get(&resolved(path, location)).text(), there, "{path} to {location}");
+    }
+    for path in ["//evil.example/..;", "//evil.example/..", "/sub/../..", "//evil.example/%2e%2e"] {
+        let response = server.get(path);
+        assert_eq!((response.status, response.header("Location")), (404, None), "{path}");
     }
 }
 
