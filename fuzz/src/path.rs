@@ -1,7 +1,7 @@
 //! Paths of the page: whatever is asked for, no part of it leads out of the folder or to a hidden file, and the redirect of a folder
 //! leads to that folder.
 
-use foghorn::page::url_path::{decode_path, folder_location};
+use foghorn::page::url_path::{decode_path, folder_location, with_ending};
 
 use crate::{Kind, kind, percent_decoded};
 
@@ -12,8 +12,9 @@ use crate::{Kind, kind, percent_decoded};
 pub fn target(bytes: &[u8]) -> Kind {
     let text = String::from_utf8_lossy(bytes);
     let parts = decode_path(&text);
-    for part in parts.iter().flatten() {
-        assert!(!part.is_empty() && !part.starts_with('.'), "{part:?}");
+    for (nth, part) in parts.iter().flatten().enumerate() {
+        let is_well_known = nth == 0 && part == ".well-known";
+        assert!(!part.is_empty() && (!part.starts_with('.') || is_well_known), "{part:?}");
         assert!(!part.contains(['/', '\\', '\0']), "{part:?}");
         // What the disk makes of it: one plain name below the folder.
         let components: Vec<_> = std::path::Path::new(part).components().collect();
@@ -23,10 +24,14 @@ pub fn target(bytes: &[u8]) -> Kind {
     let decoded = percent_decoded(&text);
     let expected = decoded.as_deref().and_then(|path| {
         let names: Vec<&str> = path.split('/').filter(|name| !name.is_empty()).collect();
-        let is_bad = |name: &&str| name.as_bytes()[0] == b'.' || name.bytes().any(|byte| byte == b'\\' || byte == 0);
-        (!names.iter().any(is_bad)).then(|| names.into_iter().map(str::to_owned).collect::<Vec<_>>())
+        let hidden = names.strip_prefix(&[".well-known"]).unwrap_or(&names);
+        let is_bad = |name: &str| name.as_bytes()[0] == b'.' || name.bytes().any(|byte| byte == b'\\' || byte == 0);
+        (!hidden.iter().any(|name| is_bad(name))).then(|| names.into_iter().map(str::to_owned).collect::<Vec<_>>())
     });
     assert_eq!(parts, expected, "{text:?}");
+    let with_ending = parts.as_deref().and_then(with_ending);
+    let appended = expected.filter(|names| !names.is_empty()).map(|names| names.join("/") + ".html");
+    assert_eq!(with_ending.map(|parts| parts.join("/")), appended, "{text:?}");
     // What a request head lets through.
     if text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic()) {
         check_redirect(&text);

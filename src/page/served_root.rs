@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
 
 use crate::config::limits::{FILE_NAME_BYTES_MAX, LINKS_FOLLOWED_MAX};
+use crate::page::url_path::is_hidden;
 
 /// Why an address leads to no path.
 #[derive(Debug)]
@@ -77,8 +78,8 @@ impl ServedRoot {
 
     /// Whether a path without links lies inside and is not hidden.
     fn serves(&self, path: &Path) -> bool {
-        let is_hidden = |inside: &Path| inside.iter().any(|part| part.as_encoded_bytes().starts_with(b"."));
-        path.strip_prefix(&self.path).is_ok_and(|inside| !is_hidden(inside))
+        let is_shown = |(nth, name): (usize, &OsStr)| !is_hidden(name.as_encoded_bytes(), nth == 0);
+        path.strip_prefix(&self.path).is_ok_and(|inside| inside.iter().enumerate().all(is_shown))
     }
 }
 

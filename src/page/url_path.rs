@@ -12,8 +12,20 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 pub fn decode_path(path: &str) -> Option<Vec<String>> {
     let decoded = percent_decode_str(path).decode_utf8().ok()?;
     let parts: Vec<String> = decoded.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
-    let is_plain = |part: &String| !part.starts_with('.') && !part.contains(['\\', '\0']);
-    parts.iter().all(is_plain).then_some(parts)
+    let is_plain =
+        |(nth, part): (usize, &String)| !is_hidden(part.as_bytes(), nth == 0) && !part.contains(['\\', '\0']);
+    parts.iter().enumerate().all(is_plain).then_some(parts)
+}
+
+/// Whether a name is hidden: all that begin with a dot, but for the one that has a meaning at the root (RFC 8615).
+pub fn is_hidden(name: &[u8], is_at_root: bool) -> bool {
+    name.starts_with(b".") && !(is_at_root && name == b".well-known")
+}
+
+/// The parts of the page that may be asked for without its ending: `/about` for `about.html`.
+pub fn with_ending(parts: &[String]) -> Option<Vec<String>> {
+    let (last, folders) = parts.split_last()?;
+    Some([folders, &[format!("{last}.html")]].concat())
 }
 
 /// A part of a path as it is written in an address.
@@ -49,6 +61,7 @@ mod tests {
         assert_eq!(decoded("/"), Some(String::new()));
         assert_eq!(decoded("//a//b.css"), Some("a|b.css".into()));
         assert_eq!(decoded("/a%20b/%C3%A4"), Some("a b|ä".into()));
+        assert_eq!(decoded("/.well-known/x"), Some(".well-known|x".into()));
         assert_eq!(decoded("/%252e%252e/x"), Some("%2e%2e|x".into()), "not decoded twice");
         for path in [
             "/..",
@@ -62,6 +75,10 @@ mod tests {
             "/a%5cx",
             "/a%00",
             "/%ff",
+            "/.well-known/.x",
+            "/.well-known/..",
+            "/.well-known2/x",
+            "/a/.well-known/x",
         ] {
             assert_eq!(decoded(path), None, "{path}");
         }

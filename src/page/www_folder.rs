@@ -13,10 +13,12 @@ use crate::page::disk_file::read_file;
 use crate::page::representation::Representation;
 use crate::page::served_root::{NoPath, ServedRoot, Unreadable, is_absence};
 use crate::page::static_files::content_type;
-use crate::page::url_path::{decode_path, folder_location};
+use crate::page::url_path::{decode_path, folder_location, with_ending};
 
 /// What is served for a folder.
 const INDEX: &str = "index.html";
+/// What is served, with its status, for what is not there.
+const NOT_FOUND: &str = "404.html";
 
 /// A folder that is served in place of the built-in page.
 #[derive(Debug)]
@@ -37,7 +39,7 @@ impl WwwFolder {
                     let is_last = found.status != 404 || looks_left == 0;
                     // What was not there may have been removed with the folder that another one has just replaced.
                     if is_last || ServedRoot::at(&self.path).is_ok_and(|now| now == root) {
-                        return found;
+                        return if found.status == 404 { own_not_found(&root).unwrap_or(found) } else { found };
                     }
                 }
                 Err(unreadable) if !is_absence(&unreadable.error) => return cannot_look(&unreadable),
@@ -61,19 +63,44 @@ impl WwwFolder {
 fn find_in(root: &ServedRoot, target: &str) -> Representation {
     let path = target.split('?').next().unwrap_or_default();
     let Some(parts) = decode_path(path) else { return Representation::not_found() };
-    // Before anything is said of it: what lies outside has to look like what is not there.
-    let resolved = root.resolve(&parts).and_then(|found| match (found.is_dir(), path.ends_with('/')) {
-        (true, true) => root.step(&found, INDEX.as_ref()).map(Some),
-        (true, false) => Ok(None),
-        (false, false) => Ok(Some(found)),
-        (false, true) => Err(NoPath::NotThere),
-    });
-    match resolved {
+    match look(root, &parts, path.ends_with('/')) {
         Ok(Some(path)) => read(&path),
         Ok(None) => redirect_to_folder(target),
         Err(NoPath::NotThere) => Representation::not_found(),
         Err(NoPath::Unreadable(unreadable)) => cannot_look(&unreadable),
     }
+}
+
+/// The file to be read; `None` for a folder whose slash is missing. Nothing is said before all links are followed: what lies outside has
+/// to look like what is not there.
+fn look(root: &ServedRoot, parts: &[String], is_folder: bool) -> Result<Option<PathBuf>, NoPath> {
+    match root.resolve(parts) {
+        Ok(folder) if folder.is_dir() => {
+            if is_folder {
+                root.step(&folder, INDEX.as_ref()).map(Some)
+            } else {
+                Ok(None)
+            }
+        }
+        Ok(_) if is_folder => Err(NoPath::NotThere),
+        Ok(file) => Ok(Some(file)),
+        Err(NoPath::NotThere) if !is_folder => {
+            let page = root.resolve(&with_ending(parts).ok_or(NoPath::NotThere)?)?;
+            if page.is_dir() { Err(NoPath::NotThere) } else { Ok(Some(page)) }
+        }
+        Err(no_path) => Err(no_path),
+    }
+}
+
+/// What the folder itself has to say of what is not there.
+fn own_not_found(root: &ServedRoot) -> Option<Representation> {
+    let own = match root.resolve(&[NOT_FOUND]) {
+        Ok(path) => read(&path),
+        Err(NoPath::NotThere) => return None,
+        Err(NoPath::Unreadable(unreadable)) => cannot_look(&unreadable),
+    };
+    // No tag and no date: that nothing is there cannot be known already.
+    (own.status == 200).then(|| Representation { status: 404, etag: None, headers: Vec::new(), ..own })
 }
 
 fn read(path: &Path) -> Representation {

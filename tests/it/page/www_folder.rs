@@ -1,11 +1,11 @@
-//! The folder of `--www` as time goes by: switched, away for a while, closed to the server.
+//! The folder of `--www` as a whole: switched, away for a while, closed to the server; and which files have more than one address.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use crate::harness::{Launch, Server, eventually, folder};
+use crate::harness::{Client, LARGE_BYTES, Launch, Server, contents, eventually, folder, request_head};
 
 /// Has `link` lead to another folder, in one step: `ln -s TO new && mv -T new LINK`.
 fn switch(link: &Path, to: &Path) {
@@ -187,4 +187,125 @@ fn what_the_server_may_not_read_gets_500_and_a_line_in_the_log_unless_it_lies_ou
         assert_eq!(server.get("/").text(), "page", "{name}");
     }
     server.wait_for_log(&format!("cannot look into {} ", at("www").display()));
+}
+
+#[test]
+fn a_404_html_in_the_root_is_what_is_said_of_what_is_not_there() {
+    let outer = folder(&[
+        ("www/404.html", b"<h1>own</h1>"),
+        ("www/sub/404.html", b"not this one"),
+        ("www/.hidden.html", b"SECRET"),
+        ("secret.html", b"SECRET"),
+    ]);
+    let at = |name: &str| outer.path().join(name);
+    symlink("../secret.html", at("www/out.html")).unwrap();
+    let server = Launch::new(&["--www"]).arg(at("www")).before(WITHOUT_RIGHTS).start();
+    for path in ["/nothing", "/sub/nothing", "/", "/sub/", "/out.html", "/.hidden.html", "/..", "/%ff", "/404.html/"] {
+        for method in ["GET", "HEAD"] {
+            let mut client = Client::connect(server.address());
+            client.send(request_head(server.address(), method, path, "If-None-Match: *\r\n").as_bytes());
+            let response = client.response(method == "HEAD");
+            assert_eq!((response.status, response.header("ETag")), (404, None), "{method} {path}");
+            assert_eq!(response.header("Content-Type"), Some("text/html; charset=utf-8"), "{method} {path}");
+            assert_eq!(response.header("Content-Length"), Some("12"), "{method} {path}");
+            assert_eq!(response.text(), if method == "HEAD" { "" } else { "<h1>own</h1>" }, "{method} {path}");
+        }
+    }
+    assert_eq!((server.get("/404.html").status, server.get("/404").status), (200, 200), "it is a page like any");
+    fs::write(at("www/404.html"), contents(LARGE_BYTES)).unwrap();
+    let large = server.get("/nothing");
+    assert!((large.status, large.body.len()) == (404, LARGE_BYTES), "a large one comes whole");
+
+    let built_in = "There is nothing at this address.";
+    let closed = Closed::new(at("www/404.html"));
+    let response = server.get("/nothing");
+    assert!(response.status == 404 && response.text().contains(built_in), "{response:?}");
+    server.wait_for_log(&format!("cannot read {}", at("www/404.html").display()));
+    drop(closed);
+    for to in ["../secret.html", ".hidden.html", "nowhere", "sub", "/dev/zero"] {
+        fs::remove_file(at("www/404.html")).unwrap();
+        symlink(to, at("www/404.html")).unwrap();
+        let response = server.get("/nothing");
+        assert!(response.status == 404 && response.text().contains(built_in), "{to}: {response:?}");
+    }
+}
+
+#[test]
+fn a_page_has_an_address_without_its_ending() {
+    let www = folder(&[
+        ("about.html", b"about"),
+        ("both.html", b"page"),
+        ("both/index.html", b"index of both"),
+        ("file.html", b"page"),
+        ("file", b"file"),
+        ("sub/a b.v2.html", b"in sub"),
+        ("sub.html", b"page"),
+        (".hidden.html", b"SECRET"),
+        ("folder.html/x.txt", b"x"),
+    ]);
+    symlink("/etc/passwd", www.path().join("out.html")).unwrap();
+    symlink("/etc", www.path().join("about-link")).unwrap();
+    fs::write(www.path().join("about-link.html"), "beside a link that leads out").unwrap();
+    let server = Server::serving(&www);
+    for (path, text) in [
+        ("/about", "about"),
+        ("/about?q=1", "about"),
+        ("/about.html", "about"),
+        ("//about", "about"),
+        ("/both/", "index of both"),
+        ("/file", "file"),
+        ("/sub/a%20b.v2", "in sub"),
+        ("/about-link", "beside a link that leads out"),
+    ] {
+        let response = server.get(path);
+        assert_eq!((response.status, response.text()), (200, text.into()), "{path}");
+    }
+    assert_eq!(server.get("/about").header("Content-Type"), Some("text/html; charset=utf-8"));
+    assert_eq!(server.get("/both").header("Location"), Some("both/"), "the folder goes first, as with http-server");
+    let too_long = "/".to_owned() + &"x".repeat(252);
+    for path in ["/about/", "/about/x", "/.hidden", "/out", "/folder", "/sub/", "/index", "/.html", "/.", &too_long] {
+        assert_eq!(server.get(path).status, 404, "{path}");
+    }
+}
+
+#[test]
+fn of_all_hidden_names_only_well_known_is_served_and_only_at_the_root() {
+    let outer = folder(&[
+        ("www/.well-known/security.txt", b"contact"),
+        ("www/.well-known/acme-challenge/token", b"token"),
+        ("www/.well-known/.hidden/x.txt", b"SECRET"),
+        ("www/.well-known/.env", b"SECRET"),
+        ("www/.well-known/.well-known/x.txt", b"SECRET"),
+        ("www/.well-known-other/x.txt", b"SECRET"),
+        ("www/sub/.well-known/x.txt", b"SECRET"),
+        ("secret/x.txt", b"SECRET"),
+    ]);
+    let at = |name: &str| outer.path().join(name);
+    symlink("../../secret", at("www/.well-known/out")).unwrap();
+    let server = Server::serving(at("www"));
+    for (path, text) in [
+        ("/.well-known/security.txt", "contact"),
+        ("/%2ewell-known/security.txt", "contact"),
+        ("//.well-known//acme-challenge/token", "token"),
+    ] {
+        assert_eq!((server.get(path).status, server.get(path).text()), (200, text.into()), "{path}");
+    }
+    assert_eq!(server.get("/.well-known").header("Location"), Some(".well-known/"));
+    for path in [
+        "/.well-known/",
+        "/.well-known/.hidden/x.txt",
+        "/.well-known/.env",
+        "/.well-known/.well-known/x.txt",
+        "/.well-known/../secret/x.txt",
+        "/.well-known/out/x.txt",
+        "/.well-known-other/x.txt",
+        "/.Well-Known/security.txt",
+        "/sub/.well-known/x.txt",
+        "/sub%2f.well-known/x.txt",
+    ] {
+        assert_eq!(server.get(path).status, 404, "{path}");
+    }
+    fs::rename(at("www/.well-known"), at("moved")).unwrap();
+    symlink("../secret", at("www/.well-known")).unwrap();
+    assert_eq!(server.get("/.well-known/x.txt").status, 404, "a link leads out there, too");
 }
