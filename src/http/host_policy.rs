@@ -131,10 +131,8 @@ fn parse_allowed_origin(text: &str) -> Result<AllowedOrigin, String> {
     match Origin::parse(text) {
         // Let in without this, but only when it is sent like that: a browser leaves the path out.
         Origin::Program if has_path => not_one(", with no path"),
-        Origin::Unreadable => match Host::parse(text) {
-            Some((host, port)) => Ok(AllowedOrigin::At { host, port }),
-            None => not_one(""),
-        },
+        Origin::Unreadable => not_one(""),
+        Origin::Page { scheme, host, port } if scheme.is_empty() => Ok(AllowedOrigin::At { host, port }),
         origin => Ok(AllowedOrigin::Is(origin)),
     }
 }
@@ -343,9 +341,16 @@ mod tests {
     #[test]
     fn what_is_refused_can_be_allowed_as_it_is_shown() {
         let nobody = policy(&[], &[]);
-        for text in
-            ["http://evil.com", "https://[::1]:8443", "null", "x-y.z://a_b:1", "content://", "moz-extension://0-f"]
-        {
+        for text in [
+            "http://evil.com",
+            "https://[::1]:8443",
+            "sensor",
+            "sensor:80",
+            "null",
+            "x-y.z://a_b:1",
+            "content://",
+            "moz-extension://0-f",
+        ] {
             let origin = Origin::parse(text);
             let host = Host::Name("board.local".into());
             assert!(!nobody.allows_origin(&origin, &host), "{text}");

@@ -15,7 +15,7 @@ pub enum Origin {
     Null,
     /// Scheme, host, and the port if it is not the scheme's own.
     Page {
-        /// In lower case.
+        /// In lower case; empty where there is none, as some programs have it.
         scheme: String,
         /// The host.
         host: Host,
@@ -38,8 +38,12 @@ impl Origin {
             return Self::Null;
         }
         let is_origin_byte = |byte: u8| byte.is_ascii_graphic() && !b",\"<>\\^`{|}?#".contains(&byte);
-        let Some((scheme, authority)) = text.split_once("://").filter(|_| text.bytes().all(is_origin_byte)) else {
+        if !text.bytes().all(is_origin_byte) {
             return Self::Unreadable;
+        }
+        let Some((scheme, authority)) = text.split_once("://") else {
+            let host = Host::parse(text);
+            return host.map_or(Self::Unreadable, |(host, port)| Self::Page { scheme: String::new(), host, port });
         };
         let scheme = scheme.to_ascii_lowercase();
         if scheme.is_empty() || !scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) {
@@ -68,8 +72,11 @@ impl Origin {
         match self {
             Self::Program | Self::Unreadable => None,
             Self::Null => Some("null".to_owned()),
-            Self::Page { scheme, host, port: None } => Some(format!("{scheme}://{host}")),
-            Self::Page { scheme, host, port: Some(port) } => Some(format!("{scheme}://{host}:{port}")),
+            Self::Page { scheme, host, port } => {
+                let scheme = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
+                let port = port.map_or_else(String::new, |port| format!(":{port}"));
+                Some(format!("{scheme}{host}{port}"))
+            }
             Self::Other(text) => Some(text.clone()),
         }
     }
@@ -123,6 +130,8 @@ mod tests {
             ("file://board.local", "file://board.local"),
             ("content://", "content://"),
             ("other://.", "other://."),
+            ("ESP32.local:80", "esp32.local:80"),
+            ("sensor", "sensor"),
             ("Null", "null"),
         ] {
             let origin = Origin::parse(text);
@@ -139,10 +148,10 @@ mod tests {
             "http://./x",
             "ws://",
             "://board.local",
-            "board.local",
+            "board.local/x",
             "*",
             " ",
-            "file:",
+            "file:x",
             "h_ttp://board.local",
             "http://evil.example http://board.local/",
             "http://evil.example, http://board.local/",
