@@ -19,6 +19,15 @@ use crate::{Kind, kind};
 /// If the end of the head depends on how it was cut, or something gets through that another server could read otherwise.
 pub fn target(bytes: &[u8]) -> Kind {
     let bytes = &bytes[..bytes.len().min(HEAD_BYTES_MAX)];
+    let whole = without_empty_lines(bytes, bytes.len().max(1));
+    for step in [1, 2, 3, 7, 64, 1024] {
+        assert_eq!(without_empty_lines(bytes, step), whole, "in pieces of {step}");
+    }
+    let (has_begun, bytes) = (whole.0, &whole.1[..]);
+    if !has_begun {
+        return kind("nothing but empty lines");
+    }
+    assert!(!bytes.starts_with(b"\r\n"), "they are taken away");
     let end = head::scan(bytes, 0);
     for step in [1, 2, 3, 7, 64, 1024] {
         assert_eq!(scan_in_pieces(bytes, step), end, "in pieces of {step}");
@@ -93,6 +102,18 @@ fn check_reason(refused: &Refused) {
     let allowed = [value.clone()];
     let (hosts, origins): (&[_], &[_]) = if header == "Host" { (&allowed, &[]) } else { (&[], &allowed) };
     HostPolicy::new(None, hosts, origins).unwrap_or_else(|error| panic!("{value:?} cannot be allowed: {error}"));
+}
+
+/// Whether there is more than empty lines before a request, and what is left of the bytes, which come in pieces.
+fn without_empty_lines(bytes: &[u8], piece_bytes: usize) -> (bool, Vec<u8>) {
+    let mut buffer = Vec::new();
+    let mut pieces = bytes.chunks(piece_bytes);
+    while !head::has_begun(&mut buffer) {
+        let Some(piece) = pieces.next() else { return (false, buffer) };
+        buffer.extend(piece);
+    }
+    buffer.extend(pieces.flatten());
+    (true, buffer)
 }
 
 fn scan_in_pieces(bytes: &[u8], step: usize) -> Result<Option<usize>, Refusal> {

@@ -14,35 +14,70 @@ use crate::http::refusal::{
 };
 use crate::runtime::socket::Async;
 
-/// Reads until a head is complete, and returns its length within `buffer`; what follows it stays there too. `None`: the
-/// client has closed the connection.
+/// Waits until a head has begun, and takes the empty lines before it away. False: the client has closed the connection.
+///
+/// # Errors
+/// If there are more of these than a head may be long.
+pub async fn wait_for_head(socket: &Async<TcpStream>, buffer: &mut Vec<u8>) -> Result<bool, Refusal> {
+    let mut skipped_bytes = 0;
+    loop {
+        let before = buffer.len();
+        if has_begun(buffer) {
+            return Ok(true);
+        }
+        skipped_bytes += before - buffer.len();
+        if skipped_bytes > HEAD_BYTES_MAX {
+            return Err(HEAD_TOO_LARGE);
+        }
+        if !read_more(socket, buffer, HEAD_BYTES_MAX).await {
+            return Ok(false);
+        }
+    }
+}
+
+/// Reads until a head that has begun is complete, and returns its length within `buffer`; what follows it stays there too. `None`:
+/// the client has closed the connection.
 ///
 /// # Errors
 /// As soon as the bytes cannot become an acceptable head.
 pub async fn read_head(socket: &Async<TcpStream>, buffer: &mut Vec<u8>) -> Result<Option<usize>, Refusal> {
-    const CHUNK_BYTES: usize = 1024;
     let mut scanned = 0;
     loop {
         if let Some(head_bytes) = scan(buffer, scanned)? {
             return Ok(Some(head_bytes));
         }
         scanned = buffer.len();
-        let room = (HEAD_BYTES_MAX - scanned).min(CHUNK_BYTES);
+        let room = HEAD_BYTES_MAX - scanned;
         if room == 0 {
             return Err(HEAD_TOO_LARGE);
         }
-        // No await while the buffer is longer than the bytes read: at the deadline its length tells a silent client from one that
-        // has begun a head.
-        socket.readable().await;
-        buffer.resize(scanned + room, 0);
-        let read = socket.try_read(|mut socket| socket.read(&mut buffer[scanned..]));
-        buffer.truncate(scanned + read.as_ref().copied().unwrap_or(0));
-        match read {
-            Ok(1..) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Ok(0) | Err(_) => return Ok(None),
+        if !read_more(socket, buffer, room).await {
+            return Ok(None);
         }
     }
+}
+
+/// Reads what is there, up to `bytes_max`. False: the client has closed the connection.
+async fn read_more(socket: &Async<TcpStream>, buffer: &mut Vec<u8>, bytes_max: usize) -> bool {
+    const CHUNK_BYTES: usize = 1024;
+    // No await while the buffer is longer than the bytes read: at a deadline it holds what has come and nothing else.
+    socket.readable().await;
+    let before = buffer.len();
+    buffer.resize(before + bytes_max.min(CHUNK_BYTES), 0);
+    let read = socket.try_read(|mut socket| socket.read(&mut buffer[before..]));
+    buffer.truncate(before + read.as_ref().copied().unwrap_or(0));
+    match read {
+        Ok(bytes) => bytes > 0,
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    }
+}
+
+/// Takes the empty lines before a request away, and says whether it has begun. Some clients send one behind a body (RFC 9112
+/// section 2.2). A bare LF is none: who ends lines so ends the lines of a head so too, which [`scan`] refuses.
+pub fn has_begun(buffer: &mut Vec<u8>) -> bool {
+    let empty_lines = buffer.chunks_exact(2).take_while(|line| *line == b"\r\n").count();
+    buffer.drain(..2 * empty_lines);
+    !matches!(buffer[..], [] | [b'\r'])
 }
 
 /// Looks for the end of the head in what is new since `scanned`, each byte once however it dribbles in, and for what no
@@ -305,6 +340,24 @@ mod tests {
     fn a_target_of_another_method_is_that_method_s_fault() {
         for first in ["OPTIONS * HTTP/1.1", "CONNECT board.local:80 HTTP/1.1"] {
             assert_eq!(status(&[first, "Host: x"]), 405, "{first}");
+        }
+    }
+
+    #[test]
+    fn empty_lines_before_a_request_are_taken_away() {
+        for (came, left, begun) in [
+            (&b""[..], &b""[..], false),
+            (b"\r", b"\r", false),
+            (b"\r\n", b"", false),
+            (b"\r\n\r\n\r", b"\r", false),
+            (b"\r\n\r\nGET", b"GET", true),
+            (b"\r\nG", b"G", true),
+            (b"GET /\r\n\r\n", b"GET /\r\n\r\n", true),
+            (b"\n\r\n", b"\n\r\n", true),
+            (b"\r\n\r\rG", b"\r\rG", true),
+        ] {
+            let mut buffer = came.to_vec();
+            assert_eq!((has_begun(&mut buffer), &buffer[..]), (begun, left), "{came:?}");
         }
     }
 

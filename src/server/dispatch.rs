@@ -6,6 +6,7 @@
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use log::{debug, info};
 use smol::future::FutureExt;
@@ -81,11 +82,7 @@ impl Dispatch {
     ) -> Option<(Upgrade, Vec<u8>, ClientPermit)> {
         let mut buffer = Vec::new();
         loop {
-            let too_slow = async {
-                Timer::after(HEAD_TIMEOUT).await;
-                Err(HEAD_TOO_SLOW)
-            };
-            let read = head::read_head(socket, &mut buffer).or(too_slow).await;
+            let read = next_head(socket, &mut buffer).await;
             // A refused HEAD has to be told apart even if the rest of its head makes no sense (RFC 9110 section 9.3.2).
             let head_only = buffer.starts_with(b"HEAD ");
             let route = match read {
@@ -95,8 +92,6 @@ impl Dispatch {
                     route
                 }
                 Ok(None) => return None,
-                // A connection that sent nothing, such as a kept-alive one, is closed without a response.
-                Err(_) if buffer.is_empty() => return None,
                 Err(refusal) => Err(refusal.into()),
             };
             let answered = match route {
@@ -198,4 +193,22 @@ impl Dispatch {
             count.add(1);
         }
     }
+}
+
+/// Reads the next head. `None`: the client has closed the connection, or has sent nothing in time but empty lines. Neither these nor
+/// parts of a head buy any time.
+async fn next_head(socket: &Async<TcpStream>, buffer: &mut Vec<u8>) -> Result<Option<usize>, Refusal> {
+    let deadline = Instant::now() + HEAD_TIMEOUT;
+    let silent = async {
+        Timer::at(deadline).await;
+        Ok(false)
+    };
+    if !head::wait_for_head(socket, buffer).or(silent).await? {
+        return Ok(None);
+    }
+    let too_slow = async {
+        Timer::at(deadline).await;
+        Err(HEAD_TOO_SLOW)
+    };
+    head::read_head(socket, buffer).or(too_slow).await
 }

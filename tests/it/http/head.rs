@@ -1,7 +1,7 @@
 //! What is refused for its head, by its HTTP status: no HTTP, ambiguous, too large, too slow, a method or a body that nobody
 //! takes.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,9 @@ fn what_is_not_http_is_answered_with_400() {
     for (what, bytes) in [
         ("a TLS hello", &tls_hello[..]),
         ("an HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-        ("nothing but an empty line", b"\r\n\r\n"),
+        ("a line feed alone before a request", b"\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        ("a carriage return alone before a request", b"\rGET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        ("half an empty line behind one", b"\r\n\r\rGET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
         ("a zero byte", b"\0"),
         ("a WebSocket frame with no handshake", &masked(FIN | TEXT, b"hello")),
         ("no version", b"GET /\r\n\r\n"),
@@ -275,6 +277,63 @@ fn a_head_that_does_not_come_in_time_is_answered_with_408_however_it_dribbles() 
     }
     silent.expect_end();
     assert!(started.elapsed().as_secs_f32() > 4.0, "they had their time");
+    bystanders.finish();
+}
+
+#[test]
+fn empty_lines_before_a_request_are_passed_over() {
+    let server = Server::start(&[]);
+    let bystanders = Bystanders::start(&server);
+    let page = request_head(server.address(), "GET", "/status", "");
+    let mut client = Client::connect(server.address());
+    // At first, between two requests, behind one in the same piece, and in pieces.
+    client.send(format!("\r\n{page}").as_bytes());
+    assert_eq!(client.response(false).status, 200);
+    client.send(format!("\r\n\r\n{page}\r\n{page}\r\n").as_bytes());
+    assert_eq!([client.response(false).status, client.response(false).status], [200, 200]);
+    for piece in [&b"\r"[..], b"\n", b"\r\n\r", b"\n", page.as_bytes()] {
+        client.send(piece);
+    }
+    assert_eq!(client.response(false).status, 200);
+    // A HEAD is seen behind them, also by what refuses it.
+    client.send(b"\r\nHEAD / HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+    assert_eq!(client.response(true).status, 403);
+    client.expect_end();
+    let mut joining = Client::connect(server.address());
+    joining
+        .send(&[b"\r\n", upgrade_head("localhost", "/?echo=1", "").as_bytes(), &masked(FIN | TEXT, b"hello")].concat());
+    assert_eq!(joining.response(false).status, 101);
+    while joining.text() != "hello" {}
+    bystanders.finish();
+}
+
+#[test]
+fn empty_lines_without_end_are_refused_and_buy_no_time() {
+    let server = Server::start(&[]);
+    let bystanders = Bystanders::start(&server);
+    let many = b"\r\n".repeat(HEAD_BYTES_MAX / 2);
+    let page = request_head(server.address(), "GET", "/status", "");
+    let mut patient = Client::connect(server.address());
+    patient.send(&[&many, page.as_bytes()].concat());
+    assert_eq!(patient.response(false).status, 200, "as many as fit");
+    let mut client = Client::connect(server.address());
+    let _ = client.try_send(&[&many[..], b"\r\n"].concat());
+    assert_eq!(client.response(false).status, 431);
+    client.expect_end();
+    let started = Instant::now();
+    let dribbling = Client::connect(server.address());
+    dribbling.socket().set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    // Nothing is said to it: it has asked for nothing.
+    loop {
+        assert!(started.elapsed() < patience(), "the one that dribbles is not closed");
+        let _ = dribbling.socket().write_all(b"\r\n");
+        match dribbling.socket().read(&mut [0]) {
+            Ok(0) => break,
+            Ok(_) => panic!("it is answered"),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+        }
+    }
     bystanders.finish();
 }
 
