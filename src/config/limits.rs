@@ -9,9 +9,14 @@ use std::time::Duration;
 pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 /// The most header lines of a request. More are answered with 431.
 pub const HEADERS_MAX: usize = 64;
-/// How long a request head may take, and how long a kept-alive connection may wait for its next request. A head that has begun
-/// gets 408; a connection that sent nothing is closed.
+/// How long a request head may take from its first byte on, and the first head of a connection from the connection on. A head that has
+/// begun gets 408; a connection that sent nothing is closed.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// For how long each answer says that its connection is kept for the next request, in whole seconds (`Keep-Alive: timeout=`).
+pub const KEEP_ALIVE_ANNOUNCED: Duration = Duration::from_secs(12);
+/// How long it is kept. Longer than announced, so that who goes by that never sends a request into a connection that is being closed;
+/// and far from what programs wait between two requests, such as 10 s or 15 s, for those who do not.
+pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_millis(13_400);
 /// How long a reader of an HTTP answer may take nothing of it.
 pub const RESPONSE_STALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// What the kernel may hold unsent of a large file for one reader, in bytes. It asks for more when half of that is sent, and that is
@@ -126,4 +131,8 @@ const _: () = assert!(CONTROL_BYTES_MAX >= 4 * 127, "a few pongs of full size fi
 const _: () =
     assert!(HEAD_TIMEOUT.as_secs() <= DRAIN_TIMEOUT.as_secs(), "a head that is on its way comes within the drain");
 const _: () = assert!(MESSAGE_BYTES_RANGE[0] <= BACKLOG_BYTES_RANGE[0] / 2, "a message is at most half of the backlog");
+const _: () = assert!(
+    KEEP_ALIVE_ANNOUNCED.as_millis() + 1000 <= KEEP_ALIVE_TIMEOUT.as_millis(),
+    "an answer that takes a second to arrive has its whole time left"
+);
 const _: () = assert!(CLOSING_TIMEOUT.as_secs() < DRAIN_TIMEOUT.as_secs());

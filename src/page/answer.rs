@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::config::limits::HEADERS_MAX;
+use crate::config::limits::{HEADERS_MAX, KEEP_ALIVE_ANNOUNCED};
 use crate::http::refusal::reason_phrase;
 use crate::http::response::{FilePart, Response};
 use crate::page::conditions::{Selected, Validators, date};
@@ -84,7 +84,7 @@ impl Answer {
             self.body_bytes = value.parse().unwrap_or_default();
         } else if is(UNCHANGING_HEADER) {
             self.is_unchanging = true;
-        } else if !["connection", "server", "date", FILE_HEADER].into_iter().any(is) {
+        } else if !["connection", "keep-alive", "server", "date", FILE_HEADER].into_iter().any(is) {
             if is("etag") {
                 self.validators.etag = Some(value.to_owned());
             } else if is("last-modified") {
@@ -103,10 +103,15 @@ impl Answer {
         };
         let has_body = !request.head_only && bytes > 0;
         let body: &[u8] = if has_body { &self.body } else { &[] };
-        let connection = if request.keep_alive { "keep-alive" } else { "close" };
         let date = httpdate::fmt_http_date(SystemTime::now());
         let mut head = String::with_capacity(256 + self.lines.len() + more_lines.len() + body.len());
-        let _ = write!(head, "HTTP/1.1 {status} {reason}\r\nConnection: {connection}\r\nDate: {date}\r\n");
+        let _ = write!(head, "HTTP/1.1 {status} {reason}\r\nDate: {date}\r\n");
+        let _ = if request.keep_alive {
+            // Or Node uses a connection again in the moment in which it is closed.
+            write!(head, "Connection: keep-alive\r\nKeep-Alive: timeout={}\r\n", KEEP_ALIVE_ANNOUNCED.as_secs())
+        } else {
+            write!(head, "Connection: close\r\n")
+        };
         // None beside 304: it could only repeat what is known (RFC 9110 section 15.4.5).
         if status != 304 {
             let _ = write!(head, "Content-Length: {bytes}\r\n");

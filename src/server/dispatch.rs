@@ -12,7 +12,7 @@ use log::{debug, info};
 use smol::future::FutureExt;
 
 use crate::broadcast::broadcaster::Broadcaster;
-use crate::config::limits::{CLOSING_TIMEOUT, HEAD_TIMEOUT};
+use crate::config::limits::{CLOSING_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE_TIMEOUT};
 use crate::http::head;
 use crate::http::host_policy::HostPolicy;
 use crate::http::refusal::{HEAD_TOO_SLOW, Refusal};
@@ -81,8 +81,9 @@ impl Dispatch {
         peer: SocketAddr,
     ) -> Option<(Upgrade, Vec<u8>, ClientPermit)> {
         let mut buffer = Vec::new();
+        let mut first_deadline = Some(Instant::now() + HEAD_TIMEOUT);
         loop {
-            let read = next_head(socket, &mut buffer).await;
+            let read = next_head(socket, &mut buffer, first_deadline.take()).await;
             // A refused HEAD has to be told apart even if the rest of its head makes no sense (RFC 9110 section 9.3.2).
             let head_only = buffer.starts_with(b"HEAD ");
             let route = match read {
@@ -195,19 +196,24 @@ impl Dispatch {
     }
 }
 
-/// Reads the next head. `None`: the client has closed the connection, or has sent nothing in time but empty lines. Neither these nor
-/// parts of a head buy any time.
-async fn next_head(socket: &Async<TcpStream>, buffer: &mut Vec<u8>) -> Result<Option<usize>, Refusal> {
-    let deadline = Instant::now() + HEAD_TIMEOUT;
+/// Reads the next head, the first one of a connection by `first_deadline`. `None`: the client has closed the connection, or has sent
+/// nothing in time but empty lines. Neither these nor parts of a head buy any time.
+async fn next_head(
+    socket: &Async<TcpStream>,
+    buffer: &mut Vec<u8>,
+    first_deadline: Option<Instant>,
+) -> Result<Option<usize>, Refusal> {
+    let begin_by = first_deadline.unwrap_or_else(|| Instant::now() + KEEP_ALIVE_TIMEOUT);
     let silent = async {
-        Timer::at(deadline).await;
+        Timer::at(begin_by).await;
         Ok(false)
     };
     if !head::wait_for_head(socket, buffer).or(silent).await? {
         return Ok(None);
     }
+    let end_by = first_deadline.unwrap_or_else(|| Instant::now() + HEAD_TIMEOUT);
     let too_slow = async {
-        Timer::at(deadline).await;
+        Timer::at(end_by).await;
         Err(HEAD_TOO_SLOW)
     };
     head::read_head(socket, buffer).or(too_slow).await

@@ -3,12 +3,13 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use foghorn::config::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
+use foghorn::config::limits::{HEAD_BYTES_MAX, HEAD_TIMEOUT, HEADERS_MAX, KEEP_ALIVE_ANNOUNCED};
 
 use crate::harness::{
-    Bystanders, Client, FIN, Server, TEXT, masked, patience, refused, request, request_head, upgrade_head,
+    Bystanders, Client, FIN, Server, TEXT, eventually, masked, patience, refused, request, request_head, upgrade_head,
 };
 
 fn page_head(lines: &[&str]) -> Vec<u8> {
@@ -335,6 +336,72 @@ fn empty_lines_without_end_are_refused_and_buy_no_time() {
         }
     }
     bystanders.finish();
+}
+
+#[test]
+fn a_kept_connection_is_closed_only_when_the_time_that_was_announced_is_over() {
+    let server = Server::start(&[]);
+    let page = request_head(server.address(), "GET", "/status", "");
+    let asked = Instant::now();
+    let [mut idle, mut dribbling, mut half] = std::array::from_fn(|_| {
+        let mut client = Client::connect(server.address());
+        client.send(page.as_bytes());
+        client.response(false);
+        client
+    });
+    // A head that has begun has its own deadline.
+    half.send(&page.as_bytes()[..10]);
+    let waiting = thread::spawn(move || {
+        let response = half.response(false);
+        half.expect_end();
+        (response.status, asked.elapsed())
+    });
+    dribbling.socket().set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let dribbling = thread::spawn(move || {
+        loop {
+            // An empty line is no request, and does not buy new time.
+            let _ = dribbling.try_send(b"\r\n");
+            match dribbling.socket().read(&mut [0]) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => assert!(asked.elapsed() < patience()),
+                ended => break assert!(matches!(ended, Ok(0) | Err(_)), "it is answered"),
+            }
+        }
+        asked.elapsed()
+    });
+    idle.expect_end();
+    assert!(asked.elapsed() > KEEP_ALIVE_ANNOUNCED);
+    assert!(dribbling.join().unwrap() > KEEP_ALIVE_ANNOUNCED, "nor does it cost any");
+    let (status, waited) = waiting.join().unwrap();
+    assert_eq!(status, 408);
+    assert!(waited >= HEAD_TIMEOUT);
+}
+
+#[test]
+fn a_kept_connection_has_its_whole_time_for_a_head_however_late_that_begins() {
+    let server = Server::start(&[]);
+    let page = request_head(server.address(), "GET", "/status", "");
+    let mut client = Client::connect(server.address());
+    client.send(page.as_bytes());
+    client.response(false);
+    let (first, second) = page.as_bytes().split_at(10);
+    eventually("a client was quick enough to count", || {
+        // Longer than a head may take since the last answer, and begun well before the connection is closed.
+        let answered = Instant::now();
+        thread::sleep(HEAD_TIMEOUT + Duration::from_millis(500));
+        client.send(first);
+        thread::sleep(Duration::from_millis(100));
+        let is_quick = answered.elapsed() < KEEP_ALIVE_ANNOUNCED;
+        let _ = client.try_send(second);
+        let answer = client.try_response(false);
+        if !is_quick {
+            client = Client::connect(server.address());
+            client.send(page.as_bytes());
+            client.response(false);
+            return false;
+        }
+        assert_eq!(answer.unwrap().status, 200);
+        true
+    });
 }
 
 #[test]

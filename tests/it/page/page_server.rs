@@ -36,11 +36,42 @@ fn a_connection_serves_many_requests_also_when_they_are_sent_at_once() {
     assert!(answers[3].body == contents(300 * 1024), "the large file is whole");
     for answer in answers {
         assert_eq!(answer.header("Connection"), Some("keep-alive"));
+        assert_eq!(answer.header("Keep-Alive"), Some("timeout=12"));
     }
     client.send(request_head(server.address(), "GET", "/a.txt", "Connection: close\r\n").as_bytes());
     let last = client.response(false);
     assert_eq!((last.header("Connection"), last.text()), (Some("close"), "a".into()));
+    assert_eq!(last.header("Keep-Alive"), None);
     client.expect_end();
+}
+
+#[test]
+fn every_answer_that_keeps_the_connection_says_for_how_long() {
+    let www = folder(&[("index.html", b"from disk"), ("a.txt", b"a")]);
+    for server in [Server::start(&[]), Server::serving(&www)] {
+        let mut client = Client::connect(server.address());
+        let mut ask = |method: &str, path: &str, lines: &str| {
+            client.send(request_head(server.address(), method, path, lines).as_bytes());
+            client.response(method == "HEAD")
+        };
+        let etag = ask("GET", "/", "").header("ETag").expect("it has one").to_owned();
+        // The second time it may come from elsewhere.
+        for (method, path, lines, status) in [
+            ("GET", "/", String::new(), 200),
+            ("HEAD", "/", String::new(), 200),
+            ("GET", "/", format!("If-None-Match: {etag}\r\n"), 304),
+            ("GET", "/nothing", String::new(), 404),
+            ("GET", "/status", String::new(), 200),
+            ("GET", "/qr.svg", String::new(), 200),
+            ("GET", "/qr.svg", String::new(), 200),
+            ("GET", "/qr.svg?path=none", String::new(), 400),
+        ] {
+            let answer = ask(method, path, &lines);
+            assert_eq!(answer.status, status, "{method} {path}");
+            assert_eq!(answer.header("Connection"), Some("keep-alive"), "{method} {path}");
+            assert_eq!(answer.header("Keep-Alive"), Some("timeout=12"), "{method} {path}");
+        }
+    }
 }
 
 #[test]
