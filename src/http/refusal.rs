@@ -29,8 +29,8 @@ impl Refusal {
     }
 }
 
-/// The statuses with which a request is refused, the page's (404, 405, 500) included. `/status` has a figure for each.
-pub const STATUSES: [u16; 12] = [400, 403, 404, 405, 408, 411, 413, 426, 429, 431, 500, 503];
+/// The statuses with which a request is refused, the page's (404, 405, 416, 500) included. `/status` has a figure for each.
+pub const STATUSES: [u16; 13] = [400, 403, 404, 405, 408, 411, 413, 416, 426, 429, 431, 500, 503];
 
 const fn refuse(status: u16, sentence: &'static str) -> Refusal {
     refuse_with(status, sentence, "")
@@ -105,6 +105,7 @@ pub const BUSY: Refusal = refuse_with(503, "The server is busy; come back in a f
 pub fn reason_phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        206 => "Partial Content",
         304 => "Not Modified",
         400 => "Bad Request",
         403 => "Forbidden",
@@ -112,6 +113,7 @@ pub fn reason_phrase(status: u16) -> &'static str {
         408 => "Request Timeout",
         411 => "Length Required",
         413 => "Content Too Large",
+        416 => "Range Not Satisfiable",
         426 => "Upgrade Required",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",

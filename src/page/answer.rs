@@ -1,18 +1,19 @@
-//! An answer in memory, or a file, of which a response is made for each request: whole, as a head only, or as 304.
+//! An answer in memory, or a file, of which a response is made for each request: whole, a part, a head only, or 304.
 //!
-//! Leaves sending to `http::response`, and what a request wants of it to `conditions`. What must stay true: what depends on the request (`Connection`, `Date`, the page's policy)
-//! is added here and is never part of what is kept.
+//! Leaves sending to `http::response`, and what a request wants of it to `conditions`. What must stay true: what depends on the request
+//! (`Connection`, `Date`, the page's policy) is added here and is never part of what is kept.
 
 use std::fmt::Write;
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::config::limits::{HEADERS_MAX, KEEP_ALIVE_ANNOUNCED};
 use crate::http::refusal::reason_phrase;
 use crate::http::response::{FilePart, Response};
-use crate::page::conditions::{Selected, Validators, date};
+use crate::page::conditions::{Conditions, Selected, Validators, date};
 use crate::page::page_request::PageRequest;
 use crate::page::representation::Representation;
 
@@ -96,14 +97,18 @@ impl Answer {
 
     /// The response to a request, with these lines more.
     pub fn response(&self, request: &PageRequest, more_lines: &str) -> Response {
-        let selected = if self.status == 200 { request.conditions.select(&self.validators) } else { Selected::Whole };
-        let (status, reason, bytes) = match selected {
-            Selected::Whole => (self.status, self.reason.as_str(), self.body_bytes),
-            Selected::NotModified => (304, reason_phrase(304), 0),
+        let bytes = self.body_bytes;
+        let (status, part) = match self.select(&request.conditions) {
+            Selected::Whole => (self.status, 0..bytes),
+            Selected::NotModified => (304, 0..0),
+            Selected::Part(part) => (206, part),
+            Selected::Unsatisfiable => {
+                return Self::from(Representation::unsatisfiable(bytes)).response(request, more_lines);
+            }
         };
-        let has_body = !request.head_only && bytes > 0;
-        let body: &[u8] = if has_body { &self.body } else { &[] };
+        let reason = if status == self.status { &self.reason } else { reason_phrase(status) };
         let date = httpdate::fmt_http_date(SystemTime::now());
+        let body: &[u8] = if request.head_only || self.file.is_some() { &[] } else { &self.body[indices(&part)] };
         let mut head = String::with_capacity(256 + self.lines.len() + more_lines.len() + body.len());
         let _ = write!(head, "HTTP/1.1 {status} {reason}\r\nDate: {date}\r\n");
         let _ = if request.keep_alive {
@@ -114,16 +119,31 @@ impl Answer {
         };
         // None beside 304: it could only repeat what is known (RFC 9110 section 15.4.5).
         if status != 304 {
-            let _ = write!(head, "Content-Length: {bytes}\r\n");
+            let _ = write!(head, "Content-Length: {}\r\n", part.end - part.start);
+        }
+        if status == 206 {
+            let _ = write!(head, "Content-Range: bytes {}-{}/{bytes}\r\n", part.start, part.end - 1);
         }
         head.push_str(&self.lines);
         head.push_str(more_lines);
         head.push_str("\r\n");
         let mut head_and_body = head.into_bytes();
         head_and_body.extend_from_slice(body);
-        let file = self.file.as_ref().filter(|_| has_body);
-        Response { status, head_and_body, file: file.map(|file| FilePart { file: Arc::clone(file), range: 0..bytes }) }
+        let file = self.file.clone().filter(|_| !request.head_only);
+        Response { status, head_and_body, file: file.map(|file| FilePart { file, range: part }) }
     }
+
+    /// Only what is there, and has something to be known by, is sent in part or not at all.
+    fn select(&self, conditions: &Conditions) -> Selected {
+        let is_selectable = self.status == 200 && self.validators.etag.is_some();
+        if is_selectable { conditions.select(&self.validators, self.body_bytes) } else { Selected::Whole }
+    }
+}
+
+/// Where a part of a body in memory is.
+fn indices(part: &Range<u64>) -> Range<usize> {
+    let index = |position| usize::try_from(position).expect("it is in memory");
+    index(part.start)..index(part.end)
 }
 
 impl From<Representation> for Answer {

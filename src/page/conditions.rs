@@ -1,20 +1,35 @@
-//! Conditions of a request: whether the client has it already.
+//! Conditions of a request: whether the client has it already, and which part of it is wanted.
 //!
 //! Knows nothing of files and answers but their validators; `answer` asks it, and nobody else decides about these. What must stay
-//! true: whatever is not understood leads to the whole answer.
+//! true: whatever is not understood leads to the whole answer, and no two states of a file are put together from parts.
 
+use std::ops::Range;
 use std::time::SystemTime;
 
 use crate::http::head::Headers;
 use crate::http::refusal::Refusal;
+use crate::page::byte_range::ByteRange;
 
-/// The header lines of a request that make it conditional (RFC 9110 section 13).
+/// The header lines of a request that make it conditional (RFC 9110 section 13), and its range.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Conditions {
     /// `If-None-Match`.
     pub if_none_match: Option<String>,
     /// `If-Modified-Since`.
     pub if_modified_since: Option<SystemTime>,
+    /// `Range`.
+    pub range: Option<ByteRange>,
+    /// `If-Range`: the state of the file of which a range is wanted; of any other all.
+    pub if_range: Option<State>,
+}
+
+/// One state of a file, as a client knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// That with this entity tag.
+    Tag(String),
+    /// That of this date.
+    Date(SystemTime),
 }
 
 /// By what an answer is told from the next one at the same address.
@@ -33,28 +48,67 @@ pub enum Selected {
     Whole,
     /// Nothing: the client has it.
     NotModified,
+    /// A part, which is not empty.
+    Part(Range<u64>),
+    /// Nothing: the range lies behind the end.
+    Unsatisfiable,
 }
 
 impl Conditions {
-    /// Reads them.
+    /// Reads those of a request with this method. Ranges are defined for GET only (RFC 9110 section 14.2).
     ///
     /// # Errors
     /// If the tags come twice or are not plain ASCII.
-    pub fn parse(headers: &Headers<'_>) -> Result<Self, Refusal> {
-        Ok(Self {
+    pub fn parse(headers: &Headers<'_>, method: &str) -> Result<Self, Refusal> {
+        let readable = |name| headers.one(name).ok().flatten();
+        let mut conditions = Self {
             if_none_match: headers.one("if-none-match")?.map(str::to_owned),
-            if_modified_since: headers.one("if-modified-since").ok().flatten().and_then(date),
-        })
+            if_modified_since: readable("if-modified-since").and_then(date),
+            range: readable("range").filter(|_| method == "GET").and_then(ByteRange::parse),
+            if_range: None,
+        };
+        if conditions.range.is_some() {
+            match headers.one("if-range").map(|state| state.map(State::parse)) {
+                Ok(None) => {}
+                Ok(Some(Some(state))) => conditions.if_range = Some(state),
+                Ok(Some(None)) | Err(_) => conditions.range = None,
+            }
+        }
+        Ok(conditions)
     }
 
-    /// What is sent of an answer with these validators.
-    pub fn select(&self, validators: &Validators) -> Selected {
+    /// What is sent of an answer with these validators and a body of so many bytes, in the order of RFC 9110 section 13.2.2.
+    pub fn select(&self, validators: &Validators, body_bytes: u64) -> Selected {
         let is_known = match &self.if_none_match {
             Some(tags) => validators.etag.as_deref().is_some_and(|etag| has_tag(tags, etag)),
             // An earlier date is another one, too: that of a file which has taken the place of a newer one.
             None => self.if_modified_since.is_some() && self.if_modified_since == validators.last_modified,
         };
-        if is_known { Selected::NotModified } else { Selected::Whole }
+        if is_known {
+            return Selected::NotModified;
+        }
+        let is_wanted = self.if_range.as_ref().is_none_or(|state| state.is_of(validators));
+        // An empty body has no parts. To say so would help nobody: many ask for its first bytes, whatever comes.
+        match self.range.filter(|_| is_wanted && body_bytes > 0) {
+            Some(range) => range.within(body_bytes).map_or(Selected::Unsatisfiable, Selected::Part),
+            None => Selected::Whole,
+        }
+    }
+}
+
+impl State {
+    /// Reads `If-Range` (RFC 9110 section 13.1.5).
+    fn parse(text: &str) -> Option<Self> {
+        let is_tag = text.starts_with('"') || text.starts_with("W/\"");
+        if is_tag { Some(Self::Tag(text.to_owned())) } else { date(text).map(Self::Date) }
+    }
+
+    /// Whether it is this one beyond doubt: a weak tag never is.
+    fn is_of(&self, validators: &Validators) -> bool {
+        match self {
+            Self::Tag(tag) => !tag.starts_with("W/") && validators.etag.as_ref() == Some(tag),
+            Self::Date(date) => validators.last_modified.as_ref() == Some(date),
+        }
     }
 }
 
@@ -76,10 +130,11 @@ fn opaque(tag: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::head::Head;
 
     fn select(etag: Option<&str>, if_none_match: Option<&str>) -> Selected {
         let conditions = Conditions { if_none_match: if_none_match.map(str::to_owned), ..Conditions::default() };
-        conditions.select(&Validators { etag: etag.map(str::to_owned), last_modified: None })
+        conditions.select(&Validators { etag: etag.map(str::to_owned), last_modified: None }, 10)
     }
 
     #[test]
@@ -93,13 +148,15 @@ mod tests {
             assert_eq!(select(Some("\"1\""), unknown), Selected::Whole, "{unknown:?}");
         }
     }
+
     #[test]
     fn a_date_counts_without_tags_only_and_if_it_is_the_very_same() {
         let validators =
             Validators { etag: Some("\"1\"".into()), last_modified: date("Sun, 06 Nov 1994 08:49:37 GMT") };
         let select = |since: &str, if_none_match: Option<&str>| {
             let if_none_match = if_none_match.map(str::to_owned);
-            Conditions { if_none_match, if_modified_since: date(since) }.select(&validators)
+            let conditions = Conditions { if_none_match, if_modified_since: date(since), ..Conditions::default() };
+            conditions.select(&validators, 10)
         };
         for same in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
             assert_eq!(select(same, None), Selected::NotModified, "{same}");
@@ -110,6 +167,57 @@ mod tests {
             assert_eq!(select(other, Some("\"1\"")), Selected::NotModified, "the tag is the same");
         }
         let without_date = Conditions { if_modified_since: None, ..Conditions::default() };
-        assert_eq!(without_date.select(&Validators::default()), Selected::Whole);
+        assert_eq!(without_date.select(&Validators::default(), 10), Selected::Whole);
+    }
+
+    /// What is sent to a GET with these lines, of ten bytes with the tag `"1"` and a date.
+    fn selected(lines: &str) -> Selected {
+        let head = format!("GET / HTTP/1.1\r\nHost: x\r\n{lines}\r\n");
+        let conditions = Conditions::parse(&Head::parse(head.as_bytes(), || None).unwrap().headers, "GET").unwrap();
+        let validators =
+            Validators { etag: Some("\"1\"".into()), last_modified: date("Sun, 06 Nov 1994 08:49:37 GMT") };
+        conditions.select(&validators, 10)
+    }
+
+    #[test]
+    fn a_range_counts_behind_all_other_conditions() {
+        assert_eq!(selected("Range: bytes=1-2\r\n"), Selected::Part(1..3));
+        assert_eq!(selected("Range: bytes=10-\r\n"), Selected::Unsatisfiable);
+        for range in ["bytes=1-2", "bytes=10-"] {
+            assert_eq!(selected(&format!("Range: {range}\r\nIf-None-Match: \"1\"\r\n")), Selected::NotModified);
+        }
+        assert_eq!(selected("Range: bytes=1-2\r\nIf-None-Match: \"2\"\r\n"), Selected::Part(1..3));
+        assert_eq!(selected("Range: bytes=1-2\r\nRange: bytes=1-2\r\n"), Selected::Whole);
+        let range = Some(ByteRange::Between(0, 0));
+        assert_eq!(Conditions { range, ..Conditions::default() }.select(&Validators::default(), 0), Selected::Whole);
+    }
+
+    #[test]
+    fn a_range_of_another_state_is_the_whole() {
+        for (state, is_this) in [
+            ("\"1\"", true),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", true),
+            ("Sun Nov  6 08:49:37 1994", true),
+            ("\"2\"", false),
+            ("W/\"1\"", false),
+            ("\"1\", \"2\"", false),
+            ("*", false),
+            ("1", false),
+            ("", false),
+            ("Sun, 06 Nov 1994 08:49:38 GMT", false),
+            ("Sun, 06 Nov 1994 08:49:36 GMT", false),
+            ("\"1\"\r\nIf-Range: \"1\"", false),
+        ] {
+            let expected = if is_this { Selected::Part(1..3) } else { Selected::Whole };
+            assert_eq!(selected(&format!("Range: bytes=1-2\r\nIf-Range: {state}\r\n")), expected, "{state}");
+            let expected = if is_this { Selected::Unsatisfiable } else { Selected::Whole };
+            assert_eq!(selected(&format!("If-Range: {state}\r\nRange: bytes=10-\r\n")), expected, "{state}");
+        }
+        let weak = Validators { etag: Some("W/\"1\"".into()), last_modified: None };
+        let range = Some(ByteRange::Between(0, 0));
+        let conditions = |tag: &str| Conditions { range, if_range: State::parse(tag), ..Conditions::default() };
+        for tag in ["\"1\"", "W/\"1\""] {
+            assert_eq!(conditions(tag).select(&weak, 10), Selected::Whole, "{tag}");
+        }
     }
 }

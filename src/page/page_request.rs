@@ -15,7 +15,7 @@ pub struct PageRequest {
     pub target: String,
     /// The host that was asked, checked, with its port.
     pub host: String,
-    /// What it wants only in a certain case.
+    /// What it wants only in a certain case, or only in part.
     pub conditions: Conditions,
     /// Whether the client wants to send further requests on this connection.
     pub keep_alive: bool,
@@ -35,7 +35,7 @@ impl PageRequest {
             head_only: head.method == "HEAD",
             target: head.target.clone().into_owned(),
             host: head.authority.clone().into_owned(),
-            conditions: Conditions::parse(&head.headers)?,
+            conditions: Conditions::parse(&head.headers, head.method)?,
             keep_alive: head.keep_alive(),
         })
     }

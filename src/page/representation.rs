@@ -16,7 +16,7 @@ pub struct Representation {
     pub body: Vec<u8>,
     /// In place of the body, a large file and its length.
     pub file: Option<(File, u64)>,
-    /// The entity tag, with its quotes.
+    /// The entity tag, with its quotes. What has one, with status 200, is also sent in parts.
     pub etag: Option<String>,
     /// More header lines.
     pub headers: Vec<(&'static str, String)>,
@@ -52,6 +52,12 @@ impl Representation {
         Self::sentence(404, "There is nothing at this address.")
     }
 
+    /// What is said where a range lies behind the end of so many bytes.
+    pub fn unsatisfiable(bytes: u64) -> Self {
+        let sentence = format!("This range lies behind the end; ask for one within {bytes} bytes, or for all.");
+        Self::sentence(416, &sentence).with("Content-Range", format!("bytes */{bytes}"))
+    }
+
     /// What is said where too many want something of the disk.
     pub fn busy() -> Self {
         Self::sentence(503, "The server is busy; come back in a few seconds.").with("Retry-After", "2")
@@ -72,7 +78,12 @@ impl Representation {
             ("Content-Type", self.content_type.as_str()),
         ];
         let etag = self.etag.as_deref().map(|etag| ("ETag", etag));
-        fixed.into_iter().chain(etag).chain(self.headers.iter().map(|(name, value)| (*name, value.as_str())))
+        let ranges = etag.filter(|_| self.status == 200).map(|_| ("Accept-Ranges", "bytes"));
+        fixed
+            .into_iter()
+            .chain(etag)
+            .chain(ranges)
+            .chain(self.headers.iter().map(|(name, value)| (*name, value.as_str())))
     }
 }
 

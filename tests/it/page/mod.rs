@@ -1,7 +1,7 @@
 //! The page. In reading order:
 //!
 //! - [`built_in`], [`static_files`]: the built-in page, and folders in its place
-//! - [`conditions`]: what is sent again, and what is not
+//! - [`conditions`], [`ranges`]: what is sent again, and what is sent of it
 //! - [`www_folder`]: such a folder as a whole
 //! - [`page_server`]: connections for pages, many, slow and broken ones
 //! - [`status`]: the figures, and the QR code
@@ -9,6 +9,7 @@
 mod built_in;
 mod conditions;
 mod page_server;
+mod ranges;
 mod static_files;
 mod status;
 mod www_folder;
