@@ -6,12 +6,14 @@ use foghorn::config::limits::HEAD_BYTES_MAX;
 use foghorn::http::head::{self, Head};
 use foghorn::http::host_policy::HostPolicy;
 use foghorn::http::refusal::{Refusal, STATUSES};
+use foghorn::page::conditions::{Conditions, State};
 use foghorn::page::page_request::PageRequest;
 use foghorn::server::route::{Reason, Refused, Route};
 use foghorn::ws::handshake::{SUBPROTOCOL, Upgrade};
+use httpdate::fmt_http_date;
 
 use crate::host_policy::rules;
-use crate::{Kind, kind};
+use crate::{Kind, byte_range, kind};
 
 /// Any bytes as what a client sends first.
 ///
@@ -60,7 +62,12 @@ pub fn target(bytes: &[u8]) -> Kind {
                     kind((subprotocol.is_some(), resumes, echo, after.is_some()))
                 }
                 Route::Page(PageRequest { head_only, conditions, keep_alive, .. }) => {
-                    kind((head_only, conditions.if_none_match.is_some(), keep_alive))
+                    let Conditions { if_none_match, if_modified_since, range, if_range } = conditions;
+                    assert!(range.is_none() || !head_only, "ranges are for GET");
+                    assert!(if_range.is_none() || range.is_some(), "the state of nothing");
+                    let conditions = (if_none_match.is_some(), if_modified_since.is_some(), range.is_some());
+                    let if_range = if_range.map(|state| matches!(state, State::Tag(_)));
+                    kind((head_only, conditions, if_range, keep_alive))
                 }
             }
         }
@@ -175,6 +182,9 @@ fn check_fields(route: &Route) {
             if let Some(tags) = &conditions.if_none_match {
                 check(tags);
             }
+            if let Some(State::Tag(tag)) = &conditions.if_range {
+                check(tag);
+            }
         }
         Route::WebSocket(upgrade) => {
             check(&upgrade.key);
@@ -186,15 +196,26 @@ fn check_fields(route: &Route) {
     }
 }
 
+/// The plainest lines for these.
+fn render_conditions(conditions: &Conditions) -> String {
+    let tags = conditions.if_none_match.as_ref().map(|tags| format!("If-None-Match: {tags}\r\n"));
+    let since = conditions.if_modified_since.map(|since| format!("If-Modified-Since: {}\r\n", fmt_http_date(since)));
+    let range = conditions.range.map(|range| format!("Range: {}\r\n", byte_range::render(range)));
+    let state = conditions.if_range.as_ref().map(|state| match state {
+        State::Tag(tag) => format!("If-Range: {tag}\r\n"),
+        State::Date(date) => format!("If-Range: {}\r\n", fmt_http_date(*date)),
+    });
+    [tags, since, range, state].into_iter().flatten().collect()
+}
+
 /// The plainest head that asks for the same.
 fn render(route: &Route) -> String {
     match route {
         Route::Page(page) => {
             let PageRequest { target, host, conditions, keep_alive, .. } = page;
             let (method, close) = (page.method(), if *keep_alive { "" } else { ", close" });
-            let tags =
-                conditions.if_none_match.as_ref().map_or_else(String::new, |tags| format!("If-None-Match: {tags}\r\n"));
-            format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: x{close}\r\n{tags}\r\n")
+            let conditions = render_conditions(conditions);
+            format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: x{close}\r\n{conditions}\r\n")
         }
         Route::WebSocket(Upgrade { key, subprotocol, echo, after, replaces, .. }) => {
             let echo = echo.map_or_else(String::new, |echo| format!("&echo={}", u8::from(echo)));

@@ -1,6 +1,7 @@
 //! Fuzz targets: what strangers send, against rules that are written down a second time, in another way.
 //!
-//! - [`head`]: request heads · [`host_policy`]: Host and Origin · [`path`]: paths of the page · [`after`]: where to go on
+//! - [`head`]: request heads · [`host_policy`]: Host and Origin · [`path`]: paths of the page · [`byte_range`]: parts of files ·
+//!   [`after`]: where to go on
 //! - [`channel`]: published frames, through the backlog and partial writes, to what a client decodes
 //! - [`client`]: what a client sends over its WebSocket
 //!
@@ -11,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod after;
+pub mod byte_range;
 pub mod channel;
 pub mod client;
 pub mod head;
@@ -27,10 +29,11 @@ pub type Kind = u64;
 pub type Target = (&'static str, fn(&[u8]) -> Kind);
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("head", head::target),
     ("host_policy", host_policy::target),
     ("path", path::target),
+    ("byte_range", byte_range::target),
     ("after", after::target),
     ("channel", channel::target),
     ("client", client::target),
