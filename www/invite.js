@@ -1,7 +1,11 @@
-/** The dialog that brings others here: a QR code, and addresses to type. */
+/** The dialog that brings others here: a QR code, addresses to type, and who was refused lately. */
 
 import { element } from './bubble.js';
 import { askServer } from './server.js';
+
+/** Older refusals do not tell why a device is not here now. */
+const RECENT_SECS = 600;
+const REFUSALS_SHOWN_MAX = 3;
 
 const LOCAL_ONLY = /^(localhost|127\..*|\[::1\])$/;
 
@@ -10,6 +14,28 @@ function leadsHere(address, here) {
   const { protocol, port, pathname, hostname } = new URL(address);
   const isSame = protocol === here.protocol && port === here.port && pathname === here.pathname;
   return isSame && hostname !== here.hostname && !LOCAL_ONLY.test(hostname);
+}
+
+function ago(seconds) {
+  const minutes = Math.floor(seconds / 60);
+  if (minutes === 0) return 'just now';
+  return minutes === 1 ? 'a minute ago' : `${minutes} minutes ago`;
+}
+
+/** Why it was: the server's own words, and of the device's at most an address or a name of this network, as text. */
+function reason({ header, value, why }) {
+  const flag = (name) => element('span', 'flag', name);
+  if (header === 'Host') return ['it used a name that the server does not go by. ', flag('--allow-host'), ' can add it; the server’s log has it.'];
+  if (header !== 'Origin') return [`it was told “${why}”`];
+  if (!value) return ['it came from a page elsewhere. The server’s log says which.'];
+  return ['it came from ', element('code', '', value), ', which ', flag('--allow-origin'), ' can let in.'];
+}
+
+function refusalLine(refusal) {
+  const { secondsAgo, times } = refusal;
+  const line = element('p', '', `A device was refused ${times > 1 ? `${times} times, last ` : ''}${ago(secondsAgo)}: `);
+  line.append(...reason(refusal));
+  return line;
 }
 
 /** Where browsers know no dialogs (Safari before 15.4, Firefox before 98) it is a box above the page. */
@@ -37,9 +63,13 @@ export function invite() {
     part('-local').hidden = !LOCAL_ONLY.test(location.hostname);
     part('-addresses').textContent = '';
     part('-addresses').append(element('li', '', href));
+    part('-refusals').textContent = '';
     show(dialog);
+    const { address, refusals = [] } = await askServer() || {};
+    const recent = refusals.filter(({ secondsAgo }) => secondsAgo < RECENT_SECS).slice(0, REFUSALS_SHOWN_MAX);
+    part('-refusals').textContent = ''; // by then it may have been opened again
+    part('-refusals').append(...recent.map(refusalLine));
     // Older Androids do not resolve names under .local: the number works for all.
-    const { address } = await askServer() || {};
     if (address && leadsHere(address, here)) part('-addresses').append(element('li', '', address));
   });
   dialog.addEventListener('click', ({ target }) => target === dialog && close(dialog));

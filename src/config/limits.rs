@@ -111,6 +111,14 @@ pub const PAGE_END_TIMEOUT: Duration = Duration::from_secs(1);
 pub const LOG_LINES_PER_SEC: u32 = 20;
 /// Log lines at once after a quiet time. Debug lines are not counted.
 pub const LOG_LINES_BURST: u32 = 200;
+/// Refusals that `/status` lists.
+pub const REFUSALS_KEPT_MAX: usize = 8;
+/// Those of one address among them.
+pub const REFUSALS_PER_IP_MAX: usize = 2;
+/// How long they are listed.
+pub const REFUSAL_KEPT_FOR: Duration = Duration::from_secs(3600);
+/// The longest value of a header that they show, in characters.
+pub const REFUSAL_VALUE_CHARS_MAX: usize = 60;
 /// Heartbeats are looked after this many times in each `--heartbeat`, for all clients together, so that a board with
 /// idle clients sleeps: every timer wakes it.
 pub const SWEEPS_PER_HEARTBEAT: u32 = 2;
@@ -127,6 +135,7 @@ pub const PATIENCE_RANGE: [Duration; 2] = [Duration::from_millis(10), Duration::
 pub const HEARTBEAT_RANGE: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(86_400)];
 
 const _: () = assert!(FLUSH_SLICES_MAX <= 1024, "IOV_MAX");
+const _: () = assert!(0 < REFUSALS_PER_IP_MAX && REFUSALS_PER_IP_MAX < REFUSALS_KEPT_MAX, "one address leaves room");
 const _: () = assert!(CONTROL_BYTES_MAX >= 4 * 127, "a few pongs of full size fit");
 const _: () =
     assert!(HEAD_TIMEOUT.as_secs() <= DRAIN_TIMEOUT.as_secs(), "a head that is on its way comes within the drain");

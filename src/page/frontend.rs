@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use crate::http::refusal::{BUSY, Refusal};
@@ -36,14 +36,15 @@ impl Frontend {
         Self { status, qr_codes: QrCache::new(), is_baked_in, unchanging: RefCell::default(), backend }
     }
 
-    /// Answers a request from memory, if that has the answer. `local` finds out which address of ours the client has used.
+    /// Answers a request from memory, if that has the answer. `peer` is the client's address, `local` finds out which of ours it has used.
     pub fn answer_at_once(
         &self,
         request: &PageRequest,
+        peer: IpAddr,
         local: impl FnOnce() -> Option<SocketAddr>,
     ) -> Option<Response> {
         match request.path_and_query() {
-            ("/status", _) => Some(Answer::from(self.status.figures(local())).response(request, "")),
+            ("/status", _) => Some(Answer::from(self.status.figures(peer, local())).response(request, "")),
             ("/qr.svg", query) => match qr_code::address(query, &request.host) {
                 Some(address) => self.qr_codes.find(&address).map(|code| code.response(request, "")),
                 None => Some(Answer::from(qr_code::no_address()).response(request, "")),

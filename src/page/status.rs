@@ -1,21 +1,27 @@
 //! `GET /status`: all figures as JSON.
 //!
-//! Leaves counting to `telemetry`. What must stay true: it contains no client's address or connection id, and no message content.
+//! Leaves counting to `telemetry`. What must stay true: it contains no client's address but the asker's own, no connection id, and no
+//! message content.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use crate::http::refusal::STATUSES;
 use crate::page::representation::Representation;
 use crate::telemetry::counters::Counters;
+use crate::telemetry::refusals::{Refusal, Refusals};
 
 /// Where the figures come from.
 #[derive(Debug)]
 pub struct Status {
     /// What was counted.
     pub counters: Arc<Counters>,
+    /// Who was kept out.
+    pub refusals: Rc<Refusals>,
     /// `--max-message`.
     pub message_bytes_max: usize,
     /// `--backlog`.
@@ -23,8 +29,8 @@ pub struct Status {
 }
 
 impl Status {
-    /// The figures of this moment. `local_address` is the address of ours that the client has used.
-    pub fn figures(&self, local_address: Option<SocketAddr>) -> Representation {
+    /// The figures of this moment. `peer` is the client's address, `local_address` the one of ours that it has used.
+    pub fn figures(&self, peer: IpAddr, local_address: Option<SocketAddr>) -> Representation {
         let counters = &self.counters;
         let closed: Map<_, _> =
             counters.closed_by_reason().map(|(key, count)| (key.to_owned(), count.into())).collect();
@@ -53,9 +59,28 @@ impl Status {
             "acceptErrors": counters.accept_errors.get(),
             "closed": closed,
             "refused": refused,
+            "refusals": self.refusals(peer),
             "address": local_address.map(|address| format!("http://{}/", display_address(address))),
         });
         Representation::new("application/json", format!("{figures:#}\n").into_bytes())
+    }
+
+    /// The last few, newest first. Who was refused is told only to the same address.
+    fn refusals(&self, peer: IpAddr) -> Vec<Value> {
+        let mut listed = Vec::new();
+        self.refusals.each(Instant::now(), |refusal, times, secs_ago| {
+            let Refusal { address, status, why, header, value } = refusal;
+            let mut shown = json!({ "secondsAgo": secs_ago, "times": times, "status": status, "why": why });
+            let address = (*address == peer).then(|| address.to_string());
+            for (name, value) in [("header", header.map(str::to_owned)), ("value", value.clone()), ("address", address)]
+            {
+                if let Some(value) = value {
+                    shown[name] = value.into();
+                }
+            }
+            listed.push(shown);
+        });
+        listed
     }
 }
 

@@ -12,10 +12,10 @@ use log::{debug, info};
 use smol::future::FutureExt;
 
 use crate::broadcast::broadcaster::Broadcaster;
-use crate::config::limits::{CLOSING_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE_TIMEOUT};
+use crate::config::limits::{CLOSING_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE_TIMEOUT, REFUSAL_VALUE_CHARS_MAX};
 use crate::http::head;
 use crate::http::host_policy::HostPolicy;
-use crate::http::refusal::{HEAD_TOO_SLOW, Refusal};
+use crate::http::refusal::{BUSY, HEAD_TOO_SLOW, Refusal};
 use crate::http::response::{ResponseSender, write_all};
 use crate::net::lingering_close;
 use crate::os::search_domains::SearchDomains;
@@ -27,6 +27,7 @@ use crate::runtime::timer::Timer;
 use crate::server::admission::{Admission, ClientPermit};
 use crate::server::route::{Reason, Refused, Route};
 use crate::telemetry::counters::Counters;
+use crate::telemetry::refusals::{self, Refusals};
 use crate::ws::handshake::Upgrade;
 use crate::ws::session::{self, Upgraded};
 
@@ -50,6 +51,8 @@ pub struct Dispatch {
     pub sender: ResponseSender,
     /// The figures.
     pub counters: Arc<Counters>,
+    /// Who was kept out.
+    pub refusals: Rc<Refusals>,
     /// Starts the connections' tasks.
     pub spawner: Spawner,
 }
@@ -100,7 +103,7 @@ impl Dispatch {
                     Ok(permit) => return Some((upgrade, buffer.as_slice().to_vec(), permit)),
                     Err(refusal) => Err(refusal.into()),
                 },
-                Ok(Route::Page(request)) => self.serve_page(id, socket, &request).await.map_err(Refused::from),
+                Ok(Route::Page(request)) => self.serve_page(id, socket, peer, &request).await.map_err(Refused::from),
                 Err(refused) => Err(refused),
             };
             match answered {
@@ -155,9 +158,15 @@ impl Dispatch {
     }
 
     /// Has a page served. Returns whether the connection goes on.
-    async fn serve_page(&self, id: u64, socket: &Async<TcpStream>, request: &PageRequest) -> Result<bool, Refusal> {
+    async fn serve_page(
+        &self,
+        id: u64,
+        socket: &Async<TcpStream>,
+        peer: SocketAddr,
+        request: &PageRequest,
+    ) -> Result<bool, Refusal> {
         let permit = self.admission.begin_request(id);
-        let at_once = self.frontend.answer_at_once(request, || socket.get_ref().local_addr().ok());
+        let at_once = self.frontend.answer_at_once(request, peer.ip(), || socket.get_ref().local_addr().ok());
         // What is in memory is answered although too many wait for something else.
         let (response, permit) = if let Some(response) = at_once {
             (response, permit.ok())
@@ -183,10 +192,24 @@ impl Dispatch {
             _ => info!("{peer} refused with {status}: {sentence}"),
         }
         self.count_refusal(status);
+        // A visitor who is told to come back was not kept out.
+        if *refusal != BUSY {
+            self.remember(peer.ip(), refused);
+        }
         if let Err(error) = write_all(socket, refusal.answer(head_only).as_bytes()).await {
             debug!("{peer} did not take its answer: {error}");
         }
         lingering_close::end(socket).await;
+    }
+
+    fn remember(&self, address: IpAddr, Refused { refusal, reason }: &Refused) {
+        let value = reason.as_ref().and_then(Reason::local_value).map(|value| {
+            let is_cut = value.chars().count() > REFUSAL_VALUE_CHARS_MAX;
+            value.chars().take(REFUSAL_VALUE_CHARS_MAX).chain(is_cut.then_some('…')).collect()
+        });
+        let header = reason.as_ref().map(|reason| reason.header().0);
+        let Refusal { status, sentence: why, .. } = *refusal;
+        self.refusals.add(refusals::Refusal { address, status, why, header, value }, Instant::now());
     }
 
     fn count_refusal(&self, status: u16) {

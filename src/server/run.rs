@@ -44,6 +44,7 @@ use crate::runtime::timer::Timer;
 use crate::server::admission::Admission;
 use crate::server::dispatch::Dispatch;
 use crate::telemetry::counters::Counters;
+use crate::telemetry::refusals::Refusals;
 
 /// Why the server could not start. It shows itself as a sentence that says what to do.
 #[derive(Debug)]
@@ -85,7 +86,9 @@ pub fn run(
     let www = config.www.as_deref().map(find_www).transpose()?;
     let counters = Arc::new(Counters::new());
     let Limits { message_bytes_max, backlog_bytes, clients_per_ip_max, .. } = config.limits;
-    let status = Status { counters: Arc::clone(&counters), message_bytes_max, backlog_bytes };
+    let refusals = Rc::new(Refusals::default());
+    let status =
+        Status { counters: Arc::clone(&counters), refusals: Rc::clone(&refusals), message_bytes_max, backlog_bytes };
 
     let executor = Rc::new(LocalExecutor::new());
     let spawner = Spawner::new(&executor);
@@ -110,6 +113,7 @@ pub fn run(
         frontend: Frontend::new(status, is_baked_in, Rc::clone(&backend)),
         sender: ResponseSender::new(),
         counters,
+        refusals,
         spawner,
     });
     let ended = reactor::block_on(executor.run(serve(listeners, dispatch, backend, stop)));

@@ -119,6 +119,12 @@ export const shows = (page, text) => page.waitForFunction(
 /** Everything of the page's own came back. */
 export const allSent = (page) => page.waitForFunction(() => !document.querySelector('.waiting, .sending'));
 
+/** Has a handshake from this origin refused. */
+export async function refuse({ port }, origin, localAddress = '127.0.0.1') {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/`, { origin, localAddress });
+  await new Promise((resolve) => socket.on('unexpected-response', (request, response) => resolve(response.resume())).on('error', () => {}));
+}
+
 /** A line between clients and the server that can be cut, and one that goes silent. */
 export class Line {
   static #all = new Set();

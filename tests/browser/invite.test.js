@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import jsQR from 'jsqr';
-import { allSent, DESKTOP, launch, Line, PHONE, say, Server, shows, visit } from './harness.js';
+import { allSent, DESKTOP, launch, Line, PHONE, refuse, say, Server, shows, visit } from './harness.js';
 import { Proxy } from './proxy.js';
 
 let browser;
@@ -91,4 +91,46 @@ test('the number of the machine is told beside its name, but not what leads else
   assert.deepEqual(await shown({ address: `http://127.0.0.1:${server.port}/` }), [], 'no phone gets there');
   assert.deepEqual(await shown({ address: 'http://192.168.1.5:1/' }), [], 'somebody stands between');
   assert.deepEqual(await shown({ address: null }), []);
+});
+
+test('a device that was refused is told of, with what lets it in', async (t) => {
+  const server = await Server.start();
+  t.after(() => server.stop());
+  const page = await visit(browser, server.url, PHONE);
+  let dialog = await open(page);
+  assert.equal(await page.locator('#invite-refusals').isVisible(), false, 'nobody was refused');
+  await page.keyboard.press('Escape');
+
+  for (let i = 0; i < 2; i += 1) await refuse(server, 'http://laptop.local:5173');
+  await refuse(server, 'https://call-us-now.example.com', '127.0.0.2');
+  dialog = await open(page);
+  await dialog.locator('code').waitFor();
+  assert.deepEqual(await page.locator('#invite-refusals p').allTextContents(), [
+    'A device was refused just now: it came from a page elsewhere. The server’s log says which.',
+    'A device was refused 2 times, last just now: it came from http://laptop.local:5173, which --allow-origin can let in.',
+  ]);
+  assert.deepEqual(await dialog.locator('code').allTextContents(), ['http://laptop.local:5173']);
+  assert.deepEqual(page.problems, []);
+});
+
+test('only the last few refusals are told of, in the server’s words and as text', async (t) => {
+  const server = await Server.start();
+  t.after(() => server.stop());
+  const told = async (refusals) => {
+    const page = await visit(browser, server.url, PHONE);
+    await addresses(page, { refusals });
+    const lines = await page.locator('#invite-refusals p').allTextContents();
+    assert.equal(await page.locator('#invite-refusals b, #invite-refusals a').count(), 0);
+    await page.context().close();
+    return lines;
+  };
+  const refusal = { secondsAgo: 61, times: 1, status: 426, why: 'The server speaks version 13.' };
+  assert.deepEqual(await told([refusal]), ['A device was refused a minute ago: it was told “The server speaks version 13.”']);
+  assert.deepEqual(await told([{ ...refusal, status: 403, header: 'Host', secondsAgo: 599 }]), [
+    'A device was refused 9 minutes ago: it used a name that the server does not go by. --allow-host can add it; the server’s log has it.',
+  ]);
+  assert.equal((await told(Array(8).fill(refusal))).length, 3);
+  assert.deepEqual(await told([{ ...refusal, secondsAgo: 600 }]), []);
+  const [line] = await told([{ ...refusal, header: 'Origin', value: '<b>bold</b> https://example.org/' }]);
+  assert.ok(line.includes('<b>bold</b> https://example.org/'), line);
 });

@@ -5,7 +5,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { allSent, DESKTOP, isNotConnected, launch, Line, notes, PHONE, say, Server, shows, visit } from './harness.js';
+import { allSent, DESKTOP, isNotConnected, launch, Line, notes, PHONE, refuse, say, Server, shows, visit } from './harness.js';
 
 const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 const folder = fileURLToPath(new URL('screenshots/', import.meta.url));
@@ -80,8 +80,13 @@ for (const colorScheme of ['light', 'dark']) {
         await page.fill('#send-input', '');
         await state(page, 'refused');
 
+        await refuse(server, 'http://laptop.local:5173');
+        await refuse(server, `http://${'w'.repeat(63)}.local`, '127.0.0.2');
         await page.click('#invite-open');
         await page.waitForFunction(() => document.querySelector('#invite-code').complete && document.querySelector('#invite-addresses li'));
+        await page.locator('#invite-refusals p').first().waitFor();
+        const beside = await page.evaluate(() => document.querySelector('#invite').scrollWidth - document.querySelector('#invite').clientWidth);
+        assert.ok(beside <= 0, `the invitation scrolls sideways by ${beside} px`);
         await state(page, 'invite');
         await page.keyboard.press('Escape');
 

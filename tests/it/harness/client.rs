@@ -1,7 +1,7 @@
 //! HTTP and WebSocket as a client speaks them. Whatever it waits for has a deadline.
 
 use std::io::{self, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, Type};
@@ -21,6 +21,14 @@ pub struct Client {
 impl Client {
     pub fn connect(address: SocketAddr) -> Self {
         Self::over(TcpStream::connect_timeout(&address, patience()).expect("the server takes connections"))
+    }
+
+    /// A client with this address of its own.
+    pub fn connect_from(ip: IpAddr, address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::new(ip, 0).into()).expect("an address of this machine");
+        socket.connect_timeout(&address.into(), patience()).expect("the server takes connections");
+        Self::over(socket.into())
     }
 
     /// A client whose kernel takes only so many bytes for it (the kernel doubles the number).
