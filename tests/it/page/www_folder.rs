@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use crate::harness::{Client, LARGE_BYTES, Launch, Server, contents, eventually, folder, request_head};
@@ -51,17 +52,23 @@ fn nobody_meets_a_gap_while_folders_are_switched_and_the_old_ones_removed() {
     };
     release(0);
     let server = Server::serving(at("current"));
+    // One deployment beside each request: more of them it may well meet with a gap.
+    let (deploy, deployments) = sync_channel(0);
+    let release = &release;
+    let at = &at;
     thread::scope(|scope| {
-        let deploying = scope.spawn(|| {
-            for nth in 1..300 {
+        scope.spawn(move || {
+            for nth in deployments {
                 release(nth);
                 fs::remove_dir_all(at(&format!("release-{}", nth - 1))).unwrap();
             }
         });
-        while !deploying.is_finished() {
+        for nth in 1..300 {
+            deploy.send(nth).unwrap();
             let response = server.get("/sub/");
             assert_eq!((response.status, response.text()), (200, "page".into()));
         }
+        drop(deploy);
     });
 }
 
