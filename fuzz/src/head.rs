@@ -1,6 +1,7 @@
 //! Request heads: what gets past the door is small, complete, unambiguous and meant for us.
 
 use std::net::SocketAddr;
+use std::time::SystemTime;
 
 use foghorn::config::limits::HEAD_BYTES_MAX;
 use foghorn::http::head::{self, Head};
@@ -62,10 +63,12 @@ pub fn target(bytes: &[u8]) -> Kind {
                     kind((subprotocol.is_some(), resumes, echo, after.is_some()))
                 }
                 Route::Page(PageRequest { head_only, conditions, keep_alive, .. }) => {
-                    let Conditions { if_none_match, if_modified_since, range, if_range } = conditions;
+                    let Conditions { if_match, if_unmodified_since, if_none_match, if_modified_since, range, if_range } =
+                        conditions;
                     assert!(range.is_none() || !head_only, "ranges are for GET");
                     assert!(if_range.is_none() || range.is_some(), "the state of nothing");
-                    let conditions = (if_none_match.is_some(), if_modified_since.is_some(), range.is_some());
+                    let is_meant = (if_match.is_some(), if_unmodified_since.is_some());
+                    let conditions = (is_meant, if_none_match.is_some(), if_modified_since.is_some(), range.is_some());
                     let if_range = if_range.map(|state| matches!(state, State::Tag(_)));
                     kind((head_only, conditions, if_range, keep_alive))
                 }
@@ -179,7 +182,7 @@ fn check_fields(route: &Route) {
             check(host);
             assert!(target.starts_with('/') && !target.contains([' ', '\t']), "{target:?}");
             check(target);
-            if let Some(tags) = &conditions.if_none_match {
+            for tags in [&conditions.if_match, &conditions.if_none_match].into_iter().flatten() {
                 check(tags);
             }
             if let Some(State::Tag(tag)) = &conditions.if_range {
@@ -198,14 +201,18 @@ fn check_fields(route: &Route) {
 
 /// The plainest lines for these.
 fn render_conditions(conditions: &Conditions) -> String {
-    let tags = conditions.if_none_match.as_ref().map(|tags| format!("If-None-Match: {tags}\r\n"));
-    let since = conditions.if_modified_since.map(|since| format!("If-Modified-Since: {}\r\n", fmt_http_date(since)));
+    let tags = |name, tags: &Option<String>| tags.as_ref().map(|tags| format!("{name}: {tags}\r\n"));
+    let date = |name, date: Option<SystemTime>| date.map(|date| format!("{name}: {}\r\n", fmt_http_date(date)));
+    let meant = tags("If-Match", &conditions.if_match);
+    let until = date("If-Unmodified-Since", conditions.if_unmodified_since);
+    let known = tags("If-None-Match", &conditions.if_none_match);
+    let since = date("If-Modified-Since", conditions.if_modified_since);
     let range = conditions.range.map(|range| format!("Range: {}\r\n", byte_range::render(range)));
     let state = conditions.if_range.as_ref().map(|state| match state {
         State::Tag(tag) => format!("If-Range: {tag}\r\n"),
         State::Date(date) => format!("If-Range: {}\r\n", fmt_http_date(*date)),
     });
-    [tags, since, range, state].into_iter().flatten().collect()
+    [meant, until, known, since, range, state].into_iter().flatten().collect()
 }
 
 /// The plainest head that asks for the same.

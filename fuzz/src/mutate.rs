@@ -6,7 +6,7 @@ use fastrand::Rng;
 const INPUT_BYTES_MAX: usize = 8 * 1024 + 64;
 
 /// Words that a random byte would hardly ever spell.
-const WORDS: [&[u8]; 68] = [
+const WORDS: [&[u8]; 70] = [
     b"\r\n",
     b"\r\n\r\n",
     b"\n",
@@ -47,6 +47,8 @@ const WORDS: [&[u8]; 68] = [
     b"Sec-WebSocket-Version: 13\r\n",
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
     b"Sec-WebSocket-Protocol: foghorn.v1\r\n",
+    b"If-Match: \"1\"\r\n",
+    b"If-Unmodified-Since: Sun Nov  6 08:49:37 1994\r\n",
     b"If-None-Match: \"1\"\r\n",
     b"If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
     b"Range: bytes=0-1\r\n",

@@ -29,8 +29,8 @@ impl Refusal {
     }
 }
 
-/// The statuses with which a request is refused, the page's (404, 405, 416, 500) included. `/status` has a figure for each.
-pub const STATUSES: [u16; 13] = [400, 403, 404, 405, 408, 411, 413, 416, 426, 429, 431, 500, 503];
+/// The statuses with which a request is refused, the page's (404, 405, 412, 416, 500) included. `/status` has a figure for each.
+pub const STATUSES: [u16; 14] = [400, 403, 404, 405, 408, 411, 412, 413, 416, 426, 429, 431, 500, 503];
 
 const fn refuse(status: u16, sentence: &'static str) -> Refusal {
     refuse_with(status, sentence, "")
@@ -112,6 +112,7 @@ pub fn reason_phrase(status: u16) -> &'static str {
         405 => "Method Not Allowed",
         408 => "Request Timeout",
         411 => "Length Required",
+        412 => "Precondition Failed",
         413 => "Content Too Large",
         416 => "Range Not Satisfiable",
         426 => "Upgrade Required",

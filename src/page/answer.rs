@@ -100,6 +100,7 @@ impl Answer {
         let bytes = self.body_bytes;
         let (status, part) = match self.select(&request.conditions) {
             Selected::Whole => (self.status, 0..bytes),
+            Selected::Failed => return Self::from(Representation::replaced()).response(request, more_lines),
             Selected::NotModified => (304, 0..0),
             Selected::Part(part) => (206, part),
             Selected::Unsatisfiable => {

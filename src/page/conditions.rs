@@ -1,7 +1,8 @@
-//! Conditions of a request: whether the client has it already, and which part of it is wanted.
+//! Conditions of a request: whether it is still what the client means, whether the client has it already, and which part of it is
+//! wanted.
 //!
 //! Knows nothing of files and answers but their validators; `answer` asks it, and nobody else decides about these. What must stay
-//! true: whatever is not understood leads to the whole answer, and no two states of a file are put together from parts.
+//! true: a date or a range that is not understood counts as none, and no two states of a file are put together from parts.
 
 use std::ops::Range;
 use std::time::SystemTime;
@@ -13,6 +14,10 @@ use crate::page::byte_range::ByteRange;
 /// The header lines of a request that make it conditional (RFC 9110 section 13), and its range.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Conditions {
+    /// `If-Match`.
+    pub if_match: Option<String>,
+    /// `If-Unmodified-Since`.
+    pub if_unmodified_since: Option<SystemTime>,
     /// `If-None-Match`.
     pub if_none_match: Option<String>,
     /// `If-Modified-Since`.
@@ -46,6 +51,8 @@ pub struct Validators {
 pub enum Selected {
     /// All of it.
     Whole,
+    /// Nothing: it is another one than the client means.
+    Failed,
     /// Nothing: the client has it.
     NotModified,
     /// A part, which is not empty.
@@ -62,6 +69,8 @@ impl Conditions {
     pub fn parse(headers: &Headers<'_>, method: &str) -> Result<Self, Refusal> {
         let readable = |name| headers.one(name).ok().flatten();
         let mut conditions = Self {
+            if_match: headers.one("if-match")?.map(str::to_owned),
+            if_unmodified_since: readable("if-unmodified-since").and_then(date),
             if_none_match: headers.one("if-none-match")?.map(str::to_owned),
             if_modified_since: readable("if-modified-since").and_then(date),
             range: readable("range").filter(|_| method == "GET").and_then(ByteRange::parse),
@@ -79,6 +88,15 @@ impl Conditions {
 
     /// What is sent of an answer with these validators and a body of so many bytes, in the order of RFC 9110 section 13.2.2.
     pub fn select(&self, validators: &Validators, body_bytes: u64) -> Selected {
+        let is_meant = match &self.if_match {
+            Some(tags) => validators.etag.as_deref().is_some_and(|etag| has_same_tag(tags, etag)),
+            None => {
+                self.if_unmodified_since.is_none_or(|date| validators.last_modified.is_none_or(|last| last <= date))
+            }
+        };
+        if !is_meant {
+            return Selected::Failed;
+        }
         let is_known = match &self.if_none_match {
             Some(tags) => validators.etag.as_deref().is_some_and(|etag| has_tag(tags, etag)),
             // An earlier date is another one, too: that of a file which has taken the place of a newer one.
@@ -106,7 +124,7 @@ impl State {
     /// Whether it is this one beyond doubt: a weak tag never is.
     fn is_of(&self, validators: &Validators) -> bool {
         match self {
-            Self::Tag(tag) => !tag.starts_with("W/") && validators.etag.as_ref() == Some(tag),
+            Self::Tag(tag) => validators.etag.as_ref().is_some_and(|etag| is_same_tag(tag, etag)),
             Self::Date(date) => validators.last_modified.as_ref() == Some(date),
         }
     }
@@ -120,6 +138,16 @@ pub fn date(text: &str) -> Option<SystemTime> {
 /// Whether a list of tags has this one, weak or not, or is `*` (RFC 9110 section 13.1.2).
 fn has_tag(tags: &str, etag: &str) -> bool {
     tags.split(',').map(str::trim).any(|tag| tag == "*" || opaque(tag) == opaque(etag))
+}
+
+/// Whether a list of tags has the very same, or is `*` (RFC 9110 section 13.1.1).
+fn has_same_tag(tags: &str, etag: &str) -> bool {
+    tags.split(',').map(str::trim).any(|tag| tag == "*" || is_same_tag(tag, etag))
+}
+
+/// Whether two tags are of the same bytes. Weak ones do not tell.
+fn is_same_tag(one: &str, other: &str) -> bool {
+    one == other && !one.starts_with("W/")
 }
 
 /// A tag without the mark of a weak one.
@@ -177,6 +205,34 @@ mod tests {
         let validators =
             Validators { etag: Some("\"1\"".into()), last_modified: date("Sun, 06 Nov 1994 08:49:37 GMT") };
         conditions.select(&validators, 10)
+    }
+
+    #[test]
+    fn what_is_another_one_than_was_meant_is_not_sent() {
+        for (lines, is_meant) in [
+            ("If-Match: \"1\"", true),
+            ("If-Match: \"2\", \"1\"", true),
+            ("If-Match: *", true),
+            ("If-Match: \"2\"", false),
+            ("If-Match: W/\"1\"", false),
+            ("If-Match:", false),
+            ("If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT", true),
+            ("If-Unmodified-Since: Sun, 06 Nov 1994 08:49:38 GMT", true),
+            ("If-Unmodified-Since: Sun, 06 Nov 1994 08:49:36 GMT", false),
+            ("If-Unmodified-Since: yesterday", true),
+            ("If-Match: \"1\"\r\nIf-Unmodified-Since: Sun, 06 Nov 1994 08:49:36 GMT", true),
+            ("If-Match: \"2\"\r\nIf-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT", false),
+            ("If-Match: \"2\"\r\nIf-None-Match: \"1\"", false),
+        ] {
+            let expected = if is_meant { Selected::Part(1..3) } else { Selected::Failed };
+            assert_eq!(selected(&format!("{lines}\r\nRange: bytes=1-2\r\n")), expected, "{lines}");
+            let expected = if is_meant { Selected::Whole } else { Selected::Failed };
+            assert_eq!(selected(&format!("{lines}\r\n")), expected, "{lines}");
+        }
+        let without_date = Validators::default();
+        let if_unmodified_since = date("Sun, 06 Nov 1994 08:49:37 GMT");
+        let conditions = Conditions { if_unmodified_since, ..Conditions::default() };
+        assert_eq!(conditions.select(&without_date, 10), Selected::Whole, "nothing to hold it against");
     }
 
     #[test]

@@ -52,6 +52,11 @@ impl Representation {
         Self::sentence(404, "There is nothing at this address.")
     }
 
+    /// What is said where it is no longer what the client means.
+    pub fn replaced() -> Self {
+        Self::sentence(412, "There is another one at this address by now; ask for all of it.")
+    }
+
     /// What is said where a range lies behind the end of so many bytes.
     pub fn unsatisfiable(bytes: u64) -> Self {
         let sentence = format!("This range lies behind the end; ask for one within {bytes} bytes, or for all.");

@@ -112,3 +112,32 @@ fn no_date_is_told_that_says_nothing() {
         assert_eq!(ask_unless(&server, path, &server.get(path)).status, 304, "{path} has its tag");
     }
 }
+
+#[test]
+fn a_file_that_is_another_one_than_was_meant_is_refused_in_whole_and_in_part() {
+    let www = folder(&[("small", b"page"), ("large", &vec![7; 100_000])]);
+    let server = Server::serving(&www);
+    let mut refused = 0;
+    for path in ["/small", "/large"] {
+        let tag = server.get_settled(path).header("ETag").expect("a tag").to_owned();
+        for (range, status) in [("", 200), ("Range: bytes=1-2\r\n", 206)] {
+            for method in ["GET", "HEAD"] {
+                let ask = |tags: &str| {
+                    let lines = format!("{range}If-Match: {tags}\r\n");
+                    request(server.address(), method, path, &lines)
+                };
+                let status = if method == "HEAD" { 200 } else { status };
+                assert_eq!([ask(&tag).status, ask("*").status], [status; 2], "{method} {path} {range}");
+                let response = ask("\"another\"");
+                assert_eq!((response.status, response.header("Accept-Ranges")), (412, None), "{method} {path} {range}");
+                assert_eq!(response.text().contains("another one"), method == "GET");
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!(server.figure("/refused/412"), refused);
+    for path in ["/status", "/nothing"] {
+        let response = request(server.address(), "GET", path, "If-Match: \"another\"\r\n");
+        assert_eq!(response.status, server.get(path).status, "{path} has no tag");
+    }
+}
