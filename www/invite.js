@@ -22,12 +22,15 @@ function ago(seconds) {
   return minutes === 1 ? 'a minute ago' : `${minutes} minutes ago`;
 }
 
-/** Why it was: the server's own words, and of the device's at most an address or a name of this network, as text. */
-function reason({ header, value, why }) {
+/**
+ * Why it was: the server's own words, and of the device's at most an address or a name of this network, as text. Other names are not
+ * shown: whoever has one on the web could write onto every phone.
+ */
+function reason({ header, value, isLocal, why }) {
   const flag = (name) => element('span', 'flag', name);
-  if (header === 'Host') return ['it used a name that the server does not go by. ', flag('--allow-host'), ' can add it; the server’s log has it.'];
+  if (header === 'Host') return ['it used a name that the server does not go by. ', flag('--allow-host'), ' can add it; ', flag('/status'), ' has it.'];
   if (header !== 'Origin') return [`it was told “${why}”`];
-  if (!value) return ['it came from a page elsewhere. The server’s log says which.'];
+  if (!isLocal) return ['it came from a page elsewhere. ', flag('/status'), ' says which.'];
   return ['it came from ', element('code', '', value), ', which ', flag('--allow-origin'), ' can let in.'];
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::http::refusal::STATUSES;
 use crate::page::representation::Representation;
 use crate::telemetry::counters::Counters;
-use crate::telemetry::refusals::{Refusal, Refusals};
+use crate::telemetry::refusals::{Header, Refusal, Refusals};
 
 /// Where the figures come from.
 #[derive(Debug)]
@@ -69,14 +69,17 @@ impl Status {
     fn refusals(&self, peer: IpAddr) -> Vec<Value> {
         let mut listed = Vec::new();
         self.refusals.each(Instant::now(), |refusal, times, secs_ago| {
-            let Refusal { address, status, why, header, value } = refusal;
+            let Refusal { address, status, why, header } = refusal;
             let mut shown = json!({ "secondsAgo": secs_ago, "times": times, "status": status, "why": why });
-            let address = (*address == peer).then(|| address.to_string());
-            for (name, value) in [("header", header.map(str::to_owned)), ("value", value.clone()), ("address", address)]
-            {
+            if let Some(Header { name, value, is_local }) = header {
+                shown["header"] = (*name).into();
                 if let Some(value) = value {
-                    shown[name] = value.into();
+                    shown["value"] = value.as_str().into();
+                    shown["isLocal"] = (*is_local).into();
                 }
+            }
+            if *address == peer {
+                shown["address"] = address.to_string().into();
             }
             listed.push(shown);
         });

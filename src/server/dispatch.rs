@@ -27,7 +27,7 @@ use crate::runtime::timer::Timer;
 use crate::server::admission::{Admission, ClientPermit};
 use crate::server::route::{Reason, Refused, Route};
 use crate::telemetry::counters::Counters;
-use crate::telemetry::refusals::{self, Refusals};
+use crate::telemetry::refusals::{self, Header, Refusals};
 use crate::ws::handshake::Upgrade;
 use crate::ws::session::{self, Upgraded};
 
@@ -203,13 +203,16 @@ impl Dispatch {
     }
 
     fn remember(&self, address: IpAddr, Refused { refusal, reason }: &Refused) {
-        let value = reason.as_ref().and_then(Reason::local_value).map(|value| {
+        let cut = |value: String| {
             let is_cut = value.chars().count() > REFUSAL_VALUE_CHARS_MAX;
             value.chars().take(REFUSAL_VALUE_CHARS_MAX).chain(is_cut.then_some('…')).collect()
+        };
+        let header = reason.as_ref().map(|reason| {
+            let (name, value) = reason.header();
+            Header { name, value: value.map(cut), is_local: reason.is_local() }
         });
-        let header = reason.as_ref().map(|reason| reason.header().0);
         let Refusal { status, sentence: why, .. } = *refusal;
-        self.refusals.add(refusals::Refusal { address, status, why, header, value }, Instant::now());
+        self.refusals.add(refusals::Refusal { address, status, why, header }, Instant::now());
     }
 
     fn count_refusal(&self, status: u16) {

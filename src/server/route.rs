@@ -49,14 +49,13 @@ impl Reason {
         }
     }
 
-    /// The same value, if it may be shown to everybody who opens the page: an address, a name that nobody outside of the network can
-    /// have given, or `null`. The name of a foreign page is its owner's to choose, and would be a way to write onto every phone from
-    /// the web, by way of one browser in the network. Who is in the network can write onto them anyway.
-    pub fn local_value(&self) -> Option<String> {
+    /// Whether the value may be shown to everybody who opens the page: an address, a name that nobody outside of the network can have
+    /// given, or `null`. The name of a foreign page is its owner's to choose, and would be a way to write onto every phone from the
+    /// web, by way of one browser in the network. Who is in the network can write onto them anyway.
+    pub fn is_local(&self) -> bool {
         match self {
-            Self::Host(host) | Self::Origin(Origin::Page { host, .. }) if !host.is_local() => None,
-            Self::Origin(Origin::Other(_)) => None,
-            _ => self.header().1,
+            Self::Host(host) | Self::Origin(Origin::Page { host, .. }) => host.is_local(),
+            Self::Origin(origin) => *origin == Origin::Null,
         }
     }
 }
@@ -172,22 +171,22 @@ mod tests {
     }
 
     #[test]
-    fn of_a_reason_everybody_is_shown_only_what_nobody_on_the_web_can_choose() {
+    fn what_nobody_on_the_web_can_choose_is_local() {
         let host = |text| Reason::Host(Host::parse(text).unwrap().0);
         let origin = |text| Reason::Origin(Origin::parse(text));
-        for (reason, shown) in [
-            (host("board.example.com"), None),
-            (origin("https://call-us.example.com"), None),
-            (origin("https://call-us.example.com:8443"), None),
-            (origin("strange://-"), Some("strange://-")),
-            (origin("strange://$call us$"), None),
-            (origin("strange://$$"), None),
-            (origin("http://Laptop:5173"), Some("http://laptop:5173")),
-            (origin("http://laptop.local"), Some("http://laptop.local")),
-            (origin("https://192.0.2.1"), Some("https://192.0.2.1")),
-            (origin("null"), Some("null")),
+        for (reason, is_shown) in [
+            (host("board.example.com"), false),
+            (origin("https://call-us.example.com"), false),
+            (origin("https://call-us.example.com:8443"), false),
+            (origin("strange://-"), true),
+            (origin("strange://$call us$"), false),
+            (origin("strange://$$"), false),
+            (origin("http://Laptop:5173"), true),
+            (origin("http://laptop.local"), true),
+            (origin("https://192.0.2.1"), true),
+            (origin("null"), true),
         ] {
-            assert_eq!(reason.local_value().as_deref(), shown, "{reason:?}");
+            assert_eq!(reason.is_local(), is_shown, "{reason:?}");
         }
     }
 

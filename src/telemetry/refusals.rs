@@ -20,9 +20,18 @@ pub struct Refusal {
     /// The sentence of the answer.
     pub why: &'static str,
     /// The header that was the reason.
-    pub header: Option<&'static str>,
-    /// As much of its value as may be shown to anybody.
+    pub header: Option<Header>,
+}
+
+/// A header that was the reason to refuse a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// Its name.
+    pub name: &'static str,
+    /// The host or origin that it had, cut. `None` if it had none that can be read.
     pub value: Option<String>,
+    /// Whether nobody outside of the network can have chosen it, so that it may be shown to everybody who opens the page.
+    pub is_local: bool,
 }
 
 /// How often and when.
@@ -74,7 +83,7 @@ mod tests {
 
     fn refusal(last_byte: usize, status: u16) -> Refusal {
         let address = IpAddr::from([10, 0, 0, u8::try_from(last_byte).unwrap()]);
-        Refusal { address, status, why: "No.", header: None, value: None }
+        Refusal { address, status, why: "No.", header: None }
     }
 
     /// The last byte of the address, the status, times and seconds of each.

@@ -106,7 +106,7 @@ test('a device that was refused is told of, with what lets it in', async (t) => 
   dialog = await open(page);
   await dialog.locator('code').waitFor();
   assert.deepEqual(await page.locator('#invite-refusals p').allTextContents(), [
-    'A device was refused just now: it came from a page elsewhere. The server’s log says which.',
+    'A device was refused just now: it came from a page elsewhere. /status says which.',
     'A device was refused 2 times, last just now: it came from http://laptop.local:5173, which --allow-origin can let in.',
   ]);
   assert.deepEqual(await dialog.locator('code').allTextContents(), ['http://laptop.local:5173']);
@@ -127,10 +127,10 @@ test('only the last few refusals are told of, in the server’s words and as tex
   const refusal = { secondsAgo: 61, times: 1, status: 426, why: 'The server speaks version 13.' };
   assert.deepEqual(await told([refusal]), ['A device was refused a minute ago: it was told “The server speaks version 13.”']);
   assert.deepEqual(await told([{ ...refusal, status: 403, header: 'Host', secondsAgo: 599 }]), [
-    'A device was refused 9 minutes ago: it used a name that the server does not go by. --allow-host can add it; the server’s log has it.',
+    'A device was refused 9 minutes ago: it used a name that the server does not go by. --allow-host can add it; /status has it.',
   ]);
   assert.equal((await told(Array(8).fill(refusal))).length, 3);
   assert.deepEqual(await told([{ ...refusal, secondsAgo: 600 }]), []);
-  const [line] = await told([{ ...refusal, header: 'Origin', value: '<b>bold</b> https://example.org/' }]);
+  const [line] = await told([{ ...refusal, header: 'Origin', value: '<b>bold</b> https://example.org/', isLocal: true }]);
   assert.ok(line.includes('<b>bold</b> https://example.org/'), line);
 });

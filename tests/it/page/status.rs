@@ -134,6 +134,7 @@ fn the_last_refusals_are_listed_with_their_reason_and_their_address_only_for_its
                     change that.",
             "header": "Origin",
             "value": "http://laptop.local:5173",
+            "isLocal": true,
         });
         for (name, value) in with {
             refusal[*name] = (*value).into();
@@ -149,23 +150,25 @@ fn the_last_refusals_are_listed_with_their_reason_and_their_address_only_for_its
 }
 
 #[test]
-fn a_name_that_somebody_on_the_web_can_have_chosen_is_not_listed() {
+fn it_is_told_of_a_value_whether_somebody_on_the_web_can_have_chosen_it() {
     let server = Server::start(&[]);
     let host = server.address().to_string();
     for (ip, line, expected) in [
-        ([127, 0, 1, 1], "Origin: https://call-us-now.example.com", None),
-        ([127, 0, 1, 2], "Origin: http://192.0.2.1:8080", Some("http://192.0.2.1:8080")),
-        ([127, 0, 1, 3], "Origin: null", Some("null")),
+        ([127, 0, 1, 1], "Origin: https://call-us-now.example.com", Some(("https://call-us-now.example.com", false))),
+        ([127, 0, 1, 2], "Origin: http://192.0.2.1:8080", Some(("http://192.0.2.1:8080", true))),
+        ([127, 0, 1, 3], "Origin: null", Some(("null", true))),
         ([127, 0, 1, 4], "Origin: strange://<b>call us</b>", None),
-        ([127, 0, 1, 5], "Origin: strange://$$call.us$$", None),
+        ([127, 0, 1, 5], "Origin: strange://$$call.us$$", Some(("strange://$$call.us$$", false))),
     ] {
         be_refused(&server, ip.into(), &host, &format!("{line}\r\n"));
         let newest = refusals(&server, LAPTOP).remove(0);
-        assert_eq!((newest["header"].as_str(), newest["value"].as_str()), (Some("Origin"), expected), "{line}");
+        let value = newest["value"].as_str().map(|value| (value, newest["isLocal"].as_bool().expect("it is told")));
+        assert_eq!((newest["header"].as_str(), value), (Some("Origin"), expected), "{line}");
     }
     be_refused(&server, [127, 0, 1, 6].into(), "call-us-now.example.com", "");
     let newest = refusals(&server, LAPTOP).remove(0);
-    assert_eq!((newest["header"].as_str(), newest["value"].as_str()), (Some("Host"), None));
+    assert_eq!((newest["header"].as_str(), newest["value"].as_str()), (Some("Host"), Some("call-us-now.example.com")));
+    assert_eq!(newest["isLocal"], false);
 }
 
 #[test]
