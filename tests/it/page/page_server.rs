@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use foghorn::config::limits::HTTP_IN_FLIGHT_MAX;
+use serde_json::json;
 
 use crate::harness::{
     Bystanders, Client, LARGE_BYTES, Launch, Server, contents, eventually, folder, raise_own_limit, request_head,
@@ -172,7 +173,9 @@ fn files_that_hang_hold_up_nobody_who_wants_something_else() {
         let answer = visitor.response(false);
         assert_eq!((answer.status, answer.header("Retry-After")), (503, Some("2")));
     }
-    assert_eq!(server.figure("/httpRestarts"), 0, "the page's server is not to blame");
+    let status = server.status();
+    assert_eq!(status["httpRestarts"], 0, "the page's server is not to blame");
+    assert_eq!(status["refusals"], json!([]), "who is told to come back was not kept out");
     for holder in &mut holders {
         holder.kill().unwrap();
         holder.wait().unwrap();

@@ -27,6 +27,7 @@ fn over_max_clients_a_client_is_answered_with_503_and_the_page_is_still_served()
     }
     let status = server.status();
     assert_eq!((&status["refused"]["503"], &status["clients"]), (&10.into(), &3.into()));
+    assert_eq!((&status["refusals"][0]["status"], &status["refusals"][0]["times"]), (&503.into(), &10.into()));
     clients[0].expect_echo("undisturbed");
 
     // Whoever leaves makes room, however it leaves.
