@@ -22,6 +22,7 @@ use crate::config::settings::{Config, Limits};
 /// A WebSocket broadcaster for a local network: what one client sends, all receive. Serves its own page for phones.
 #[derive(Debug, Parser)]
 #[command(name = "foghorn", version, max_term_width = 100)]
+#[expect(clippy::struct_excessive_bools, reason = "a flag without a value is one")]
 pub struct Args {
     #[arg(help = "Address to listen on; may be given more than once; port 0 picks a free one \
                   [default: [::]:1919 and [::]:1920]")]
@@ -45,6 +46,10 @@ pub struct Args {
     /// Serve this folder, live from disk, in place of the built-in page
     #[arg(long, env = "FOGHORN_WWW", value_name = "DIR", hide_env_values = true)]
     www: Option<PathBuf>,
+
+    /// List the folders of --www that have no index.html
+    #[arg(long, env = "FOGHORN_LIST", value_parser = clap::builder::FalseyValueParser::new(), hide_env_values = true)]
+    list: bool,
 
     /// Largest message that a client may send; at most half of the backlog [default: 1MiB]
     #[arg(long, env = "FOGHORN_MAX_MESSAGE", value_name = "SIZE", hide_env_values = true)]
@@ -136,12 +141,18 @@ impl TryFrom<Args> for Config {
             _ => args.log_level.parse().expect("clap lets only names of levels through"),
         };
         let message_bytes_max = message_bytes_max(args.max_message, args.backlog)?;
+        if args.list && args.www.is_none() {
+            return Err("--list lists the folders of --www, which is not given: \
+                        give one with --www DIR (FOGHORN_WWW), or leave --list (FOGHORN_LIST) out"
+                .to_owned());
+        }
         Ok(Self {
             listen: members(args.listen),
             greeting: args.greeting,
             echo: !args.no_echo,
             history: args.history,
             www: args.www,
+            list_folders: args.list,
             allow_hosts: members(args.allow_host),
             allow_origins: members(args.allow_origin),
             log_level,

@@ -21,6 +21,8 @@ pub struct Config {
     pub history: u64,
     /// The folder to serve in place of the built-in page.
     pub www: Option<PathBuf>,
+    /// Whether folders of `www` that have no `index.html` are listed; never without `www`.
+    pub list_folders: bool,
     /// Names by which the server may be called, beside the local ones.
     pub allow_hosts: Vec<String>,
     /// Origins that may connect, beside the server's own.

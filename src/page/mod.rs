@@ -6,6 +6,7 @@ pub mod byte_range;
 pub mod conditions;
 pub mod disk_file;
 pub mod disk_queue;
+pub mod folder_listing;
 pub mod frontend;
 pub mod open_files;
 pub mod page_request;

@@ -10,6 +10,7 @@ use log::error;
 
 use crate::config::limits::WWW_LOOKS_MAX;
 use crate::page::disk_file::read_file;
+use crate::page::folder_listing::list;
 use crate::page::representation::Representation;
 use crate::page::served_root::{NoPath, ServedRoot, Unreadable, is_absence};
 use crate::page::static_files::content_type;
@@ -25,6 +26,8 @@ const NOT_FOUND: &str = "404.html";
 pub struct WwwFolder {
     /// Absolute; a link in it is followed anew for each request, so that another folder can be put there at once (`mv -T`).
     pub path: PathBuf,
+    /// Whether folders without an `index.html` are listed.
+    pub is_listed: bool,
 }
 
 impl WwwFolder {
@@ -35,7 +38,7 @@ impl WwwFolder {
             looks_left -= 1;
             match ServedRoot::at(&self.path) {
                 Ok(root) => {
-                    let found = find_in(&root, target);
+                    let found = self.find_in(&root, target);
                     let is_last = found.status != 404 || looks_left == 0;
                     // What was not there may have been removed with the folder that another one has just replaced.
                     if is_last || ServedRoot::at(&self.path).is_ok_and(|now| now == root) {
@@ -46,6 +49,38 @@ impl WwwFolder {
                 Err(Unreadable { error, .. }) if looks_left == 0 => return self.away(&error),
                 Err(_) => {}
             }
+        }
+    }
+
+    fn find_in(&self, root: &ServedRoot, target: &str) -> Representation {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let Some(parts) = decode_path(path) else { return Representation::not_found() };
+        match self.look(root, &parts, path.ends_with('/')) {
+            Ok(Found::File(path)) => read(&path),
+            Ok(Found::Folder(path)) => list(root, &path, &parts, query).unwrap_or_else(|error| {
+                if is_absence(&error) { Representation::not_found() } else { cannot_look(&Unreadable { path, error }) }
+            }),
+            Ok(Found::FolderWithoutSlash) => redirect_to_folder(target),
+            Err(NoPath::NotThere) => Representation::not_found(),
+            Err(NoPath::Unreadable(unreadable)) => cannot_look(&unreadable),
+        }
+    }
+
+    /// Says nothing before all links are followed: what lies outside has to look like what is not there.
+    fn look(&self, root: &ServedRoot, parts: &[String], is_folder: bool) -> Result<Found, NoPath> {
+        match root.resolve(parts) {
+            Ok(folder) if folder.is_dir() && !is_folder => Ok(Found::FolderWithoutSlash),
+            Ok(folder) if folder.is_dir() => match root.step(&folder, INDEX.as_ref()) {
+                Err(NoPath::NotThere) if self.is_listed => Ok(Found::Folder(folder)),
+                index => index.map(Found::File),
+            },
+            Ok(_) if is_folder => Err(NoPath::NotThere),
+            Ok(file) => Ok(Found::File(file)),
+            Err(NoPath::NotThere) if !is_folder => {
+                let page = root.resolve(&with_ending(parts).ok_or(NoPath::NotThere)?)?;
+                if page.is_dir() { Err(NoPath::NotThere) } else { Ok(Found::File(page)) }
+            }
+            Err(no_path) => Err(no_path),
         }
     }
 
@@ -60,36 +95,14 @@ impl WwwFolder {
     }
 }
 
-fn find_in(root: &ServedRoot, target: &str) -> Representation {
-    let path = target.split('?').next().unwrap_or_default();
-    let Some(parts) = decode_path(path) else { return Representation::not_found() };
-    match look(root, &parts, path.ends_with('/')) {
-        Ok(Some(path)) => read(&path),
-        Ok(None) => redirect_to_folder(target),
-        Err(NoPath::NotThere) => Representation::not_found(),
-        Err(NoPath::Unreadable(unreadable)) => cannot_look(&unreadable),
-    }
-}
-
-/// The file to be read; `None` for a folder whose slash is missing. Nothing is said before all links are followed: what lies outside has
-/// to look like what is not there.
-fn look(root: &ServedRoot, parts: &[String], is_folder: bool) -> Result<Option<PathBuf>, NoPath> {
-    match root.resolve(parts) {
-        Ok(folder) if folder.is_dir() => {
-            if is_folder {
-                root.step(&folder, INDEX.as_ref()).map(Some)
-            } else {
-                Ok(None)
-            }
-        }
-        Ok(_) if is_folder => Err(NoPath::NotThere),
-        Ok(file) => Ok(Some(file)),
-        Err(NoPath::NotThere) if !is_folder => {
-            let page = root.resolve(&with_ending(parts).ok_or(NoPath::NotThere)?)?;
-            if page.is_dir() { Err(NoPath::NotThere) } else { Ok(Some(page)) }
-        }
-        Err(no_path) => Err(no_path),
-    }
+/// What lies at an address.
+enum Found {
+    /// A file to be read.
+    File(PathBuf),
+    /// A folder to be listed.
+    Folder(PathBuf),
+    /// A folder whose address lacks its slash.
+    FolderWithoutSlash,
 }
 
 /// What the folder itself has to say of what is not there.

@@ -83,7 +83,7 @@ pub fn run(
     stop: impl Stream<Item = ()> + Unpin,
 ) -> Result<Ended, StartError> {
     let host_policy = host_policy(&config)?;
-    let www = config.www.as_deref().map(find_www).transpose()?;
+    let www = config.www.as_deref().map(|www| find_www(www, config.list_folders)).transpose()?;
     let counters = Arc::new(Counters::new());
     let Limits { message_bytes_max, backlog_bytes, clients_per_ip_max, .. } = config.limits;
     let refusals = Rc::new(Refusals::default());
@@ -201,14 +201,14 @@ fn host_policy(config: &Config) -> Result<HostPolicy, StartError> {
 }
 
 /// The folder of `--www`, found from wherever the process is. Where its links lead may change, so they stay.
-fn find_www(www: &Path) -> Result<WwwFolder, StartError> {
+fn find_www(www: &Path, is_listed: bool) -> Result<WwwFolder, StartError> {
     let path = fs::read_dir(www).and_then(|_| path::absolute(www)).map_err(|error| {
         StartError::Unavailable(format!(
             "cannot serve --www {} ({error}): give a folder that exists and can be read",
             www.display()
         ))
     })?;
-    Ok(WwwFolder { path })
+    Ok(WwwFolder { path, is_listed })
 }
 
 /// Raises the limit of open files as far as it goes, and shares the descriptors out.

@@ -144,6 +144,7 @@ fn readme_and_code_have_the_same_limits() {
         ("HTTP requests in work", vec![limits::HTTP_IN_FLIGHT_MAX.to_string(), seconds(limits::HTTP_TIMEOUT)]),
         ("connections that are not WebSockets", vec![limits::PENDING_MAX.to_string()]),
         ("visitors who are slow to take an answer", slow.to_vec()),
+        ("entries of a folder that `--list` shows", vec![limits::LISTED_ENTRIES_MAX.to_string()]),
         ("path in the page's QR code", vec![format!("{} bytes", limits::PAGE_PATH_BYTES_MAX)]),
         ("one client's turn", turn.to_vec()),
         ("pongs that a client does not read", vec![kib(limits::CONTROL_BYTES_MAX)]),
