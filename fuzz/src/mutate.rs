@@ -2,8 +2,8 @@
 
 use fastrand::Rng;
 
-/// The longest input, in bytes. A head may have 8 KiB.
-const INPUT_BYTES_MAX: usize = 8 * 1024 + 64;
+/// The longest input, in bytes. A head may have 16 KiB.
+const INPUT_BYTES_MAX: usize = 16 * 1024 + 64;
 
 /// Words that a random byte would hardly ever spell.
 const WORDS: [&[u8]; 70] = [

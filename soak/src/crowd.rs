@@ -28,7 +28,7 @@ const SCENES: [Scene; 32] = [
     ("head: dribbles", |rng| vec![Step::Dribble(upgrade("/", ""), 1 + rng.usize(..3)), Step::ReadHead]),
     ("head: garbage", |rng| vec![Step::Send(garbage(rng)), Step::ReadToEnd]),
     ("head: TLS", |_| vec![Step::Send(b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03".to_vec()), Step::ReadToEnd]),
-    ("head: too large", |_| vec![Step::Send(upgrade("/", &format!("A: {}\r\n", "x".repeat(9000)))), Step::ReadToEnd]),
+    ("head: too large", |_| vec![Step::Send(upgrade("/", &format!("A: {}\r\n", "x".repeat(17_000)))), Step::ReadToEnd]),
     ("head: two lengths", |_| {
         vec![Step::Send(page("/", "Content-Length: 0\r\nContent-Length: 9\r\n")), Step::ReadToEnd]
     }),

@@ -6,7 +6,11 @@
 use std::time::Duration;
 
 /// The longest request head, in bytes. What is longer is answered with 431.
-pub const HEAD_BYTES_MAX: usize = 8 * 1024;
+pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// A request head of more bytes is large, and needs a permit.
+pub const HEAD_SMALL_BYTES: usize = 4 * 1024;
+/// The most large heads that are being read or answered. When one more comes, the oldest that is not complete is dropped.
+pub const LARGE_HEADS_MAX: usize = 64;
 /// The most header lines of a request. More are answered with 431.
 pub const HEADERS_MAX: usize = 64;
 /// How long a request head may take from its first byte on, and the first head of a connection from the connection on. A head that has
@@ -147,4 +151,5 @@ const _: () = assert!(
     KEEP_ALIVE_ANNOUNCED.as_millis() + 1000 <= KEEP_ALIVE_TIMEOUT.as_millis(),
     "an answer that takes a second to arrive has its whole time left"
 );
+const _: () = assert!(HEAD_SMALL_BYTES < HEAD_BYTES_MAX);
 const _: () = assert!(CLOSING_TIMEOUT.as_secs() < DRAIN_TIMEOUT.as_secs());

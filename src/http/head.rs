@@ -7,12 +7,15 @@ use std::borrow::Cow;
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
 
-use crate::config::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
+use crate::config::limits::{HEAD_BYTES_MAX, HEAD_SMALL_BYTES, HEADERS_MAX};
 use crate::http::host::Host;
 use crate::http::refusal::{
     AMBIGUOUS, BAD_METHOD, BAD_TARGET, BODY, HEAD_TOO_LARGE, NO_HOST, NO_LENGTH, NOT_HTTP, Refusal, TOO_MANY_HEADERS,
 };
 use crate::runtime::socket::Async;
+
+/// How much is read at a time, in bytes: what most heads need.
+pub const CHUNK_BYTES: usize = 1024;
 
 /// Waits until a head has begun, and takes the empty lines before it away. False: the client has closed the connection.
 ///
@@ -36,22 +39,30 @@ pub async fn wait_for_head(socket: &Async<TcpStream>, buffer: &mut Vec<u8>) -> R
 }
 
 /// Reads until a head that has begun is complete, and returns its length within `buffer`; what follows it stays there too. `None`:
-/// the client has closed the connection.
+/// the client has closed the connection. When the head becomes a large one, a permit is taken into `large`.
 ///
 /// # Errors
-/// As soon as the bytes cannot become an acceptable head.
-pub async fn read_head(socket: &Async<TcpStream>, buffer: &mut Vec<u8>) -> Result<Option<usize>, Refusal> {
+/// As soon as the bytes cannot become an acceptable head, or there is no permit.
+pub async fn read_head<P>(
+    socket: &Async<TcpStream>,
+    buffer: &mut Vec<u8>,
+    large: &mut Option<P>,
+    admit_large: impl Fn() -> Result<P, Refusal>,
+) -> Result<Option<usize>, Refusal> {
     let mut scanned = 0;
     loop {
         if let Some(head_bytes) = scan(buffer, scanned)? {
             return Ok(Some(head_bytes));
         }
         scanned = buffer.len();
-        let room = HEAD_BYTES_MAX - scanned;
-        if room == 0 {
+        if scanned == HEAD_BYTES_MAX {
             return Err(HEAD_TOO_LARGE);
         }
-        if !read_more(socket, buffer, room).await {
+        if scanned >= HEAD_SMALL_BYTES && large.is_none() {
+            *large = Some(admit_large()?);
+        }
+        let bytes_max = if large.is_some() { HEAD_BYTES_MAX } else { HEAD_SMALL_BYTES };
+        if !read_more(socket, buffer, bytes_max - scanned).await {
             return Ok(None);
         }
     }
@@ -59,7 +70,6 @@ pub async fn read_head(socket: &Async<TcpStream>, buffer: &mut Vec<u8>) -> Resul
 
 /// Reads what is there, up to `bytes_max`. False: the client has closed the connection.
 async fn read_more(socket: &Async<TcpStream>, buffer: &mut Vec<u8>, bytes_max: usize) -> bool {
-    const CHUNK_BYTES: usize = 1024;
     // No await while the buffer is longer than the bytes read: at a deadline it holds what has come and nothing else.
     socket.readable().await;
     let before = buffer.len();

@@ -93,7 +93,7 @@ pub const TOO_MANY_FROM_IP: Refusal =
     refuse(429, "Too many connections from your address; close some, or raise --max-clients-per-ip.");
 /// A head of more than [`HEAD_BYTES_MAX`](crate::config::limits::HEAD_BYTES_MAX) bytes.
 pub const HEAD_TOO_LARGE: Refusal =
-    refuse(431, "The head of the request is larger than 8 KiB; send a shorter address, or fewer cookies.");
+    refuse(431, "The head of the request is larger than 16 KiB; send a shorter address, or fewer cookies.");
 /// More than [`HEADERS_MAX`](crate::config::limits::HEADERS_MAX) header lines.
 pub const TOO_MANY_HEADERS: Refusal = refuse(431, "The request has more than 64 header lines; send fewer.");
 /// Too many WebSockets.

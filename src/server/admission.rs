@@ -4,7 +4,7 @@
 //! never a client or a request in flight; dropping a permit gives it back.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use async_executor::Task;
 use smol::future::poll_fn;
 
 use crate::config::fd_budget::FdBudget;
-use crate::config::limits::FIRST_REQUEST_TIMEOUT;
+use crate::config::limits::{FIRST_REQUEST_TIMEOUT, LARGE_HEADS_MAX};
 use crate::http::refusal::{BUSY, FULL, Refusal, TOO_MANY_FROM_IP};
 use crate::runtime::timer::Timer;
 use crate::telemetry::counters::Counters;
@@ -30,6 +30,8 @@ pub struct Admission {
     /// closes the connection.
     pending: RefCell<BTreeMap<(ConnectionState, u64), Task<()>>>,
     next_pending_id: Cell<u64>,
+    /// Pending connections that have permits for large heads, by age.
+    large_heads: RefCell<BTreeSet<u64>>,
     /// When the newest connection came.
     last_arrival: Cell<Option<Instant>>,
     /// Pending connections that are not idle.
@@ -61,6 +63,7 @@ impl Admission {
             counters,
             pending: RefCell::default(),
             next_pending_id: Cell::new(0),
+            large_heads: RefCell::default(),
             last_arrival: Cell::new(None),
             in_flight: Cell::new(0),
             clients: Cell::new(0),
@@ -122,6 +125,25 @@ impl Admission {
         self.in_flight.set(self.in_flight.get() + 1);
         permit.set_state(ConnectionState::InFlight);
         Ok(permit)
+    }
+
+    /// A permit for a large head of this connection, until it is answered. If there are too many, the oldest connection with one that is
+    /// not complete is dropped.
+    ///
+    /// # Errors
+    /// If all of them are being answered.
+    pub fn admit_large_head(&self, id: u64) -> Result<LargeHeadPermit<'_>, Refusal> {
+        let mut large_heads = self.large_heads.borrow_mut();
+        if large_heads.len() >= LARGE_HEADS_MAX {
+            let mut pending = self.pending.borrow_mut();
+            let idle = large_heads.iter().map(|its| (ConnectionState::Idle, *its));
+            let oldest = idle.into_iter().find(|key| pending.contains_key(key)).ok_or(BUSY)?;
+            large_heads.remove(&oldest.1);
+            pending.remove(&oldest);
+            self.counters.pending_dropped.add(1);
+        }
+        large_heads.insert(id);
+        Ok(LargeHeadPermit { admission: self, id })
     }
 
     /// A permit for a WebSocket from this address.
@@ -213,6 +235,19 @@ impl Drop for ClientPermit {
             }
         }
         admission.wake_if_waited_for();
+    }
+}
+
+/// The permit of a large head.
+#[derive(Debug)]
+pub struct LargeHeadPermit<'a> {
+    admission: &'a Admission,
+    id: u64,
+}
+
+impl Drop for LargeHeadPermit<'_> {
+    fn drop(&mut self) {
+        self.admission.large_heads.borrow_mut().remove(&self.id);
     }
 }
 

@@ -86,13 +86,17 @@ impl Dispatch {
         let mut buffer = Vec::new();
         let mut first_deadline = Some(Instant::now() + HEAD_TIMEOUT);
         loop {
-            let read = next_head(socket, &mut buffer, first_deadline.take()).await;
+            let mut large_head = None;
+            let admit_large = || self.admission.admit_large_head(id);
+            let read = next_head(socket, &mut buffer, first_deadline.take(), &mut large_head, admit_large).await;
             // A refused HEAD has to be told apart even if the rest of its head makes no sense (RFC 9110 section 9.3.2).
             let head_only = buffer.starts_with(b"HEAD ");
             let route = match read {
                 Ok(Some(head_bytes)) => {
                     let route = self.route(&buffer[..head_bytes], socket).await;
                     buffer.drain(..head_bytes);
+                    // A large head keeps no room while it is answered.
+                    buffer.shrink_to(head::CHUNK_BYTES);
                     route
                 }
                 Ok(None) => return None,
@@ -224,10 +228,12 @@ impl Dispatch {
 
 /// Reads the next head, the first one of a connection by `first_deadline`. `None`: the client has closed the connection, or has sent
 /// nothing in time but empty lines. Neither these nor parts of a head buy any time.
-async fn next_head(
+async fn next_head<P>(
     socket: &Async<TcpStream>,
     buffer: &mut Vec<u8>,
     first_deadline: Option<Instant>,
+    large: &mut Option<P>,
+    admit_large: impl Fn() -> Result<P, Refusal>,
 ) -> Result<Option<usize>, Refusal> {
     let begin_by = first_deadline.unwrap_or_else(|| Instant::now() + KEEP_ALIVE_TIMEOUT);
     let silent = async {
@@ -242,5 +248,5 @@ async fn next_head(
         Timer::at(end_by).await;
         Err(HEAD_TOO_SLOW)
     };
-    head::read_head(socket, buffer).or(too_slow).await
+    head::read_head(socket, buffer, large, admit_large).or(too_slow).await
 }

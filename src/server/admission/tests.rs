@@ -107,3 +107,25 @@ fn of_too_many_slow_readers_the_oldest_other_one_goes_in_whatever_order_they_bec
         assert_eq!(admission.in_flight.get(), 0);
     }
 }
+
+#[test]
+fn when_there_are_too_many_large_heads_the_oldest_that_is_not_complete_is_dropped() {
+    let executor = LocalExecutor::new();
+    let admission = admission(1000, 1, 1, None);
+    add_pending(&admission, &executor, LARGE_HEADS_MAX + 2);
+    let mut permits: Vec<_> = (0..LARGE_HEADS_MAX as u64).map(|id| admission.admit_large_head(id).unwrap()).collect();
+    let answered = admission.begin_request(0).unwrap();
+    let [next, last] = [0, 1].map(|more| (LARGE_HEADS_MAX + more) as u64);
+    permits.push(admission.admit_large_head(next).unwrap());
+    let left = pending(&admission);
+    assert!(left.contains(&0) && !left.contains(&1) && left.contains(&2), "0 is being answered, 1 has to go: {left:?}");
+    assert_eq!(admission.counters.pending_dropped.get(), 1);
+    // Its task goes later, and gives back what it has lost already.
+    drop(permits.remove(1));
+    assert_eq!(admission.large_heads.borrow().len(), LARGE_HEADS_MAX);
+    let all_answered: Vec<_> = left.iter().filter_map(|id| admission.begin_request(*id).ok()).collect();
+    assert_eq!(admission.admit_large_head(last).unwrap_err(), BUSY);
+    drop((permits, answered, all_answered));
+    assert!(admission.large_heads.borrow().is_empty());
+    assert!(admission.admit_large_head(last).is_ok());
+}

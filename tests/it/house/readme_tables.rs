@@ -140,6 +140,7 @@ fn readme_and_code_have_the_same_limits() {
     let progress = kib(usize::try_from(limits::PROGRESS_BYTES_MIN).unwrap());
     let expected = BTreeMap::from([
         ("request head", head.to_vec()),
+        ("request heads of more than 4 KiB", vec![limits::LARGE_HEADS_MAX.to_string()]),
         ("wait for the next request of a connection", vec![seconds(limits::KEEP_ALIVE_ANNOUNCED)]),
         ("HTTP requests in work", vec![limits::HTTP_IN_FLIGHT_MAX.to_string(), seconds(limits::HTTP_TIMEOUT)]),
         ("connections that are not WebSockets", vec![limits::PENDING_MAX.to_string()]),

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use foghorn::config::limits::{HEAD_BYTES_MAX, HEAD_TIMEOUT, HEADERS_MAX, KEEP_ALIVE_ANNOUNCED};
 
 use crate::harness::{
-    Bystanders, Client, FIN, Server, TEXT, eventually, masked, patience, refused, request, request_head, upgrade_head,
+    Bystanders, Client, FIN, Server, TEXT, eventually, folder, masked, patience, refused, request, request_head,
+    upgrade_head,
 };
 
 fn page_head(lines: &[&str]) -> Vec<u8> {
@@ -220,8 +221,8 @@ fn a_head_that_is_too_large_is_answered_with_431_and_one_that_just_fits_with_the
     let bare = request_head(server.address(), "GET", "/", "X: \r\n").len();
     let with_padding =
         |bytes: usize| request_head(server.address(), "GET", "/", &format!("X: {}\r\n", "x".repeat(bytes)));
-    let largest = with_padding(8 * 1024 - bare);
-    assert_eq!(largest.len(), 8 * 1024);
+    let largest = with_padding(HEAD_BYTES_MAX - bare);
+    assert_eq!(largest.len(), 16 * 1024);
     let mut client = Client::connect(server.address());
     client.send(largest.as_bytes());
     assert_eq!(client.response(false).status, 200);
@@ -229,11 +230,11 @@ fn a_head_that_is_too_large_is_answered_with_431_and_one_that_just_fits_with_the
     let too_many = format!("has more than {HEADERS_MAX} header lines;");
     let (too_large, too_many) = (too_large.as_str(), too_many.as_str());
     for (what, words, head) in [
-        ("one byte more", too_large, with_padding(8 * 1024 - bare + 1)),
+        ("one byte more", too_large, with_padding(HEAD_BYTES_MAX - bare + 1)),
         ("a megabyte", too_large, with_padding(1 << 20)),
-        ("a long path", too_large, request_head(server.address(), "GET", &format!("/{}", "a/".repeat(5000)), "")),
+        ("a long path", too_large, request_head(server.address(), "GET", &format!("/{}", "a/".repeat(10_000)), "")),
         ("too many lines", too_many, request_head(server.address(), "GET", "/", &"A: b\r\n".repeat(64))),
-        ("no end", too_large, format!("GET / HTTP/1.1\r\n{}", "X: y\r\n".repeat(3000))),
+        ("no end", too_large, format!("GET / HTTP/1.1\r\n{}", "X: y\r\n".repeat(6000))),
     ] {
         let mut client = Client::connect(server.address());
         // The answer comes before all of it is sent.
@@ -243,9 +244,23 @@ fn a_head_that_is_too_large_is_answered_with_431_and_one_that_just_fits_with_the
         response.expect_a_sentence();
         assert!(response.text().contains(words), "{what}: {}", response.text());
     }
-    let long_path = format!("/{}", "a".repeat(7000));
-    assert_eq!(server.get(&long_path).status, 404, "a long path within the limit is only not there");
     bystanders.finish();
+}
+
+#[test]
+fn a_long_target_within_the_limit_is_a_target_like_any_other() {
+    let www = folder(&[("index.html", b"from disk")]);
+    for server in [Server::start(&[]), Server::serving(&www)] {
+        // The page's server behind ours has its own limits, and the file system has.
+        for long in ["a".repeat(15 * 1024), "a/".repeat(7 * 1024), "%41".repeat(5 * 1024)] {
+            assert_eq!(server.get(&format!("/{long}")).status, 404, "it is only not there");
+            assert_eq!(server.get(&format!("/?{long}")).status, 200);
+            assert_eq!(server.get(&format!("/status?{long}")).status, 200);
+            Client::join_at(server.address(), &format!("/{long}")).expect_echo("and joins");
+        }
+        let cookies = format!("Cookie: {}\r\n", "name=of-another-program; ".repeat(360));
+        assert_eq!(request(server.address(), "GET", "/", &cookies).status, 200);
+    }
 }
 
 #[test]

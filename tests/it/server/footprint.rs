@@ -5,6 +5,8 @@ use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
+use foghorn::config::limits::{HEAD_BYTES_MAX, HEAD_SMALL_BYTES, LARGE_HEADS_MAX, PENDING_MAX};
+
 use crate::harness::{
     BINARY, Bystanders, Client, FIN, Launch, Loop, PONG, Server, TEXT, eventually, is_emulated, masked, project,
     raise_own_limit,
@@ -128,6 +130,29 @@ fn who_has_sent_many_small_frames_at_once_takes_no_more_memory_than_before() {
     }
     eventually("all of it was read", || server.figure("/bytesIn") >= sent);
     eventually("its memory is as before", || server.process_figure("VmRSS") <= before_kib + CLIENTS / 2);
+}
+
+#[test]
+fn heads_that_are_as_large_as_can_be_take_no_more_than_the_server_has_for_them() {
+    raise_own_limit();
+    let server = Server::start(&[]);
+    let before_kib = server.process_figure("VmRSS");
+    let head = format!("GET /{}", "a".repeat(HEAD_BYTES_MAX));
+    let mut visitors = Vec::new();
+    let mut ask = |bytes: usize| {
+        let mut visitor = Client::connect(server.address());
+        let _ = visitor.try_send(&head.as_bytes()[..bytes]);
+        visitors.push(visitor);
+    };
+    eventually("there are more than may be", || {
+        (0..LARGE_HEADS_MAX).for_each(|_| ask(HEAD_BYTES_MAX - 1));
+        server.figure("/pendingDropped") >= LARGE_HEADS_MAX as u64 / 2
+    });
+    (LARGE_HEADS_MAX..PENDING_MAX).for_each(|_| ask(HEAD_SMALL_BYTES - 1));
+    assert_eq!(server.get("/").status, 200, "there is a place for one more");
+    let grown_kib = server.process_figure("VmHWM").saturating_sub(before_kib);
+    let bound_kib = memory_bound_kib(0, 0, 0, 0) - 5 * 1024;
+    assert!(grown_kib <= bound_kib, "{grown_kib} KiB more, and {bound_kib} are for visitors");
 }
 
 #[test]

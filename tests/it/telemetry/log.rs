@@ -41,7 +41,7 @@ fn every_refusal_is_counted_and_logged_without_its_content() {
         (411, head("GET", "/", "Transfer-Encoding: chunked\r\n")),
         (413, head("GET", "/", "Content-Length: 1\r\n")),
         (426, upgrade.replace("13", "12").into_bytes()),
-        (431, head("GET", "/", &format!("X: {}\r\n", "SECRET".repeat(2000)))),
+        (431, head("GET", "/", &format!("X: {}\r\n", "SECRET".repeat(4000)))),
         (503, upgrade.clone().into_bytes()),
     ] {
         let mut client = Client::connect(server.address());
