@@ -1,6 +1,7 @@
 //! Folders to be served, and the project's own files.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
@@ -39,4 +40,30 @@ pub fn contents(bytes: usize) -> Vec<u8> {
 /// The project's folder.
 pub fn project() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A file or a folder that its owner may not read, or only as far as a mode says, until the end of a test: what is closed could not be
+/// removed.
+pub struct Closed {
+    path: PathBuf,
+    before: Permissions,
+}
+
+impl Closed {
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self::with_mode(path, 0o000)
+    }
+
+    pub fn with_mode(path: impl Into<PathBuf>, mode: u32) -> Self {
+        let path = path.into();
+        let before = fs::metadata(&path).unwrap().permissions();
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        Self { path, before }
+    }
+}
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        fs::set_permissions(&self.path, self.before.clone()).unwrap();
+    }
 }

@@ -71,6 +71,13 @@ impl Launch {
         self.before(&format!("set -- unshare --mount sh -c '{script}' sh \"$@\""))
     }
 
+    /// Takes the rights of root away, which reads everything: then it is like any user.
+    pub fn without_rights(self) -> Self {
+        self.before(
+            r#"[ "$(id -u)" != 0 ] || exec setpriv --bounding-set=-all --inh-caps=-all --pdeathsig KILL -- "$@""#,
+        )
+    }
+
     /// Puts this socket where `sd_listen_fds(3)` has the only one, and names the process itself.
     pub fn hand_over(self, socket: impl Into<OwnedFd>) -> Self {
         self.stdin(socket).before("exec 3<&0 </dev/null; export LISTEN_PID=$$ LISTEN_FDS=1")

@@ -26,7 +26,7 @@ mod wait;
 
 pub use bystanders::Bystanders;
 pub use client::{Client, GREETING, get, refused, request};
-pub use files::{LARGE_BYTES, contents, folder, folder_with_large_file, project};
+pub use files::{Closed, LARGE_BYTES, contents, folder, folder_with_large_file, project};
 pub use frames::{BINARY, CLOSE, CONTINUATION, FIN, Frame, PING, PONG, TEXT, masked, unmasked};
 pub use http::{Response, lines, request_head, upgrade_head};
 pub use launch::Launch;

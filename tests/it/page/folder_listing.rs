@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use foghorn::config::limits::{HTTP_BODY_BYTES_MAX, LISTED_ENTRIES_MAX};
 
-use crate::harness::{Launch, Response, Server, folder, request};
+use crate::harness::{Closed, Launch, Response, Server, folder, request};
 
 fn listing(www: impl AsRef<Path>) -> Server {
     Launch::new(&["--list", "--www"]).arg(www.as_ref()).start()
@@ -244,4 +244,25 @@ fn a_full_folder_comes_in_pages_up_to_a_limit_which_is_said() {
     fs::write(www.path().join("one more"), "").unwrap();
     assert!(server.get("/").text().contains(too_many));
     assert_eq!(all_of("").len(), LISTED_ENTRIES_MAX);
+}
+
+#[test]
+fn a_folder_that_may_not_be_read_is_not_taken_for_an_empty_one() {
+    let www = folder(&[("only-enter/x.txt", b"x"), ("only-read/x.txt", b"x"), ("sub/closed.txt", b"x")]);
+    let at = |name: &str| www.path().join(name);
+    let server = Launch::new(&["--list", "--www"]).arg(www.path()).without_rights().start();
+    let closed = [
+        Closed::with_mode(at("only-enter"), 0o100),
+        Closed::with_mode(at("only-read"), 0o400),
+        Closed::new(at("sub/closed.txt")),
+    ];
+    for name in ["only-enter", "only-read"] {
+        assert_eq!(server.get(&format!("/{name}/")).status, 500, "{name}");
+        server.wait_for_log(&format!("cannot look into {}", at(name).display()));
+    }
+    assert_eq!(server.get("/only-enter/x.txt").text(), "x");
+    assert_eq!(links(&server.get("/sub/")), ["closed.txt"]);
+    assert_eq!(server.get("/sub/closed.txt").status, 500);
+    drop(closed);
+    assert_eq!(links(&server.get("/only-read/")), ["x.txt"]);
 }

@@ -1,12 +1,12 @@
 //! The folder of `--www` as a whole: switched, away for a while, closed to the server; and which files have more than one address.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-use crate::harness::{Client, LARGE_BYTES, Launch, Server, contents, eventually, folder, request_head};
+use crate::harness::{Client, Closed, LARGE_BYTES, Launch, Server, contents, eventually, folder, request_head};
 
 /// Has `link` lead to another folder, in one step: `ln -s TO new && mv -T new LINK`.
 fn switch(link: &Path, to: &Path) {
@@ -103,28 +103,6 @@ fn while_the_folder_is_away_visitors_are_told_to_come_back_and_the_log_says_what
     assert_eq!(server.get("/").text(), "other");
 }
 
-/// Takes the rights of root away, which reads everything: then it is like any user.
-const WITHOUT_RIGHTS: &str =
-    r#"[ "$(id -u)" != 0 ] || exec setpriv --bounding-set=-all --inh-caps=-all --pdeathsig KILL -- "$@""#;
-
-/// Closes a file or a folder to everybody, until the end of a test: a folder that is closed could not be removed.
-struct Closed(PathBuf, u32);
-
-impl Closed {
-    fn new(path: impl Into<PathBuf>) -> Self {
-        let path = path.into();
-        let mode = fs::metadata(&path).unwrap().permissions().mode();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
-        Self(path, mode)
-    }
-}
-
-impl Drop for Closed {
-    fn drop(&mut self) {
-        fs::set_permissions(&self.0, fs::Permissions::from_mode(self.1)).unwrap();
-    }
-}
-
 #[test]
 fn what_the_server_may_not_read_gets_500_and_a_line_in_the_log_unless_it_lies_outside() {
     let outer = folder(&[
@@ -150,7 +128,7 @@ fn what_the_server_may_not_read_gets_500_and_a_line_in_the_log_unless_it_lies_ou
     ] {
         symlink(to, at("www").join(name)).unwrap();
     }
-    let server = Launch::new(&["--www"]).arg(at("www")).before(WITHOUT_RIGHTS).start();
+    let server = Launch::new(&["--www"]).arg(at("www")).without_rights().start();
     let _closed =
         ["www/closed.txt", "www/closed", "www/half/index.html", "www/.git", "secret"].map(|name| Closed::new(at(name)));
     for (path, named) in [
@@ -206,7 +184,7 @@ fn a_404_html_in_the_root_is_what_is_said_of_what_is_not_there() {
     ]);
     let at = |name: &str| outer.path().join(name);
     symlink("../secret.html", at("www/out.html")).unwrap();
-    let server = Launch::new(&["--www"]).arg(at("www")).before(WITHOUT_RIGHTS).start();
+    let server = Launch::new(&["--www"]).arg(at("www")).without_rights().start();
     for path in ["/nothing", "/sub/nothing", "/", "/sub/", "/out.html", "/.hidden.html", "/..", "/%ff", "/404.html/"] {
         for method in ["GET", "HEAD"] {
             let mut client = Client::connect(server.address());
