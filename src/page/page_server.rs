@@ -24,6 +24,7 @@ use crate::page::open_files::OpenFiles;
 use crate::page::private_folder::{PARENT_BYTES_MAX, PrivateFolder};
 use crate::page::representation::Representation;
 use crate::page::resources::Resources;
+use crate::page::url_path::plain_path;
 
 /// A request for nothing, by which the backend finds out whether the server answers. No visitor can send it: of theirs only GET and
 /// HEAD come here.
@@ -156,7 +157,7 @@ impl PageServer {
             while let Ok(request) = server.recv() {
                 if !self.needs_disk(&request) {
                     self.respond_whatever_happens(request);
-                } else if let Err(request) = self.disk.push(request.url().to_owned(), request) {
+                } else if let Err(request) = self.disk.push(plain_path(request.url()), request) {
                     self.send(Representation::busy(), request);
                 }
             }

@@ -17,6 +17,12 @@ pub fn decode_path(path: &str) -> Option<Vec<String>> {
     parts.iter().enumerate().all(is_plain).then_some(parts)
 }
 
+/// The path of a target in one form for all ways to write it, so that a file that is slow is known by each of its addresses.
+pub fn plain_path(target: &str) -> String {
+    let path = target.split('?').next().unwrap_or_default();
+    decode_path(path).map_or_else(|| path.to_owned(), |parts| parts.join("/"))
+}
+
 /// Whether a name is hidden: all that begin with a dot, but for the one that has a meaning at the root (RFC 8615).
 pub fn is_hidden(name: &[u8], is_at_root: bool) -> bool {
     name.starts_with(b".") && !(is_at_root && name == b".well-known")

@@ -185,6 +185,27 @@ fn files_that_hang_hold_up_nobody_who_wants_something_else() {
 }
 
 #[test]
+fn a_file_that_hangs_is_the_same_however_its_address_is_written() {
+    let www = folder(&[("index.html", b"from disk"), ("slow.txt", b"slow")]);
+    let server = Server::serving(&www);
+    let mut holder = hang(&www.path().join("slow.txt"));
+    // More addresses than there are threads for the disk.
+    let addresses = ["/slow.txt", "/slow.txt?1", "/slow.txt?2", "//slow.txt", "/slow%2Etxt", "/%73low.txt?3"];
+    let mut waiting = addresses.map(|path| {
+        let mut visitor = Client::connect(server.address());
+        visitor.send(request_head(server.address(), "GET", path, "").as_bytes());
+        visitor
+    });
+    // While the first of them still waits, also for what comes only after the others.
+    for visitor in &mut waiting[1..] {
+        assert_eq!(visitor.response(false).header("Retry-After"), Some("2"));
+        assert_eq!(server.get("/").text(), "from disk");
+    }
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+}
+
+#[test]
 fn what_is_in_memory_is_answered_although_too_many_wait_for_the_disk() {
     let files: [(&str, &[u8]); 3] = [("1.txt", b"1"), ("2.txt", b"2"), ("3.txt", b"3")];
     let www = folder(&files);
