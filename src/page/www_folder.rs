@@ -39,10 +39,9 @@ impl WwwFolder {
             match ServedRoot::at(&self.path) {
                 Ok(root) => {
                     let found = self.find_in(&root, target);
-                    let is_last = found.status != 404 || looks_left == 0;
-                    // What was not there may have been removed with the folder that another one has just replaced.
-                    if is_last || ServedRoot::at(&self.path).is_ok_and(|now| now == root) {
-                        return if found.status == 404 { own_not_found(&root).unwrap_or(found) } else { found };
+                    // Else something may have been missing because it was removed, with the folder that another one has replaced.
+                    if looks_left == 0 || ServedRoot::at(&self.path).is_ok_and(|now| now == root) {
+                        return found;
                     }
                 }
                 Err(unreadable) if !is_absence(&unreadable.error) => return cannot_look(&unreadable),
@@ -54,16 +53,18 @@ impl WwwFolder {
 
     fn find_in(&self, root: &ServedRoot, target: &str) -> Representation {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let Some(parts) = decode_path(path) else { return Representation::not_found() };
-        match self.look(root, &parts, path.ends_with('/')) {
-            Ok(Found::File(path)) => read(&path),
-            Ok(Found::Folder(path)) => list(root, &path, &parts, query).unwrap_or_else(|error| {
-                if is_absence(&error) { Representation::not_found() } else { cannot_look(&Unreadable { path, error }) }
-            }),
-            Ok(Found::FolderWithoutSlash) => redirect_to_folder(target),
-            Err(NoPath::NotThere) => Representation::not_found(),
-            Err(NoPath::Unreadable(unreadable)) => cannot_look(&unreadable),
-        }
+        let found = decode_path(path).map_or_else(Representation::not_found, |parts| {
+            match self.look(root, &parts, path.ends_with('/')) {
+                Ok(Found::File(path)) => read(&path),
+                Ok(Found::Folder(path)) => {
+                    list(root, &path, &parts, query).unwrap_or_else(|error| cannot_look(&Unreadable { path, error }))
+                }
+                Ok(Found::FolderWithoutSlash) => redirect_to_folder(target),
+                Err(NoPath::NotThere) => Representation::not_found(),
+                Err(NoPath::Unreadable(unreadable)) => cannot_look(&unreadable),
+            }
+        });
+        if found.status == 404 { own_not_found(root).unwrap_or(found) } else { found }
     }
 
     /// Says nothing before all links are followed: what lies outside has to look like what is not there.
@@ -128,6 +129,9 @@ fn read(path: &Path) -> Representation {
 }
 
 fn cannot_look(Unreadable { path, error }: &Unreadable) -> Representation {
+    if is_absence(error) {
+        return Representation::not_found();
+    }
     error!(
         "cannot look into {} ({error}); let the user that runs foghorn read and enter it (chmod a+rx)",
         path.display()

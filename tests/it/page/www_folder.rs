@@ -51,7 +51,8 @@ fn nobody_meets_a_gap_while_folders_are_switched_and_the_old_ones_removed() {
         switch(&at("current"), Path::new(&name));
     };
     release(0);
-    let server = Server::serving(at("current"));
+    // A list would be shown of a folder that has lost its page already.
+    let server = Launch::new(&["--list", "--www"]).arg(at("current")).start();
     // One deployment beside each request: more of them it may well meet with a gap.
     let (deploy, deployments) = sync_channel(0);
     let release = &release;
