@@ -217,6 +217,11 @@ impl<'a> Headers<'a> {
         self.0.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
     }
 
+    /// Whether there is a header line with a name that `is_wanted`.
+    pub fn has_any(&self, is_wanted: impl Fn(&str) -> bool) -> bool {
+        self.0.iter().any(|header| is_wanted(header.name))
+    }
+
     /// The value of a header that may come once and has to be plain ASCII.
     ///
     /// # Errors
