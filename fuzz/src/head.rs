@@ -13,7 +13,7 @@ use foghorn::server::route::{Reason, Refused, Route};
 use foghorn::ws::handshake::{SUBPROTOCOL, Upgrade};
 use httpdate::fmt_http_date;
 
-use crate::host_policy::rules;
+use crate::host_policy::{rules, search_domains};
 use crate::{Kind, byte_range, kind};
 
 /// Any bytes as what a client sends first.
@@ -45,7 +45,7 @@ pub fn target(bytes: &[u8]) -> Kind {
     assert!(!head.contains(&0), "no NUL gets through");
     assert_eq!(head.windows(4).filter(|window| window == b"\r\n\r\n").count(), 1, "it ends with the first empty line");
 
-    match Route::of(head, &rules(), || Some(own_address())) {
+    match Route::of(head, &rules(), &search_domains(), || Some(own_address())) {
         Err(refused) => {
             check_reason(&refused);
             check_refusal(refused.refusal)
@@ -56,7 +56,7 @@ pub fn target(bytes: &[u8]) -> Kind {
             assert_eq!(authority, asked_host(head), "the host that is asked");
             check(&authority);
             check_fields(&route);
-            let again = Route::of(render(&route).as_bytes(), &rules(), || None);
+            let again = Route::of(render(&route).as_bytes(), &rules(), &search_domains(), || None);
             assert_eq!(again.as_ref(), Ok(&route), "it is read the same again");
             match route {
                 Route::WebSocket(Upgrade { subprotocol, resumes, echo, after, .. }) => {

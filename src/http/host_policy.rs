@@ -4,8 +4,6 @@
 //! never by part of a label; Host is checked for every request, because under DNS rebinding an Origin that equals Host proves
 //! nothing.
 
-use std::cell::RefCell;
-
 use crate::http::host::Host;
 use crate::http::origin::{Origin, default_port};
 
@@ -35,8 +33,6 @@ enum AllowedOrigin {
 #[derive(Debug, Clone)]
 pub struct HostPolicy {
     own_name: Option<Host>,
-    /// The domains in which the machine's name is looked up, so in which it is its own. They change while we run.
-    search_domains: RefCell<Vec<String>>,
     hosts: Vec<AllowedHost>,
     origins: Vec<AllowedOrigin>,
 }
@@ -49,14 +45,14 @@ impl HostPolicy {
     pub fn new(own_name: Option<&str>, allow_hosts: &[String], allow_origins: &[String]) -> Result<Self, String> {
         Ok(Self {
             own_name: own_name.and_then(Host::parse).map(|(host, _)| host),
-            search_domains: RefCell::default(),
             hosts: allow_hosts.iter().map(|text| parse_allowed_host(text)).collect::<Result<_, _>>()?,
             origins: allow_origins.iter().map(|text| parse_allowed_origin(text)).collect::<Result<_, _>>()?,
         })
     }
 
-    /// Whether requests to this host are for us.
-    pub fn allows_host(&self, host: &Host) -> bool {
+    /// Whether requests to this host are for us. In each of the search domains the machine's own name is its own; they change while we
+    /// run, so nothing is kept of them here.
+    pub fn allows_host(&self, host: &Host, search_domains: &[String]) -> bool {
         host.is_local()
             || self.own_name.as_ref() == Some(host)
             || self.hosts.iter().any(|allowed| match allowed {
@@ -65,9 +61,9 @@ impl HostPolicy {
                     matches!(host, Host::Name(name) if name == domain) || host.label_in(domain).is_some()
                 }
             })
-            || self
-                .own_domain(host)
-                .is_some_and(|domain| self.search_domains.borrow().iter().any(|known| known == domain))
+            || self.own_domain(host).is_some_and(|domain| {
+                search_domains.iter().any(|known| known.trim_end_matches('.').eq_ignore_ascii_case(domain))
+            })
     }
 
     /// Where a host is the machine's own name in some domain, that domain: whether it is one of the search domains is another question.
@@ -76,16 +72,6 @@ impl HostPolicy {
         let own_label = own.split('.').next()?;
         let (label, domain) = name.split_once('.')?;
         (label == own_label).then_some(domain)
-    }
-
-    /// Takes the search domains that hold from now on.
-    pub fn set_search_domains(&self, domains: &[String]) {
-        // In the form of a host, in which they are compared.
-        let domains = domains.iter().filter_map(|domain| match Host::parse(domain)? {
-            (Host::Name(name), None) => Some(name),
-            _ => None,
-        });
-        self.search_domains.replace(domains.collect());
     }
 
     /// Whether a page of this origin may connect to `host`.
@@ -148,7 +134,8 @@ mod tests {
 
     fn lets_in(policy: &HostPolicy, host: &str, origin: Option<&str>) -> bool {
         let origin = Origin::parse(origin.unwrap_or_default());
-        Host::parse(host).is_some_and(|(host, _)| policy.allows_host(&host) && policy.allows_origin(&origin, &host))
+        Host::parse(host)
+            .is_some_and(|(host, _)| policy.allows_host(&host, &[]) && policy.allows_origin(&origin, &host))
     }
 
     #[test]
@@ -235,8 +222,7 @@ mod tests {
         let policy = policy(&[], &[]);
         let host = |text: &str| Host::parse(text).unwrap().0;
         assert_eq!(policy.own_domain(&host("Beacon.fritz.box.:80")), Some("fritz.box"));
-        assert!(!lets_in(&policy, "beacon.fritz.box", None));
-        policy.set_search_domains(&["Fritz.Box.".to_owned(), ".".to_owned(), "a b".to_owned(), "1.2.3.4".to_owned()]);
+        let domains = ["Fritz.Box.".to_owned(), ".".to_owned(), "a b".to_owned(), "1.2.3.4".to_owned()];
         for (name, expected) in [
             ("beacon.fritz.box", true),
             ("Beacon.fritz.box:1920", true),
@@ -248,10 +234,9 @@ mod tests {
             ("beacon.box", false),
             ("beacon.evil.com", false),
         ] {
-            assert_eq!(lets_in(&policy, name, None), expected, "{name}");
+            assert_eq!(policy.allows_host(&host(name), &domains), expected, "{name}");
         }
-        policy.set_search_domains(&[]);
-        assert!(!lets_in(&policy, "beacon.fritz.box", None), "it was another network");
+        assert!(!policy.allows_host(&host("beacon.fritz.box"), &[]), "it was another network");
         let nameless = HostPolicy::new(None, &[], &[]).unwrap();
         assert_eq!(nameless.own_domain(&host("beacon.fritz.box")), None);
     }

@@ -7,8 +7,10 @@ use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use smol::channel;
 use smol::future::FutureExt;
 use smol::lock::Semaphore;
 
@@ -29,13 +31,18 @@ pub struct SearchDomains {
     path: PathBuf,
     known: RefCell<Vec<String>>,
     read_at: Cell<Option<Instant>>,
-    reading: Semaphore,
+    reading: Arc<Semaphore>,
 }
 
 impl SearchDomains {
     /// Those of this file, which is not read yet.
     pub fn of(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), known: RefCell::default(), read_at: Cell::new(None), reading: Semaphore::new(1) }
+        Self {
+            path: path.into(),
+            known: RefCell::default(),
+            read_at: Cell::new(None),
+            reading: Arc::new(Semaphore::new(1)),
+        }
     }
 
     /// The domains as they are now, or were a second ago. DHCP may come long after the start, and another network may come later.
@@ -49,12 +56,20 @@ impl SearchDomains {
     }
 
     async fn read_again(&self) {
-        let _permit = self.reading.acquire().await;
+        let reading = self.reading.acquire_arc().await;
         if self.read_at.get().is_some_and(|read_at| read_at.elapsed() < FRESH_FOR) {
             return;
         }
         let path = self.path.clone();
-        let read = smol::unblock(move || read(&path)).await;
+        let (told, tells) = channel::bounded(1);
+        let work = move || {
+            // Nobody takes it if it came too late.
+            let _ = told.try_send(read(&path));
+            // Not before: a disk that hangs holds this thread, and no other.
+            drop(reading);
+        };
+        smol::unblock(work).detach();
+        let Ok(read) = tells.recv().await else { return };
         self.read_at.set(Some(Instant::now()));
         if let Ok(text) = read {
             self.known.replace(parse(&text));
@@ -117,9 +132,20 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_long_while_the_file_cannot_be_read() {
-        let domains = SearchDomains::of(RESOLV_CONF);
-        let _reading = domains.reading.try_acquire().unwrap();
-        block_on(async { assert_eq!(domains.now().await, [""; 0]) }).unwrap();
+    fn a_file_that_cannot_be_read_in_time_holds_one_thread_and_nobody_for_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("resolv.conf");
+        // To open one means to wait until somebody opens its other end.
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let domains = SearchDomains::of(&pipe);
+        block_on(async {
+            for _ in 0..2 {
+                assert_eq!(domains.now().await, [""; 0]);
+                assert!(domains.reading.try_acquire().is_none(), "its thread still waits, and no other may");
+            }
+            fs::write(&pipe, "search fritz.box\n").unwrap();
+            let _read = domains.reading.acquire().await;
+        })
+        .unwrap();
     }
 }

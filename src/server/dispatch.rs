@@ -124,18 +124,19 @@ impl Dispatch {
         }
     }
 
-    /// What a request wants. Before one is refused that knows the machine by its own name in some domain, it is seen whether that is
-    /// one of the network's by now.
+    /// What a request wants. One that knows the machine by its own name in some domain is let in only if that is one of the network's
+    /// at this moment: another network may have another domain.
     async fn route(&self, head: &[u8], socket: &Async<TcpStream>) -> Result<Route, Refused> {
-        let route = || Route::of(head, &self.host_policy, || socket.get_ref().local_addr().ok());
-        let refused = match route() {
+        let route = |search_domains: &[String]| {
+            Route::of(head, &self.host_policy, search_domains, || socket.get_ref().local_addr().ok())
+        };
+        let refused = match route(&[]) {
             Err(refused) => refused,
             found => return found,
         };
         match &refused.reason {
             Some(Reason::Host(host)) if self.host_policy.own_domain(host).is_some() => {
-                self.host_policy.set_search_domains(&self.search_domains.now().await);
-                route()
+                route(&self.search_domains.now().await)
             }
             _ => Err(refused),
         }

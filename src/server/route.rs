@@ -67,17 +67,19 @@ impl From<Refusal> for Refused {
 }
 
 impl Route {
-    /// Decides what the request with this head wants, and whether it may. `own_address` is the one of ours that the client has used.
+    /// Decides what the request with this head wants, and whether it may. `search_domains` are those of the network, `own_address` is the
+    /// one of ours that the client has used.
     ///
     /// # Errors
     /// Why it is refused.
     pub fn of(
         head: &[u8],
         policy: &HostPolicy,
+        search_domains: &[String],
         own_address: impl FnOnce() -> Option<SocketAddr>,
     ) -> Result<Self, Refused> {
         let head = Head::parse(head, own_address)?;
-        if !policy.allows_host(&head.host) {
+        if !policy.allows_host(&head.host, search_domains) {
             return Err(Refused { refusal: FOREIGN_HOST, reason: Some(Reason::Host(head.host)) });
         }
         if !head.headers.has_token("upgrade", "websocket") {
@@ -101,7 +103,7 @@ mod tests {
 
     fn route(lines: &[&str]) -> Result<Route, Refused> {
         let head = lines.iter().flat_map(|line| [*line, "\r\n"]).chain(["\r\n"]).collect::<String>();
-        Route::of(head.as_bytes(), &HostPolicy::new(None, &[], &[]).unwrap(), || "[::1]:1920".parse().ok())
+        Route::of(head.as_bytes(), &HostPolicy::new(None, &[], &[]).unwrap(), &[], || "[::1]:1920".parse().ok())
     }
 
     fn page(lines: &[&str]) -> PageRequest {

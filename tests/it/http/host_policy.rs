@@ -330,6 +330,10 @@ fn the_machine_s_own_name_is_let_in_in_every_search_domain_of_the_network() {
     {
         assert_eq!(status(host), 403, "{host}");
     }
+    // In another network it is somebody else's.
+    std::fs::write(&settings, "nameserver 127.0.0.1\nsearch cafe.example\n").unwrap();
+    eventually("the old domain is forgotten", || status("beacon.fritz.box") == 403);
+    assert_eq!(status("beacon.cafe.example"), 101);
 }
 
 #[test]
