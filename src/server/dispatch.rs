@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use log::{debug, info};
-use smol::future::FutureExt;
+use smol::future::{self, FutureExt};
 
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::config::limits::{CLOSING_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE_TIMEOUT, REFUSAL_VALUE_CHARS_MAX};
@@ -111,7 +111,9 @@ impl Dispatch {
                 Err(refused) => Err(refused),
             };
             match answered {
-                Ok(true) => {}
+                // The next request may be here, and the socket may take every answer at once: without this, it would be no turn of
+                // anybody else's.
+                Ok(true) => future::yield_now().await,
                 Ok(false) => {
                     lingering_close::end(socket).await;
                     return None;

@@ -1,9 +1,12 @@
 //! Clients that send as fast as they can: messages, fragments, pings. They starve nobody.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::thread;
 
-use crate::harness::{BINARY, Bystanders, Client, FIN, Loop, PING, PONG, Server, TEXT, eventually, masked, sleeper};
+use crate::harness::{
+    BINARY, Bystanders, Client, FIN, Loop, PING, PONG, Server, TEXT, eventually, masked, request_head, sleeper,
+};
 
 #[test]
 fn a_burst_of_small_messages_comes_whole() {
@@ -53,6 +56,29 @@ fn a_publisher_that_floods_does_not_starve_the_others() {
     drop(server);
     for flood in floods {
         flood.stop();
+    }
+}
+
+#[test]
+fn requests_that_come_without_a_pause_do_not_starve_the_others() {
+    let server = Server::start(&[]);
+    for path in ["/status", "/foghorn.js"] {
+        // From memory, and with little to send, so that the connection is never one that waits.
+        let requests = request_head(server.address(), "HEAD", path, "").repeat(2000);
+        let flooder = Client::connect(server.address());
+        let (mut socket, mut answers) = (flooder.writer(), flooder.writer());
+        let flood = Loop::start(move || socket.write_all(requests.as_bytes()));
+        let reading = Loop::start(move || answers.read(&mut [0; 8192]).map(drop));
+        eventually("the flood has begun", || server.figure("/httpRequests") > 2000);
+        let mut speaker = server.join();
+        for round in 0..30 {
+            speaker.expect_echo(&format!("round {round}"));
+            assert_eq!(server.get("/").status, 200);
+        }
+        assert!(!flood.is_over(), "it flooded all the time");
+        flooder.socket().shutdown(Shutdown::Both).unwrap();
+        flood.stop();
+        reading.stop();
     }
 }
 
