@@ -7,7 +7,7 @@ use foghorn::config::limits::HEAD_BYTES_MAX;
 use foghorn::http::head::{self, Head};
 use foghorn::http::host_policy::HostPolicy;
 use foghorn::http::refusal::{Refusal, STATUSES};
-use foghorn::page::conditions::{Conditions, State};
+use foghorn::page::conditions::Conditions;
 use foghorn::page::page_request::PageRequest;
 use foghorn::server::route::{Reason, Refused, Route};
 use foghorn::ws::handshake::{SUBPROTOCOL, Upgrade};
@@ -69,8 +69,7 @@ pub fn target(bytes: &[u8]) -> Kind {
                     assert!(if_range.is_none() || range.is_some(), "the state of nothing");
                     let is_meant = (if_match.is_some(), if_unmodified_since.is_some());
                     let conditions = (is_meant, if_none_match.is_some(), if_modified_since.is_some(), range.is_some());
-                    let if_range = if_range.map(|state| matches!(state, State::Tag(_)));
-                    kind((head_only, conditions, if_range, keep_alive))
+                    kind((head_only, conditions, if_range.is_some(), keep_alive))
                 }
             }
         }
@@ -182,11 +181,8 @@ fn check_fields(route: &Route) {
             check(host);
             assert!(target.starts_with('/') && !target.contains([' ', '\t']), "{target:?}");
             check(target);
-            for tags in [&conditions.if_match, &conditions.if_none_match].into_iter().flatten() {
+            for tags in [&conditions.if_match, &conditions.if_none_match, &conditions.if_range].into_iter().flatten() {
                 check(tags);
-            }
-            if let Some(State::Tag(tag)) = &conditions.if_range {
-                check(tag);
             }
         }
         Route::WebSocket(upgrade) => {
@@ -208,10 +204,7 @@ fn render_conditions(conditions: &Conditions) -> String {
     let known = tags("If-None-Match", &conditions.if_none_match);
     let since = date("If-Modified-Since", conditions.if_modified_since);
     let range = conditions.range.map(|range| format!("Range: {}\r\n", byte_range::render(range)));
-    let state = conditions.if_range.as_ref().map(|state| match state {
-        State::Tag(tag) => format!("If-Range: {tag}\r\n"),
-        State::Date(date) => format!("If-Range: {}\r\n", fmt_http_date(*date)),
-    });
+    let state = tags("If-Range", &conditions.if_range);
     [meant, until, known, since, range, state].into_iter().flatten().collect()
 }
 

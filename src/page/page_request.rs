@@ -2,6 +2,7 @@
 //!
 //! Leaves answering to the page's server. What must stay true: a body is refused, since nobody behind would read it.
 
+use crate::config::limits::HEAD_SMALL_BYTES;
 use crate::http::head::Head;
 use crate::http::refusal::{BAD_METHOD, Refusal};
 use crate::page::conditions::Conditions;
@@ -43,6 +44,11 @@ impl PageRequest {
     /// The target in its two parts; no query is an empty one.
     pub fn path_and_query(&self) -> (&str, &str) {
         self.target.split_once('?').unwrap_or((&self.target, ""))
+    }
+
+    /// Whether it has more than a small head could have.
+    pub fn is_large(&self) -> bool {
+        self.target.len() + self.host.len() + self.conditions.bytes() > HEAD_SMALL_BYTES
     }
 
     /// The same, with the body.

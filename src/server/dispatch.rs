@@ -24,7 +24,7 @@ use crate::page::page_request::PageRequest;
 use crate::runtime::socket::Async;
 use crate::runtime::spawner::Spawner;
 use crate::runtime::timer::Timer;
-use crate::server::admission::{Admission, ClientPermit};
+use crate::server::admission::{Admission, ClientPermit, LargeHeadPermit};
 use crate::server::route::{Reason, Refused, Route};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::refusals::{self, Header, Refusals};
@@ -102,12 +102,16 @@ impl Dispatch {
                 Ok(None) => return None,
                 Err(refusal) => Err(refusal.into()),
             };
+            // Of most large heads nothing large is left. What is, waits for its answer at most, and never for somebody to take that.
+            let large_head = large_head.filter(|_| matches!(&route, Ok(Route::Page(request)) if request.is_large()));
             let answered = match route {
                 Ok(Route::WebSocket(upgrade)) => match self.admit(peer.ip(), &upgrade).await {
                     Ok(permit) => return Some((upgrade, buffer.as_slice().to_vec(), permit)),
                     Err(refusal) => Err(refusal.into()),
                 },
-                Ok(Route::Page(request)) => self.serve_page(id, socket, peer, &request).await.map_err(Refused::from),
+                Ok(Route::Page(request)) => {
+                    self.serve_page(id, socket, peer, request, large_head).await.map_err(Refused::from)
+                }
                 Err(refused) => Err(refused),
             };
             match answered {
@@ -164,29 +168,33 @@ impl Dispatch {
         is_free.or(in_vain).await.map(|()| permit)
     }
 
-    /// Has a page served. Returns whether the connection goes on.
+    /// Has a page served. Returns whether the connection goes on. The permit of a large head goes back as soon as nothing of the request
+    /// is needed any more, which is before anybody reads the answer.
     async fn serve_page(
         &self,
         id: u64,
         socket: &Async<TcpStream>,
         peer: SocketAddr,
-        request: &PageRequest,
+        request: PageRequest,
+        large_head: Option<LargeHeadPermit<'_>>,
     ) -> Result<bool, Refusal> {
         let permit = self.admission.begin_request(id);
-        let at_once = self.frontend.answer_at_once(request, peer.ip(), || socket.get_ref().local_addr().ok());
+        let at_once = self.frontend.answer_at_once(&request, peer.ip(), || socket.get_ref().local_addr().ok());
         // What is in memory is answered although too many wait for something else.
         let (response, permit) = if let Some(response) = at_once {
             (response, permit.ok())
         } else {
             let permit = permit?;
-            (self.frontend.answer(request).await?, Some(permit))
+            (self.frontend.answer(&request).await?, Some(permit))
         };
+        let keep_alive = request.keep_alive;
+        drop((request, large_head));
         self.counters.http_requests.add(1);
         self.count_refusal(response.status);
         if let Some(permit) = &permit {
             permit.response_is_ready();
         }
-        Ok(self.sender.send(socket, response).await.is_ok() && request.keep_alive)
+        Ok(self.sender.send(socket, response).await.is_ok() && keep_alive)
     }
 
     async fn refuse(&self, socket: &Async<TcpStream>, peer: SocketAddr, refused: &Refused, head_only: bool) {

@@ -203,11 +203,10 @@ fn a_range_of_what_has_changed_meanwhile_is_all_of_it() {
             let lines = format!("Range: {range}\r\nIf-Range: {state}\r\n");
             request(server.address(), "GET", &path, &lines)
         };
-        for same in [&tag, date] {
-            expect_part(&ask("bytes=5-", same), &whole, 5, bytes);
-            assert_eq!(ask("bytes=999999-", same).status, 416, "{same}");
-        }
-        for other in ["\"1\"", &format!("W/{tag}"), "Sun, 06 Nov 1994 08:49:38 GMT", "é", "*"] {
+        expect_part(&ask("bytes=5-", &tag), &whole, 5, bytes);
+        assert_eq!(ask("bytes=999999-", &tag).status, 416);
+        // A date can be set: it is no word for the same file.
+        for other in ["\"1\"", &format!("W/{tag}"), date, "Sun, 06 Nov 1994 08:49:38 GMT", "é", "*"] {
             for range in ["bytes=5-", "bytes=999999-"] {
                 let response = ask(range, other);
                 assert!(response.status == 200 && response.body == whole, "{name} {range} {other}");

@@ -4,11 +4,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use foghorn::config::fd_budget::FdBudget;
-use foghorn::config::limits::SLOW_READERS_MAX;
+use foghorn::config::limits::{LARGE_HEADS_MAX, SLOW_READERS_MAX};
 
 use crate::harness::{
     Bystanders, Client, LARGE_BYTES, Launch, OWN_ADDRESSES, Server, ask_for_large_file, eventually, folder,
-    folder_with_large_file, get, in_own_network, patience, raise_own_limit, request_head, upgrade_head,
+    folder_with_large_file, get, in_own_network, patience, raise_own_limit, request, request_head, upgrade_head,
 };
 
 #[test]
@@ -194,6 +194,26 @@ fn a_page_that_is_being_served_is_not_pushed_out_by_newer_connections() {
     eventually("some had to go", || server.figure("/pendingDropped") > 0);
     assert!(reader.bytes(LARGE_BYTES).expect("the whole file comes") == vec![7; LARGE_BYTES], "unchanged");
     drop(crowd);
+}
+
+#[test]
+fn who_reads_slowly_holds_no_place_for_large_heads() {
+    let www = folder_with_large_file(LARGE_BYTES as u64);
+    let server = Launch::new(&["--www"]).arg(www.path()).start();
+    let cookies = format!("Cookie: {}\r\n", "c".repeat(9000));
+    let readers: Vec<Client> = (0..LARGE_HEADS_MAX)
+        .map(|_| {
+            let mut reader = Client::connect_narrow(server.address(), 4096);
+            reader.send(request_head(server.address(), "GET", "/large.bin", &cookies).as_bytes());
+            assert_eq!(reader.response(true).status, 200);
+            reader
+        })
+        .collect();
+    for path in ["/status", "/large.bin"] {
+        assert_eq!(request(server.address(), "HEAD", path, &cookies).status, 200, "{path}");
+    }
+    assert_eq!(Client::connect(server.address()).try_upgrade(server.address(), "/", &cookies).status, 101);
+    drop(readers);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use foghorn::config::limits::{HEAD_BYTES_MAX, HEAD_SMALL_BYTES, LARGE_HEADS_MAX,
 
 use crate::harness::{
     BINARY, Bystanders, Client, FIN, Launch, Loop, PONG, Server, TEXT, eventually, is_emulated, masked, project,
-    raise_own_limit,
+    raise_own_limit, request_head,
 };
 
 /// The formula of the README. An emulated process has its emulator's memory too.
@@ -153,6 +153,28 @@ fn heads_that_are_as_large_as_can_be_take_no_more_than_the_server_has_for_them()
     let grown_kib = server.process_figure("VmHWM").saturating_sub(before_kib);
     let bound_kib = memory_bound_kib(0, 0, 0, 0) - 5 * 1024;
     assert!(grown_kib <= bound_kib, "{grown_kib} KiB more, and {bound_kib} are for visitors");
+}
+
+#[test]
+fn a_kept_connection_keeps_nothing_of_a_large_head() {
+    const VISITORS: u64 = 900;
+    raise_own_limit();
+    let server = Server::start(&[]);
+    let head = request_head(server.address(), "HEAD", "/", &format!("Cookie: {}\r\n", "c".repeat(15_000)));
+    // The page is asked for once, and what is measured is there.
+    server.get("/");
+    let before_kib = server.process_figure("VmRSS");
+    let visitors: Vec<Client> = (0..VISITORS)
+        .map(|_| {
+            let mut visitor = Client::connect(server.address());
+            visitor.send(head.as_bytes());
+            assert_eq!(visitor.response(true).status, 200);
+            visitor
+        })
+        .collect();
+    let grown_kib = server.process_figure("VmRSS").saturating_sub(before_kib);
+    assert!(grown_kib <= 6 * VISITORS, "{grown_kib} KiB more with {VISITORS} kept connections");
+    drop(visitors);
 }
 
 #[test]
