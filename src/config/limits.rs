@@ -58,6 +58,8 @@ pub const FILE_SLOW_AFTER: Duration = Duration::from_secs(1);
 pub const FILE_SETTLED_AFTER: Duration = Duration::from_secs(2);
 /// QR codes that are kept, each of up to some 150 KiB.
 pub const QR_CODES_KEPT_MAX: usize = 16;
+/// Requests that wait for QR codes which are not made yet. More are answered with 503 at once, so that they keep no places from others.
+pub const QR_CODES_WAITING_MAX: usize = 16;
 /// Reads of large files at the same time; each takes a thread.
 pub const DISK_READS_MAX: usize = 4;
 /// How long each step of closing may take: the last messages, the Close frame, the lingering close.

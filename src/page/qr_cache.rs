@@ -14,7 +14,7 @@ use smol::channel;
 use smol::future::FutureExt;
 use smol::lock::Semaphore;
 
-use crate::config::limits::{HTTP_TIMEOUT, QR_CODES_KEPT_MAX};
+use crate::config::limits::{HTTP_TIMEOUT, QR_CODES_KEPT_MAX, QR_CODES_WAITING_MAX};
 use crate::http::refusal::{BUSY, Refusal};
 use crate::page::answer::Answer;
 use crate::page::qr_code::qr_code;
@@ -28,12 +28,17 @@ const PAUSE_FACTOR: u32 = 3;
 pub struct QrCache {
     codes: RefCell<VecDeque<(String, Rc<Answer>)>>,
     making: Arc<Semaphore>,
+    waiting: Semaphore,
 }
 
 impl QrCache {
     /// With no codes yet.
     pub fn new() -> Self {
-        Self { codes: RefCell::default(), making: Arc::new(Semaphore::new(1)) }
+        Self {
+            codes: RefCell::default(),
+            making: Arc::new(Semaphore::new(1)),
+            waiting: Semaphore::new(QR_CODES_WAITING_MAX),
+        }
     }
 
     /// The code of an address, if it is kept.
@@ -49,8 +54,9 @@ impl QrCache {
     /// The code of an address, made if it has to be.
     ///
     /// # Errors
-    /// If that takes too long, because many want codes of other addresses.
+    /// If that takes too long, or too many wait already, because many want codes of other addresses.
     pub async fn get(&self, address: String) -> Result<Rc<Answer>, Refusal> {
+        let _waiting = self.waiting.try_acquire().ok_or(BUSY)?;
         let too_late = async {
             Timer::after(HTTP_TIMEOUT).await;
             Err(BUSY)
@@ -108,6 +114,22 @@ mod tests {
         .unwrap();
         assert_eq!(cache.codes.borrow().len(), QR_CODES_KEPT_MAX);
         assert!(cache.find(&address(0)).is_some() && cache.find(&address(1)).is_none());
+    }
+
+    #[test]
+    fn so_many_wait_for_their_codes_and_no_more() {
+        let cache = QrCache::new();
+        let address = |nth: usize| format!("http://board-{nth}.local/");
+        block_on(async {
+            let mut waiting: Vec<_> = (0..QR_CODES_WAITING_MAX).map(|nth| Box::pin(cache.get(address(nth)))).collect();
+            for get in &mut waiting {
+                assert!(smol::future::poll_once(get).await.is_none_or(|code| code.is_ok()));
+            }
+            assert_eq!(cache.get(address(100)).await.map(drop), Err(BUSY));
+            drop(waiting);
+            assert!(cache.get(address(100)).await.is_ok());
+        })
+        .unwrap();
     }
 
     #[test]
