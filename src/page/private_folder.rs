@@ -5,9 +5,9 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -55,7 +55,12 @@ impl PrivateFolder {
             return Err(io::Error::other("its path is too long"));
         }
         loop {
-            let folder = tempfile::Builder::new().prefix(PREFIX).rand_bytes(RANDOM_BYTES).tempdir_in(parent)?;
+            let only_ours = Permissions::from_mode(0o700);
+            let folder = tempfile::Builder::new()
+                .prefix(PREFIX)
+                .rand_bytes(RANDOM_BYTES)
+                .permissions(only_ours)
+                .tempdir_in(parent)?;
             // Whoever sweeps may see it before it is locked. Then another is made.
             let lock = match File::open(folder.path()) {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io::Read;
 use std::net::{Shutdown, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,16 @@ use crate::harness::{
     Client, GREETING, Launch, Server, eventually, folder, free_listener, get, in_own_network, is_emulated,
     request_head, upgrade_head,
 };
+
+#[test]
+fn the_private_folder_is_open_to_its_user_only_whatever_the_umask() {
+    for umask in ["0000", "0022"] {
+        let server = Launch::new(&[]).before(&format!("umask {umask}")).start();
+        let socket = server.private_sockets().remove(0);
+        let mode = fs::metadata(socket.parent().unwrap()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "umask {umask}");
+    }
+}
 
 #[test]
 fn a_missing_www_folder_is_named_with_what_to_do() {
