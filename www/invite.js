@@ -30,6 +30,7 @@ function reason({ header, value, isLocal, why }) {
   const flag = (name) => element('span', 'flag', name);
   if (header === 'Host') return ['it used a name that the server does not go by. ', flag('--allow-host'), ' can add it; ', flag('/status'), ' has it.'];
   if (header !== 'Origin') return [`it was told “${why}”`];
+  if (!value) return ['its Origin cannot be read.'];
   if (!isLocal) return ['it came from a page elsewhere. ', flag('/status'), ' says which.'];
   return ['it came from ', element('code', '', value), ', which ', flag('--allow-origin'), ' can let in.'];
 }

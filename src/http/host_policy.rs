@@ -117,10 +117,19 @@ fn parse_allowed_origin(text: &str) -> Result<AllowedOrigin, String> {
     match Origin::parse(text) {
         // Let in without this, but only when it is sent like that: a browser leaves the path out.
         Origin::Program if has_path => not_one(", with no path"),
-        Origin::Unreadable => not_one(""),
+        // Any text that is refused can be allowed as it is, but for what is more likely a slip.
+        Origin::Other(text) if is_slip(&text) => not_one(""),
         Origin::Page { scheme, host, port } if scheme.is_empty() => Ok(AllowedOrigin::At { host, port }),
         origin => Ok(AllowedOrigin::Is(origin)),
     }
+}
+
+/// Whether it is an address of the web that is no origin, or a pattern.
+fn is_slip(text: &str) -> bool {
+    let is_host = |part: &str| part.contains('.') && Host::parse(part).is_some();
+    ["http:", "https:", "ws:", "wss:"].into_iter().any(|scheme| text.starts_with(scheme))
+        || text.contains('*')
+        || text.split_once('/').is_some_and(|(host, _)| is_host(host))
 }
 
 #[cfg(test)]
@@ -335,6 +344,9 @@ mod tests {
             "x-y.z://a_b:1",
             "content://",
             "moz-extension://0-f",
+            "my sensor",
+            "sensor/1",
+            "custom:app",
         ] {
             let origin = Origin::parse(text);
             let host = Host::Name("board.local".into());
@@ -350,7 +362,12 @@ mod tests {
             assert!(host(text).contains("such as board.example.com, or .example.com"), "{text}");
         }
         assert!(host("board:80").contains("with no port"));
-        let origin = HostPolicy::new(None, &[], &["https://example.com/".to_owned()]).unwrap_err();
-        assert!(origin.contains("with no path"), "{origin}");
+        let origin = |text: &str| HostPolicy::new(None, &[], &[text.to_owned()]).unwrap_err();
+        assert!(origin("https://example.com/").contains("with no path"));
+        for text in
+            ["https:/example.com", "http://user@example.com", "http://", "*.example.com", "example.com/", "WS:x"]
+        {
+            assert!(origin(text).contains("such as https://example.com"), "{text}");
+        }
     }
 }

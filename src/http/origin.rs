@@ -22,10 +22,8 @@ pub enum Origin {
         /// `None` is the scheme's own.
         port: Option<u16>,
     },
-    /// `scheme://` of another scheme than http and https, with what is no host, in lower case.
+    /// Anything else, in lower case; empty if it is no text.
     Other(String),
-    /// What is no origin.
-    Unreadable,
 }
 
 impl Origin {
@@ -38,16 +36,17 @@ impl Origin {
             return Self::Null;
         }
         let is_origin_byte = |byte: u8| byte.is_ascii_graphic() && !b",\"<>\\^`{|}?#".contains(&byte);
+        let other = || Self::Other(text.to_ascii_lowercase());
         if !text.bytes().all(is_origin_byte) {
-            return Self::Unreadable;
+            return other();
         }
         let Some((scheme, authority)) = text.split_once("://") else {
             let host = Host::parse(text);
-            return host.map_or(Self::Unreadable, |(host, port)| Self::Page { scheme: String::new(), host, port });
+            return host.map_or_else(other, |(host, port)| Self::Page { scheme: String::new(), host, port });
         };
         let scheme = scheme.to_ascii_lowercase();
         if scheme.is_empty() || !scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) {
-            return Self::Unreadable;
+            return other();
         }
         let (authority, has_path) =
             authority.split_once('/').map_or((authority, false), |(authority, _)| (authority, true));
@@ -61,23 +60,21 @@ impl Origin {
                 let port = port.filter(|&port| Some(port) != default_port(&scheme));
                 Self::Page { scheme, host, port }
             }
-            ("http" | "https" | "ws" | "wss", None) => Self::Unreadable,
-            (_, None) if has_path => Self::Unreadable,
-            (_, None) => Self::Other(text.to_ascii_lowercase()),
+            (_, None) => other(),
         }
     }
 
-    /// The form in which it can be allowed. `None` where nothing has to be, or can be.
+    /// The form in which it can be allowed. `None` where nothing has to be, or there is no text.
     pub fn text(&self) -> Option<String> {
         match self {
-            Self::Program | Self::Unreadable => None,
+            Self::Program => None,
             Self::Null => Some("null".to_owned()),
             Self::Page { scheme, host, port } => {
                 let scheme = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
                 let port = port.map_or_else(String::new, |port| format!(":{port}"));
                 Some(format!("{scheme}{host}{port}"))
             }
-            Self::Other(text) => Some(text.clone()),
+            Self::Other(text) => Some(text.clone()).filter(|text| !text.is_empty()),
         }
     }
 }
@@ -141,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_an_origin() {
+    fn nothing_else_is_a_page_or_a_program() {
         for text in [
             "http://",
             "http:///",
@@ -163,7 +160,7 @@ mod tests {
             "other://./x",
             "http://évil.example/",
         ] {
-            assert_eq!(Origin::parse(text), Origin::Unreadable, "{text:?}");
+            assert_eq!(Origin::parse(text), Origin::Other(text.to_ascii_lowercase()), "{text:?}");
         }
     }
 }

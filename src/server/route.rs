@@ -87,7 +87,7 @@ impl Route {
         }
         let origin = match head.headers.one("origin") {
             Ok(text) => Origin::parse(text.unwrap_or_default()),
-            Err(_) => Origin::Unreadable,
+            Err(_) => Origin::Other(String::new()),
         };
         if !policy.allows_origin(&origin, &head.host) {
             return Err(Refused { refusal: FOREIGN_ORIGIN, reason: Some(Reason::Origin(origin)) });
@@ -168,7 +168,8 @@ mod tests {
         assert_eq!(reason(&["GET / HTTP/1.1", "Host: Evil.com:80"]), Some(("Host", Some("evil.com".into()))));
         let origin = |line: &str| reason(&[&UPGRADE[..], &[line]].concat());
         assert_eq!(origin("Origin: HTTP://Evil.com"), Some(("Origin", Some("http://evil.com".into()))));
-        assert_eq!(origin("Origin: <script>"), Some(("Origin", None)));
+        assert_eq!(origin("Origin: My Sensor"), Some(("Origin", Some("my sensor".into()))));
+        assert_eq!(origin("Origin: é"), Some(("Origin", None)));
         assert_eq!(reason(&["POST / HTTP/1.1", "Host: x"]), None);
     }
 

@@ -157,7 +157,9 @@ fn it_is_told_of_a_value_whether_somebody_on_the_web_can_have_chosen_it() {
         ([127, 0, 1, 1], "Origin: https://call-us-now.example.com", Some(("https://call-us-now.example.com", false))),
         ([127, 0, 1, 2], "Origin: http://192.0.2.1:8080", Some(("http://192.0.2.1:8080", true))),
         ([127, 0, 1, 3], "Origin: null", Some(("null", true))),
-        ([127, 0, 1, 4], "Origin: strange://<b>call us</b>", None),
+        ([127, 0, 1, 4], "Origin: strange://<b>call us</b>", Some(("strange://<b>call us</b>", false))),
+        ([127, 0, 1, 7], "Origin: My Sensor", Some(("my sensor", false))),
+        ([127, 0, 1, 8], "Origin: caf\u{e9}", None),
         ([127, 0, 1, 5], "Origin: strange://$$call.us$$", Some(("strange://$$call.us$$", false))),
     ] {
         be_refused(&server, ip.into(), &host, &format!("{line}\r\n"));
