@@ -22,16 +22,13 @@ function ago(seconds) {
   return minutes === 1 ? 'a minute ago' : `${minutes} minutes ago`;
 }
 
-/**
- * Why it was: the server's own words, and of the device's at most an address or a name of this network, as text. Other names are not
- * shown: whoever has one on the web could write onto every phone.
- */
+/** Why it was. Of the device's own words only what nobody on the web can choose: it would be on every phone. */
 function reason({ header, value, isLocal, why }) {
   const flag = (name) => element('span', 'flag', name);
   if (header === 'Host') return ['it used a name that the server does not go by. ', flag('--allow-host'), ' can add it; ', flag('/status'), ' has it.'];
   if (header !== 'Origin') return [`it was told “${why}”`];
   if (!value) return ['its Origin cannot be read.'];
-  if (!isLocal) return ['it came from a page elsewhere. ', flag('/status'), ' says which.'];
+  if (!isLocal) return ['it came from elsewhere. ', flag('/status'), ' says from where.'];
   return ['it came from ', element('code', '', value), ', which ', flag('--allow-origin'), ' can let in.'];
 }
 

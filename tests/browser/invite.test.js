@@ -106,7 +106,7 @@ test('a device that was refused is told of, with what lets it in', async (t) => 
   dialog = await open(page);
   await dialog.locator('code').waitFor();
   assert.deepEqual(await page.locator('#invite-refusals p').allTextContents(), [
-    'A device was refused just now: it came from a page elsewhere. /status says which.',
+    'A device was refused just now: it came from elsewhere. /status says from where.',
     'A device was refused 2 times, last just now: it came from http://laptop.local:5173, which --allow-origin can let in.',
   ]);
   assert.deepEqual(await dialog.locator('code').allTextContents(), ['http://laptop.local:5173']);
