@@ -102,8 +102,8 @@ pub const DESCRIPTORS_PER_SLOW_READER: usize = 2;
 /// as soon as it knows its length. Some of its 2 to 3 GiB is taken by other things.
 pub const RECEIVE_BYTES_MAX_32_BIT: usize = 1 << 30;
 /// Descriptors for everything but connections: standard streams, listeners, epoll, signals, the log, the notify socket, and
-/// requests whose visitors have gone while the disk hangs, two for each of [`DISK_THREADS`].
-pub const DESCRIPTORS_RESERVED: usize = 24;
+/// for each of [`DISK_THREADS`] two of a request whose visitor has gone while the disk hangs, and one by which a file is found.
+pub const DESCRIPTORS_RESERVED: usize = 28;
 /// Descriptors for each HTTP request in flight: our end, tiny_http's end twice, a file.
 pub const DESCRIPTORS_PER_HTTP: usize = 4;
 /// Log lines that wait to be written, before more of them are left out.

@@ -1,17 +1,18 @@
 //! One file of a folder on disk, as what is sent back: read, if it is small, or open to be streamed. And by what it is told from the
 //! next one at its place.
 //!
-//! Leaves finding it to `www_folder`. What must stay true: nothing but a plain file is opened; two files that differ, or one before
+//! Leaves finding it to `www_folder`, and opening it to `linkless_path`. What must stay true: two files that differ, or one before
 //! and after a change, have different entity tags, whatever their time stamps say. For large files that takes a file system that
 //! has a time of the last change which nobody can set: FAT has none.
 
-use std::fs::{self, File, Metadata};
+use std::fs::Metadata;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::config::limits::{FILE_SETTLED_AFTER, HTTP_BODY_BYTES_MAX};
+use crate::page::linkless_path::open_plain_file;
 use crate::page::representation::{Representation, entity_tag};
 
 /// Reads or opens the file at this path, which has no link in it.
@@ -21,11 +22,7 @@ use crate::page::representation::{Representation, entity_tag};
 pub fn read_file(path: &Path, content_type: String) -> io::Result<Representation> {
     // Read before the file is looked at, since time may pass in between.
     let now = SystemTime::now();
-    // Looked at before it is opened: to open a FIFO means to wait until somebody writes to it.
-    if !fs::metadata(path)?.is_file() {
-        return Ok(Representation::not_found());
-    }
-    let file = File::open(path)?;
+    let Some(file) = open_plain_file(path)? else { return Ok(Representation::not_found()) };
     // Of what is open, which another file may have replaced.
     let metadata = file.metadata()?;
     let mut found = Representation::new(content_type, Vec::new());
@@ -71,6 +68,8 @@ fn distance(one: SystemTime, other: SystemTime) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
+
     use super::*;
 
     fn file(bytes: u64) -> (tempfile::TempDir, std::path::PathBuf) {

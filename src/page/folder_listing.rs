@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytesize::ByteSize;
 
 use crate::config::limits::{HTTP_BODY_BYTES_MAX, LISTED_ENTRIES_MAX};
+use crate::page::linkless_path::read_folder;
 use crate::page::representation::Representation;
 use crate::page::served_root::ServedRoot;
 use crate::page::url_path::{decode_path, encode_part, is_hidden};
@@ -65,7 +66,7 @@ const FOOT_BYTES_MAX: usize = 1024;
 /// # Errors
 /// If the folder cannot be read.
 pub fn list(root: &ServedRoot, folder: &Path, parts: &[String], query: &str) -> io::Result<Representation> {
-    let mut found = fs::read_dir(folder)?;
+    let mut found = read_folder(folder)?;
     let first = found.by_ref().take(LISTED_ENTRIES_MAX).flatten();
     let mut entries: Vec<Entry> = first.filter_map(|entry| Entry::find(root, folder, &entry)).collect();
     let view = View::parse(query);

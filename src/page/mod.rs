@@ -8,6 +8,7 @@ pub mod disk_file;
 pub mod disk_queue;
 pub mod folder_listing;
 pub mod frontend;
+pub mod linkless_path;
 pub mod open_files;
 pub mod page_request;
 pub mod page_server;

@@ -144,7 +144,7 @@ fn each_of_these_crates_has_its_home() {
     for (name, homes) in [
         ("tiny_http::", &["page_server"][..]),
         ("async_tungstenite::", &["frame", "frame_tracker", "handshake", "reader", "session"]),
-        ("rustix::", &["host_name", "private_folder", "reactor", "systemd", "transport"]),
+        ("rustix::", &["host_name", "linkless_path", "private_folder", "reactor", "systemd", "transport"]),
         ("signal_hook::", &["signals"]),
         ("clap::", &["flags", "main"]),
     ] {

@@ -239,11 +239,11 @@ fn of_too_many_slow_readers_the_oldest_is_dropped() {
 
 #[test]
 fn slow_readers_are_at_most_half_of_the_pending_connections_and_the_rest_is_for_newcomers() {
-    let budget = FdBudget::within(64, 4096);
+    let budget = FdBudget::within(68, 4096);
     let half = budget.pending.div_ceil(2);
     assert!(budget.slow_readers >= half, "of so few nobody is dropped for being slow, or this test shows nothing");
     let www = folder_with_large_file(LARGE_BYTES as u64);
-    let server = Launch::new(&["--www"]).arg(www.path()).before("ulimit -n 64").start();
+    let server = Launch::new(&["--www"]).arg(www.path()).before("ulimit -n 68").start();
     let address = server.address();
     let mut readers: Vec<Client> =
         (0..half).map(|_| ask_for_large_file(Client::connect_narrow(address, 4096), &server)).collect();
