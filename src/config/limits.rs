@@ -45,12 +45,16 @@ pub const DISK_THREADS: usize = 4;
 /// How often one request looks into the folder of `--www`, which may be switched while it looks.
 pub const WWW_LOOKS_MAX: usize = 4;
 /// The most entries of a folder that `--list` looks at; the page says if there are more. So a full folder holds a thread for the disk
-/// for some ten milliseconds, and a page of it takes some 300 KB while it is made, 3 MB with the longest names.
+/// for some 20 to 40 ms, and a page of it takes some 300 KB while it is made, 3 MB with the longest names.
 pub const LISTED_ENTRIES_MAX: usize = 4096;
 /// The longest name of a file, in bytes (`NAME_MAX`).
 pub const FILE_NAME_BYTES_MAX: usize = 255;
 /// How many links are followed on the way to one file: as many as the kernel follows (`path_resolution(7)`).
 pub const LINKS_FOLLOWED_MAX: usize = 40;
+/// How many steps, from one name to the next, one look into the folder of `--www` goes on all its ways together, those of all links of a
+/// list: one link can say 2,000 of them (`d/../d/../…`), and 40 of such follow each other. So links hold a thread for
+/// the disk for at most some 100 ms. What is not reached by then counts as not there.
+pub const STEPS_PER_LOOK_MAX: usize = 20_000;
 /// After so long a file counts as slow: whoever waits for it beside the thread that has it in work is answered with 503.
 pub const FILE_SLOW_AFTER: Duration = Duration::from_secs(1);
 /// How long a file that has changed may change once more with nothing to see of it in its time stamps: the coarsest of them, FAT's,

@@ -5,7 +5,6 @@
 
 use std::cmp::Ordering;
 use std::fs::{self, DirEntry};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,7 +13,7 @@ use bytesize::ByteSize;
 
 use crate::config::limits::{HTTP_BODY_BYTES_MAX, LISTED_ENTRIES_MAX};
 use crate::page::linkless_path::read_folder;
-use crate::page::representation::Representation;
+use crate::page::representation::{Representation, entity_tag};
 use crate::page::served_root::ServedRoot;
 use crate::page::url_path::{decode_path, encode_part, is_hidden};
 
@@ -71,11 +70,19 @@ pub fn list(root: &ServedRoot, folder: &Path, parts: &[String], query: &str) -> 
     let mut entries: Vec<Entry> = first.filter_map(|entry| Entry::find(root, folder, &entry)).collect();
     let view = View::parse(query);
     entries.sort_by(|one, other| view.order(one, other));
-    let page = page(parts, &entries, found.next().is_some(), view);
-    let mut hasher = DefaultHasher::new();
-    page.hash(&mut hasher);
+    let mut left_out = String::new();
+    if found.next().is_some() {
+        left_out = format!(
+            "<p>This folder has more than {LISTED_ENTRIES_MAX} entries. Only so many are looked at, so some are left out.</p>\n"
+        );
+    }
+    if root.is_exhausted() {
+        left_out.push_str("<p>This folder has links with a very long way, so some are left out.</p>\n");
+    }
+    let page = page(parts, &entries, &left_out, view);
+    let etag = entity_tag(&page);
     let mut listing = Representation::new("text/html; charset=utf-8", page.into_bytes());
-    listing.etag = Some(format!("\"{:x}\"", hasher.finish()));
+    listing.etag = Some(etag);
     Ok(listing.with("Content-Security-Policy", POLICY))
 }
 
@@ -192,8 +199,8 @@ impl View {
     }
 }
 
-/// The whole page. `has_more`: there are entries that were not looked at.
-fn page(parts: &[String], entries: &[Entry], has_more: bool, view: View) -> String {
+/// The whole page; `left_out` says what was not looked at.
+fn page(parts: &[String], entries: &[Entry], left_out: &str, view: View) -> String {
     let title = escaped(parts.last().map_or("Files", String::as_str));
     let mut page = format!(
         "<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n<meta name=viewport content=\"width=device-width\">\n\
@@ -202,7 +209,7 @@ fn page(parts: &[String], entries: &[Entry], has_more: bool, view: View) -> Stri
     if !parts.is_empty() {
         page.push_str("<p><a href=\"../\">Up one folder</a></p>\n");
     }
-    if entries.is_empty() {
+    if entries.is_empty() && left_out.is_empty() {
         page.push_str("<p>This folder is empty.</p>\n");
     } else {
         let columns = [(SortedBy::Name, "Name"), (SortedBy::Size, "Size"), (SortedBy::Time, "Changed (UTC)")];
@@ -230,11 +237,7 @@ fn page(parts: &[String], entries: &[Entry], has_more: bool, view: View) -> Stri
             page.push_str("</p>\n");
         }
     }
-    if has_more {
-        page.push_str(&format!(
-            "<p>This folder has more than {LISTED_ENTRIES_MAX} entries. Only so many are looked at, so some are left out.</p>\n"
-        ));
-    }
+    page.push_str(left_out);
     page
 }
 
@@ -332,7 +335,7 @@ mod tests {
         let mut view = View { by: SortedBy::Name, is_descending: false, from: 0 };
         let mut seen = 0;
         while seen < LISTED_ENTRIES_MAX {
-            let page = page(&parts, &entries, true, view);
+            let page = page(&parts, &entries, &"x".repeat(300), view);
             assert!(page.len() <= HTTP_BODY_BYTES_MAX, "{} bytes", page.len());
             assert!(page.contains(&format!("\"{seen:04}%22")), "it goes on where the last one has ended");
             let rows = page.matches("<tr><td>").count();
@@ -342,6 +345,6 @@ mod tests {
             assert_eq!(page.contains(&next), seen < LISTED_ENTRIES_MAX, "{seen}");
             view.from = seen;
         }
-        assert!(page(&parts, &entries, false, view).contains("\"0000%22"), "behind the end it begins anew");
+        assert!(page(&parts, &entries, "", view).contains("\"0000%22"), "behind the end it begins anew");
     }
 }

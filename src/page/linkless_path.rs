@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, open, openat};
-use rustix::io::retry_on_intr;
+use rustix::io::{Errno, retry_on_intr};
 
 /// Opens the plain file at this absolute path to be read; `None` if something else lies there.
 ///
@@ -35,6 +35,11 @@ pub fn read_folder(path: &Path) -> io::Result<ReadDir> {
     }
     // Its entries keep a descriptor of their own.
     fs::read_dir(path_of(&found)).map_err(named)
+}
+
+/// Whether it says that no file can have such a name (`ENAMETOOLONG`), for which std has a word from Rust 1.87 on.
+pub fn is_name_too_long(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::NAMETOOLONG)
 }
 
 /// Holds what lies at a path without opening it, and goes there by folders alone: `O_NOFOLLOW` for all of a path, which the kernel has

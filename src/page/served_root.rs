@@ -3,12 +3,14 @@
 //! Leaves opening what is there to others. What must stay true: what lies outside of the folder, or is hidden, cannot be told from what
 //! is not there, also where the server may not look.
 
+use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
 
-use crate::config::limits::{FILE_NAME_BYTES_MAX, LINKS_FOLLOWED_MAX};
+use crate::config::limits::{FILE_NAME_BYTES_MAX, LINKS_FOLLOWED_MAX, STEPS_PER_LOOK_MAX};
+use crate::page::linkless_path::is_name_too_long;
 use crate::page::url_path::is_hidden;
 
 /// Why an address leads to no path.
@@ -30,10 +32,11 @@ pub struct Unreadable {
 }
 
 /// A folder that is served.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct ServedRoot {
     /// Without links.
     path: PathBuf,
+    steps_left: Cell<usize>,
 }
 
 impl ServedRoot {
@@ -42,12 +45,23 @@ impl ServedRoot {
     /// # Errors
     /// If there is none, or it cannot be found out.
     pub fn at(path: &Path) -> Result<Self, Unreadable> {
-        let path = follow(Path::new("/"), path)?;
+        let steps_left = Cell::new(STEPS_PER_LOOK_MAX);
+        let path = follow(Path::new("/"), path, &steps_left)?;
         match fs::metadata(&path) {
-            Ok(found) if found.is_dir() => Ok(Self { path }),
+            Ok(found) if found.is_dir() => Ok(Self { path, steps_left }),
             Ok(_) => Err(Unreadable { path, error: ErrorKind::NotADirectory.into() }),
             Err(error) => Err(Unreadable { path, error }),
         }
+    }
+
+    /// Whether the two are the same folder.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+
+    /// Whether it has gone as many steps as one request may. All that it has not been asked for by then counts as not there.
+    pub fn is_exhausted(&self) -> bool {
+        self.steps_left.get() == 0
     }
 
     /// The path to which these parts lead, one below the other.
@@ -67,7 +81,7 @@ impl ServedRoot {
         if name.len() > FILE_NAME_BYTES_MAX {
             return Err(NoPath::NotThere);
         }
-        match follow(folder, Path::new(name)) {
+        match follow(folder, Path::new(name), &self.steps_left) {
             Ok(path) if self.serves(&path) => Ok(path),
             Err(unreadable) if !is_absence(&unreadable.error) && self.serves(&unreadable.path) => {
                 Err(NoPath::Unreadable(unreadable))
@@ -86,16 +100,21 @@ impl ServedRoot {
 /// Whether this says that nothing is there.
 pub fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidInput)
+        || is_name_too_long(error)
 }
 
 /// Goes from a folder whose path has no links, and through every link, as `realpath(3)` does, which does not say where it had to stop:
-/// whether a visitor may be told depends on that.
-fn follow(from: &Path, way: &Path) -> Result<PathBuf, Unreadable> {
+/// whether a visitor may be told depends on that. Each step is one of those that are left.
+fn follow(from: &Path, way: &Path, steps_left: &Cell<usize>) -> Result<PathBuf, Unreadable> {
     let mut at = from.to_owned();
     let mut ahead = Vec::new();
     push_steps(&mut ahead, way);
     let mut links = 0;
     while let Some(step) = ahead.pop() {
+        let Some(left) = steps_left.get().checked_sub(1) else {
+            return Err(Unreadable { path: at, error: ErrorKind::NotFound.into() });
+        };
+        steps_left.set(left);
         match step.to_str() {
             Some("/") => at = PathBuf::from("/"),
             Some("..") => drop(at.pop()),
@@ -134,6 +153,10 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    fn plenty() -> Cell<usize> {
+        Cell::new(STEPS_PER_LOOK_MAX)
+    }
 
     #[test]
     fn links_are_followed_as_the_kernel_follows_them() {
@@ -175,7 +198,7 @@ mod tests {
             "sub/x.txt/y",
             "slash/etc",
         ] {
-            assert_eq!(follow(&from, Path::new(way)).ok(), from.join(way).canonicalize().ok(), "{way}");
+            assert_eq!(follow(&from, Path::new(way), &plenty()).ok(), from.join(way).canonicalize().ok(), "{way}");
         }
     }
 
@@ -189,8 +212,25 @@ mod tests {
         }
         for (links, is_found) in [(LINKS_FOLLOWED_MAX, true), (LINKS_FOLLOWED_MAX + 1, false)] {
             let way = links.to_string();
-            assert_eq!(follow(&from, Path::new(&way)).is_ok(), is_found, "{links}");
+            assert_eq!(follow(&from, Path::new(&way), &plenty()).is_ok(), is_found, "{links}");
             assert_eq!(from.join(way).canonicalize().is_ok(), is_found, "the kernel, {links}");
         }
+    }
+    #[test]
+    fn so_many_steps_are_gone_for_one_request_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().canonicalize().unwrap();
+        fs::create_dir(path.join("d")).unwrap();
+        fs::write(path.join("file"), "").unwrap();
+        symlink("d/../".repeat(500) + "file", path.join("link")).unwrap();
+        // The link itself, and what it says.
+        let steps = 1 + 2 * 500 + 1;
+        let root = ServedRoot { path: path.clone(), steps_left: Cell::new(2 * steps) };
+        for _ in 0..2 {
+            assert!(!root.is_exhausted());
+            assert_eq!(root.resolve(&["link"]).unwrap(), path.join("file"));
+        }
+        assert!(root.is_exhausted());
+        assert!(matches!(root.resolve(&["file"]), Err(NoPath::NotThere)));
     }
 }

@@ -40,7 +40,7 @@ impl WwwFolder {
                 Ok(root) => {
                     let found = self.find_in(&root, target);
                     // Else something may have been missing because it was removed, with the folder that another one has replaced.
-                    if looks_left == 0 || ServedRoot::at(&self.path).is_ok_and(|now| now == root) {
+                    if looks_left == 0 || ServedRoot::at(&self.path).is_ok_and(|now| now.is_same(&root)) {
                         return found;
                     }
                 }

@@ -266,3 +266,29 @@ fn a_folder_that_may_not_be_read_is_not_taken_for_an_empty_one() {
     drop(closed);
     assert_eq!(links(&server.get("/only-read/")), ["x.txt"]);
 }
+
+#[test]
+fn links_with_a_long_way_are_left_out_which_is_said() {
+    let www = folder(&[("a.txt", b"a"), ("file.txt", b"at the end"), ("short/x.txt", b"x")]);
+    let at = |name: &str| www.path().join(name);
+    fs::create_dir(at("d")).unwrap();
+    // As many links as the kernel follows, each with as many steps as a link can say.
+    let steps = "d/../".repeat(800);
+    symlink(format!("{steps}file.txt"), at("1")).unwrap();
+    for nth in 2..=40 {
+        symlink(format!("{steps}{}", nth - 1), at(&nth.to_string())).unwrap();
+    }
+    symlink("../a.txt", at("short/link")).unwrap();
+    symlink("x".repeat(300), at("short/no-such-name")).unwrap();
+    let server = listing(&www);
+    assert_eq!([server.get("/1").text(), server.get("/10").text()], ["at the end", "at the end"]);
+    assert_eq!(server.get("/40").status, 404);
+    let page = server.get("/");
+    let shown = links(&page);
+    assert!(["d/", "short/", "a.txt", "file.txt"].iter().all(|name| shown.contains(&(*name).to_owned())), "{shown:?}");
+    let left_out = "This folder has links with a very long way, so some are left out.";
+    assert!(shown.len() < 30 && page.text().contains(left_out), "{shown:?}");
+    let short = server.get("/short/");
+    assert_eq!((links(&short), short.text().contains(left_out)), (vec!["link".to_owned(), "x.txt".to_owned()], false));
+    assert_eq!(server.get("/short/no-such-name").status, 404, "no file can have this name");
+}
