@@ -1,7 +1,8 @@
 //! The folder of `--www`: which of its files lies at which address, at this moment.
 //!
 //! Leaves reading a file to `disk_file`, and where links lead to `served_root`. What must stay true: each request sees one folder, also
-//! while the link that leads to it is switched, and what lies outside of it looks like what is not there.
+//! while the link that leads to it is switched; what lies outside of it looks like what is not there; a path goes into the log in
+//! quotes, since a name on the disk may have line breaks in it, or words for a terminal.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -89,7 +90,7 @@ impl WwwFolder {
     fn away(&self, error: &io::Error) -> Representation {
         error!(
             "cannot serve --www {} ({error}); put a folder there again, or start foghorn with another one",
-            self.path.display()
+            quoted(&self.path)
         );
         Representation::sentence(503, "The folder of this page is not there; the server's log says which.")
             .with("Retry-After", "2")
@@ -122,7 +123,7 @@ fn read(path: &Path) -> Representation {
         Ok(file) => file,
         Err(error) if is_absence(&error) => Representation::not_found(),
         Err(error) => {
-            error!("cannot read {} ({error}); make it readable for the user that runs foghorn", path.display());
+            error!("cannot read {} ({error}); make it readable for the user that runs foghorn", quoted(path));
             Representation::sentence(500, "The server cannot read this file; its log says why.")
         }
     }
@@ -134,9 +135,15 @@ fn cannot_look(Unreadable { path, error }: &Unreadable) -> Representation {
     }
     error!(
         "cannot look into {} ({error}); let the user that runs foghorn read and enter it (chmod a+rx)",
-        path.display()
+        quoted(path)
     );
     Representation::sentence(500, "The server cannot read this folder; its log says why.")
+}
+
+/// A path for the log: in one line, whatever names are in it.
+#[expect(clippy::unnecessary_debug_formatting, reason = "its escapes are what is wanted")]
+fn quoted(path: &Path) -> String {
+    format!("{path:?}")
 }
 
 fn redirect_to_folder(target: &str) -> Representation {

@@ -92,7 +92,7 @@ fn while_the_folder_is_away_visitors_are_told_to_come_back_and_the_log_says_what
         let response = server.get(path);
         assert_eq!((response.status, response.header("Retry-After")), (503, Some("2")), "{path}");
     }
-    server.wait_for_log(&format!("cannot serve --www {}", www.display()));
+    server.wait_for_log(&format!("cannot serve --www {www:?}"));
     server.wait_for_log("put a folder there again");
     assert_eq!(server.get("/status").status, 200, "all else goes on");
     fs::write(&www, "a file").unwrap();
@@ -134,12 +134,12 @@ fn what_the_server_may_not_read_gets_500_and_a_line_in_the_log_unless_it_lies_ou
         ["www/closed.txt", "www/closed", "www/half/index.html", "www/.git", "secret"].map(|name| Closed::new(at(name)));
     for (path, named) in [
         ("/closed.txt", "www/closed.txt"),
-        ("/closed/", "www/closed "),
-        ("/closed/x.txt", "www/closed "),
-        ("/closed/nothing/", "www/closed "),
+        ("/closed/", "www/closed\""),
+        ("/closed/x.txt", "www/closed\""),
+        ("/closed/nothing/", "www/closed\""),
         ("/half/", "www/half/index.html"),
-        ("/inside.txt", "www/closed "),
-        ("/inside", "www/closed "),
+        ("/inside.txt", "www/closed\""),
+        ("/inside", "www/closed\""),
     ] {
         let before = server.log().len();
         let response = server.get(path);
@@ -172,7 +172,28 @@ fn what_the_server_may_not_read_gets_500_and_a_line_in_the_log_unless_it_lies_ou
         drop(closed);
         assert_eq!(server.get("/").text(), "page", "{}", path.display());
     }
-    server.wait_for_log(&format!("cannot look into {} ", at("www").display()));
+    server.wait_for_log(&format!("cannot look into {:?} ", at("www")));
+}
+
+#[test]
+fn a_name_writes_no_line_of_its_own_into_the_log() {
+    let name = "x\n2026-11-29T12:00:00.000Z ERROR [foghorn] forged\u{1b}[2J\r\u{9b}2J";
+    let www = folder(&[(name, b"closed"), (&format!("folder-{name}/x.txt"), b"closed")]);
+    let server = Launch::new(&["--www"]).arg(www.path()).without_rights().start();
+    let _closed = [name.to_owned(), format!("folder-{name}")].map(|name| Closed::new(www.path().join(name)));
+    let address = "x%0A2026-11-29T12:00:00.000Z%20ERROR%20%5Bfoghorn%5D%20forged%1B%5B2J%0D%C2%9B2J";
+    for (path, words) in
+        [(format!("/{address}"), "cannot read \""), (format!("/folder-{address}/x.txt"), "cannot look into \"")]
+    {
+        assert_eq!(server.get(&path).status, 500, "{path}");
+        server.wait_for_log(words);
+    }
+    let log = server.log();
+    assert!(
+        log.contains(r"x\n2026") && log.lines().all(|line| !line.contains("forged") || line.contains("cannot")),
+        "{log}"
+    );
+    assert!(!log.contains(['\u{1b}', '\r', '\u{9b}']), "{log:?}");
 }
 
 #[test]
@@ -206,7 +227,7 @@ fn a_404_html_in_the_root_is_what_is_said_of_what_is_not_there() {
     let closed = Closed::new(at("www/404.html"));
     let response = server.get("/nothing");
     assert!(response.status == 404 && response.text().contains(built_in), "{response:?}");
-    server.wait_for_log(&format!("cannot read {}", at("www/404.html").display()));
+    server.wait_for_log(&format!("cannot read {:?}", at("www/404.html")));
     drop(closed);
     for to in ["../secret.html", ".hidden.html", "nowhere", "sub", "/dev/zero"] {
         fs::remove_file(at("www/404.html")).unwrap();

@@ -65,7 +65,7 @@ fn a_file_of_the_page_that_cannot_be_read_is_counted_and_logged() {
     let response = server.get("/mem");
     assert_eq!(response.status, 500, "{response:?}");
     assert_eq!(server.figure("/refused/500"), 1);
-    server.wait_for_log("cannot read /proc/");
+    server.wait_for_log("cannot read \"/proc/");
 }
 
 #[test]
