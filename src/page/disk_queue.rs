@@ -1,7 +1,7 @@
 //! Requests that need the disk, which the threads for it take one after the other.
 //!
-//! Leaves answering to `page_server`. What must stay true: one file that is slow takes one of these threads, however often it is asked
-//! for, and those who wait for it soon leave their places; requests whose time is over, so that nobody waits for their answers, are
+//! Leaves answering, and which path is that of one file, to `page_server`. What must stay true: of all that have one path, one takes a
+//! thread at a time, however slow it is and however often it is asked for, and those who wait for it soon leave their places; requests whose time is over, so that nobody waits for their answers, are
 //! forgotten when more come.
 
 use std::collections::{HashMap, VecDeque};

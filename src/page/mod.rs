@@ -10,6 +10,7 @@ pub mod folder_listing;
 pub mod frontend;
 pub mod linkless_path;
 pub mod open_files;
+pub mod page_error;
 pub mod page_request;
 pub mod page_server;
 pub mod private_folder;

@@ -21,10 +21,12 @@ use crate::config::limits::{DISK_THREADS, HTTP_RESTART_BACKOFF, PAGE_END_TIMEOUT
 use crate::page::answer::{FILE_HEADER, UNCHANGING_HEADER};
 use crate::page::disk_queue::DiskQueue;
 use crate::page::open_files::OpenFiles;
-use crate::page::private_folder::{PARENT_BYTES_MAX, PrivateFolder};
+use crate::page::page_error::PageError;
+use crate::page::private_folder::PrivateFolder;
 use crate::page::representation::Representation;
 use crate::page::resources::Resources;
 use crate::page::url_path::plain_path;
+use crate::page::www_folder::NOT_FOUND;
 
 /// A request for nothing, by which the backend finds out whether the server answers. No visitor can send it: of theirs only GET and
 /// HEAD come here.
@@ -39,36 +41,18 @@ pub struct PageServer {
     running: Mutex<Option<Running>>,
     open_files: Mutex<OpenFiles>,
     /// Requests that need the disk; none where the built-in page is served.
-    disk: DiskQueue<Request>,
+    disk: DiskQueue<(Request, Look)>,
     /// Disconnected when all threads of ours have ended.
     threads_end: Mutex<Receiver<()>>,
 }
 
-/// Why there can be no page. It shows itself as a sentence that says what to do.
-#[derive(Debug)]
-pub enum PageError {
-    /// No folder takes its private socket; the error says for each why.
-    Socket(io::Error),
-    /// There are too few threads.
-    Threads(io::Error),
+/// What a request wants of the disk. What is not there takes two looks, each under the path of the file that may be slow: else any few
+/// addresses would hold all threads with one `404.html`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    AtItsAddress,
+    AtNotFound,
 }
-
-impl fmt::Display for PageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Socket(error) => write!(
-                f,
-                "cannot make a private socket for the page ({error}): set RUNTIME_DIRECTORY to a folder that can be \
-                 written to, by an absolute path of at most {PARENT_BYTES_MAX} bytes"
-            ),
-            Self::Threads(error) => {
-                write!(f, "cannot start the page's threads ({error}): raise their limit (ulimit -u, TasksMax=)")
-            }
-        }
-    }
-}
-
-impl std::error::Error for PageError {}
 
 /// A running server, in a folder of its own. Each restart uses a new folder, because the old one may be gone (`/run/user` after a
 /// logout, a cleaned `/tmp`).
@@ -110,8 +94,7 @@ impl PageServer {
             thread::Builder::new().name(name.into()).spawn(work).map_err(PageError::Threads)
         };
         let serve_disk = |this: &Self| {
-            let busy = |request| this.send(Representation::busy(), request);
-            this.disk.serve(|request| this.respond_whatever_happens(request), busy);
+            this.disk.serve(|work| whatever_happens(|| this.look(work)), |work| this.refuse(work));
         };
         let started = start("page", Self::serve_until_closed)
             .and_then(|_| (0..disk_threads).try_for_each(|_| start("disk", serve_disk).map(drop)));
@@ -155,10 +138,10 @@ impl PageServer {
         while let Some(server) = self.server() {
             // tiny_http reports the error that has ended its accepting thread once, and is of no use after that.
             while let Ok(request) = server.recv() {
-                if !self.needs_disk(&request) {
-                    self.respond_whatever_happens(request);
-                } else if let Err(request) = self.disk.push(plain_path(request.url()), request) {
-                    self.send(Representation::busy(), request);
+                if self.resources.www.is_some() && is_look(&request) {
+                    self.queue(plain_path(request.url()), (request, Look::AtItsAddress));
+                } else {
+                    whatever_happens(|| self.send(self.find(&request), request));
                 }
             }
             if self.server().is_some() {
@@ -191,13 +174,26 @@ impl PageServer {
         }
     }
 
-    fn needs_disk(&self, request: &Request) -> bool {
-        self.resources.www.is_some() && is_look(request)
+    fn queue(&self, path: String, work: (Request, Look)) {
+        if let Err(work) = self.disk.push(path, work) {
+            self.refuse(work);
+        }
     }
 
-    fn respond_whatever_happens(&self, request: Request) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.send(self.find(&request), request))) {
-            error!("answering a page request failed: {}", panic_words(&*panic));
+    fn look(&self, (request, look): (Request, Look)) {
+        match look {
+            Look::AtItsAddress => match self.find(&request) {
+                found if found.status == 404 => self.queue(plain_path(NOT_FOUND), (request, Look::AtNotFound)),
+                found => self.send(found, request),
+            },
+            Look::AtNotFound => self.send(self.resources.not_found(), request),
+        }
+    }
+
+    fn refuse(&self, (request, look): (Request, Look)) {
+        match look {
+            Look::AtItsAddress => self.send(Representation::busy(), request),
+            Look::AtNotFound => self.send(Representation::not_found(), request),
         }
     }
 
@@ -283,6 +279,12 @@ fn panic_words(panic: &(dyn Any + Send)) -> &str {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("a panic without words")
+}
+
+fn whatever_happens(answer: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(answer)) {
+        error!("answering a page request failed: {}", panic_words(&*panic));
+    }
 }
 
 fn is_look(request: &Request) -> bool {

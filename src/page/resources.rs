@@ -15,7 +15,7 @@ pub struct Resources {
 }
 
 impl Resources {
-    /// What lies at `target`.
+    /// What lies at `target`; with status 404 and a folder to serve, [`not_found`](Self::not_found) has the words for it.
     pub fn find(&self, target: &str) -> Representation {
         if let Some(www) = &self.www {
             return www.find(target);
@@ -23,5 +23,10 @@ impl Resources {
         let path = target.split('?').next().unwrap_or_default();
         let Some(parts) = decode_path(path) else { return Representation::not_found() };
         baked_in(path, &parts, path.ends_with('/'))
+    }
+
+    /// What is said of what is not there.
+    pub fn not_found(&self) -> Representation {
+        self.www.as_ref().map_or_else(Representation::not_found, WwwFolder::not_found)
     }
 }

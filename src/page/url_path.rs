@@ -17,10 +17,17 @@ pub fn decode_path(path: &str) -> Option<Vec<String>> {
     parts.iter().enumerate().all(is_plain).then_some(parts)
 }
 
-/// The path of a target in one form for all ways to write it, so that a file that is slow is known by each of its addresses.
+/// The path of a target in one form for all ways to write it, and for the names that a page has (`/about/`, `/about/index.html`,
+/// `/about.html`), so that a file that is slow is known by each of them. They may be those of another file, which is the same to it.
 pub fn plain_path(target: &str) -> String {
     let path = target.split('?').next().unwrap_or_default();
-    decode_path(path).map_or_else(|| path.to_owned(), |parts| parts.join("/"))
+    let Some(parts) = decode_path(path) else { return path.to_owned() };
+    let path = parts.join("/");
+    let path = path.strip_suffix(".html").unwrap_or(&path);
+    match path.strip_suffix("index") {
+        Some(folder) if folder.is_empty() || folder.ends_with('/') => folder.trim_end_matches('/').to_owned(),
+        _ => path.to_owned(),
+    }
 }
 
 /// Whether a name is hidden: all that begin with a dot, but for the one that has a meaning at the root (RFC 8615).
@@ -87,6 +94,22 @@ mod tests {
             "/a/.well-known/x",
         ] {
             assert_eq!(decoded(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn one_page_has_one_plain_path() {
+        for (plain, targets) in [
+            ("", &["/", "//", "/?x", "/index", "/index.html", "/%69ndex.html?x/y"][..]),
+            ("a/b", &["/a/b", "/a/b/", "/a//b.html", "/a/b/index.html", "/a/b/index", "/a/%62?x"]),
+            ("404", &["/404", "/404.html"]),
+            ("a/my-index", &["/a/my-index", "/a/my-index.html"]),
+            ("index.txt", &["/index.txt"]),
+            ("/..", &["/..", "/..?x"]),
+        ] {
+            for target in targets {
+                assert_eq!(plain_path(target), plain, "{target}");
+            }
         }
     }
 

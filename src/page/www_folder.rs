@@ -20,7 +20,7 @@ use crate::page::url_path::{decode_path, folder_location, with_ending};
 /// What is served for a folder.
 const INDEX: &str = "index.html";
 /// What is served, with its status, for what is not there.
-const NOT_FOUND: &str = "404.html";
+pub const NOT_FOUND: &str = "404.html";
 
 /// A folder that is served in place of the built-in page.
 #[derive(Debug)]
@@ -34,12 +34,21 @@ pub struct WwwFolder {
 impl WwwFolder {
     /// What lies at `target`, a path and perhaps a query.
     pub fn find(&self, target: &str) -> Representation {
+        self.in_one_folder(|root| self.find_in(root, target))
+    }
+
+    /// What the folder itself has to say of what is not there. Apart from finding that out, since it may lie there and hang.
+    pub fn not_found(&self) -> Representation {
+        self.in_one_folder(|root| own_not_found(root).unwrap_or_else(Representation::not_found))
+    }
+
+    fn in_one_folder(&self, find_in: impl Fn(&ServedRoot) -> Representation) -> Representation {
         let mut looks_left = WWW_LOOKS_MAX;
         loop {
             looks_left -= 1;
             match ServedRoot::at(&self.path) {
                 Ok(root) => {
-                    let found = self.find_in(&root, target);
+                    let found = find_in(&root);
                     // Else something may have been missing because it was removed, with the folder that another one has replaced.
                     if looks_left == 0 || ServedRoot::at(&self.path).is_ok_and(|now| now.is_same(&root)) {
                         return found;
@@ -54,7 +63,7 @@ impl WwwFolder {
 
     fn find_in(&self, root: &ServedRoot, target: &str) -> Representation {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let found = decode_path(path).map_or_else(Representation::not_found, |parts| {
+        decode_path(path).map_or_else(Representation::not_found, |parts| {
             match self.look(root, &parts, path.ends_with('/')) {
                 Ok(Found::File(path)) => read(&path),
                 Ok(Found::Folder(path)) => {
@@ -64,8 +73,7 @@ impl WwwFolder {
                 Err(NoPath::NotThere) => Representation::not_found(),
                 Err(NoPath::Unreadable(unreadable)) => cannot_look(&unreadable),
             }
-        });
-        if found.status == 404 { own_not_found(root).unwrap_or(found) } else { found }
+        })
     }
 
     /// Says nothing before all links are followed: what lies outside has to look like what is not there.

@@ -206,6 +206,60 @@ fn a_file_that_hangs_is_the_same_however_its_address_is_written() {
 }
 
 #[test]
+fn a_page_that_hangs_is_the_same_by_all_of_its_names() {
+    let www = folder(&[("page.html", b"page"), ("slow/index.html", b"slow")]);
+    let server = Server::serving(&www);
+    let mut holders = ["page.html", "slow/index.html"].map(|name| hang(&www.path().join(name)));
+    // More names of the two than there are threads for the disk.
+    let addresses = ["/page", "/slow/", "/page.html", "/slow/index.html", "/slow/index", "/pag%65?1", "//slow/?1"];
+    let mut waiting = addresses.map(|path| {
+        let mut visitor = Client::connect(server.address());
+        visitor.send(request_head(server.address(), "GET", path, "").as_bytes());
+        visitor
+    });
+    for visitor in &mut waiting[2..] {
+        assert_eq!(server.get("/nothing").status, 404);
+        assert_eq!(visitor.response(false).header("Retry-After"), Some("2"));
+    }
+    for holder in &mut holders {
+        holder.kill().unwrap();
+        holder.wait().unwrap();
+    }
+    assert_eq!((server.get("/page").text(), server.get("/slow/").text()), ("page".into(), "slow".into()));
+}
+
+#[test]
+fn a_404_html_that_hangs_holds_up_nobody_who_wants_what_is_there() {
+    let www = folder(&[("index.html", b"from disk"), ("404.html", b"own")]);
+    let server = Server::serving(&www);
+    assert_eq!(server.get("/nothing").text(), "own");
+    let mut holder = hang(&www.path().join("404.html"));
+    // More addresses than there are threads for the disk.
+    let mut waiting: Vec<Client> = (0..20)
+        .map(|nth| {
+            let mut visitor = Client::connect(server.address());
+            let path = if nth == 5 { "/404.html".to_owned() } else { format!("/nothing-{nth}") };
+            visitor.send(request_head(server.address(), "GET", &path, "").as_bytes());
+            visitor
+        })
+        .collect();
+    for _ in 0..10 {
+        assert_eq!(server.get("/").text(), "from disk");
+    }
+    let answers: Vec<_> = waiting.iter_mut().map(|visitor| visitor.response(false)).collect();
+    let (given_up, built_in): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 503);
+    assert!(given_up.len() <= 2, "who has it in work, and who wants that very page: {given_up:?}");
+    for answer in built_in {
+        let sentence = "There is nothing at this address.";
+        assert!(answer.status == 404 && answer.text().contains(sentence), "{answer:?}");
+    }
+    assert_eq!(server.get("/").text(), "from disk");
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    eventually("it says again what it has to say", || server.get("/nothing").text() == "own");
+}
+
+#[test]
 fn what_is_in_memory_is_answered_although_too_many_wait_for_the_disk() {
     let files: [(&str, &[u8]); 3] = [("1.txt", b"1"), ("2.txt", b"2"), ("3.txt", b"3")];
     let www = folder(&files);
