@@ -47,11 +47,13 @@ pub fn is_name_too_long(error: &io::Error) -> bool {
 fn hold(path: &Path) -> io::Result<OwnedFd> {
     const HELD: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
     const FOLDER: OFlags = HELD.union(OFlags::DIRECTORY);
-    let mut at = retry_on_intr(|| open("/", FOLDER, Mode::empty()))?;
     let mut ahead = path.components().filter(|step| *step != Component::RootDir).peekable();
+    // The first step goes with the root: what is emulated on another machine has a root of its own, and its files in ours.
+    let first = Path::new("/").join(ahead.next().unwrap_or(Component::RootDir));
+    let flags = |is_last: bool| if is_last { HELD } else { FOLDER };
+    let mut at = retry_on_intr(|| open(&first, flags(ahead.peek().is_none()), Mode::empty()))?;
     while let Some(step) = ahead.next() {
-        let flags = if ahead.peek().is_some() { FOLDER } else { HELD };
-        at = retry_on_intr(|| openat(&at, step.as_os_str(), flags, Mode::empty()))?;
+        at = retry_on_intr(|| openat(&at, step.as_os_str(), flags(ahead.peek().is_none()), Mode::empty()))?;
     }
     Ok(at)
 }
