@@ -9,7 +9,8 @@ use std::time::Duration;
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// A request head of more bytes is large, and needs a permit.
 pub const HEAD_SMALL_BYTES: usize = 4 * 1024;
-/// The most large heads that are being read or answered. When one more comes, the oldest that is not complete is dropped.
+/// The most large heads that are being read, or of which something large waits for its answer. When one more comes, the oldest that is
+/// not complete is dropped.
 pub const LARGE_HEADS_MAX: usize = 64;
 /// The most header lines of a request. More are answered with 431.
 pub const HEADERS_MAX: usize = 64;
@@ -45,10 +46,8 @@ pub const DISK_THREADS: usize = 4;
 /// How often one request looks into the folder of `--www`, which may be switched while it looks.
 pub const WWW_LOOKS_MAX: usize = 4;
 /// The most entries of a folder that `--list` looks at; the page says if there are more. So a full folder holds a thread for the disk
-/// for some 20 to 40 ms, and a page of it takes some 300 KB while it is made, 3 MB with the longest names.
+/// for some 20 to 40 ms, and a page of it takes some 0.6 MB while it is made, 1.4 MB with the longest names.
 pub const LISTED_ENTRIES_MAX: usize = 4096;
-/// The longest name of a file, in bytes (`NAME_MAX`).
-pub const FILE_NAME_BYTES_MAX: usize = 255;
 /// How many links are followed on the way to one file: as many as the kernel follows (`path_resolution(7)`).
 pub const LINKS_FOLLOWED_MAX: usize = 40;
 /// How many steps, from one name to the next, one look into the folder of `--www` goes on all its ways together, those of all links of a

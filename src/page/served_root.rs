@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
 
-use crate::config::limits::{FILE_NAME_BYTES_MAX, LINKS_FOLLOWED_MAX, STEPS_PER_LOOK_MAX};
+use crate::config::limits::{LINKS_FOLLOWED_MAX, STEPS_PER_LOOK_MAX};
 use crate::page::linkless_path::is_name_too_long;
 use crate::page::url_path::is_hidden;
 
@@ -78,9 +78,6 @@ impl ServedRoot {
     /// # Errors
     /// If nothing that is served is there, or the server cannot look there.
     pub fn step(&self, folder: &Path, name: &OsStr) -> Result<PathBuf, NoPath> {
-        if name.len() > FILE_NAME_BYTES_MAX {
-            return Err(NoPath::NotThere);
-        }
         match follow(folder, Path::new(name), &self.steps_left) {
             Ok(path) if self.serves(&path) => Ok(path),
             Err(unreadable) if !is_absence(&unreadable.error) && self.serves(&unreadable.path) => {

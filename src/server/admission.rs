@@ -127,17 +127,17 @@ impl Admission {
         Ok(permit)
     }
 
-    /// A permit for a large head of this connection, until it is answered. If there are too many, the oldest connection with one that is
-    /// not complete is dropped.
+    /// A permit for a large head of this connection, for as long as something large is left of it. If there are too many, the oldest
+    /// connection with one that is not complete is dropped.
     ///
     /// # Errors
-    /// If all of them are being answered.
+    /// If all of them wait for their answers.
     pub fn admit_large_head(&self, id: u64) -> Result<LargeHeadPermit<'_>, Refusal> {
         let mut large_heads = self.large_heads.borrow_mut();
         if large_heads.len() >= LARGE_HEADS_MAX {
             let mut pending = self.pending.borrow_mut();
-            let idle = large_heads.iter().map(|its| (ConnectionState::Idle, *its));
-            let oldest = idle.into_iter().find(|key| pending.contains_key(key)).ok_or(BUSY)?;
+            let mut idle = large_heads.iter().map(|its| (ConnectionState::Idle, *its));
+            let oldest = idle.find(|key| pending.contains_key(key)).ok_or(BUSY)?;
             large_heads.remove(&oldest.1);
             pending.remove(&oldest);
             self.counters.pending_dropped.add(1);

@@ -10,7 +10,8 @@ use foghorn::config::limits::HTTP_IN_FLIGHT_MAX;
 use serde_json::json;
 
 use crate::harness::{
-    Bystanders, Client, LARGE_BYTES, Launch, Server, contents, eventually, folder, raise_own_limit, request_head,
+    Bystanders, Client, LARGE_BYTES, Launch, Server, contents, eventually, folder, raise_own_limit, request,
+    request_head,
 };
 
 #[test]
@@ -154,17 +155,18 @@ fn files_that_hang_hold_up_nobody_who_wants_something_else() {
     let server = Server::serving(&www);
     let bystanders = Bystanders::start(&server);
     let mut holders = ["slow.txt", "stuck.txt"].map(|name| hang(&www.path().join(name)));
-    // More than there are threads for the disk, and requests in work.
+    let cookies = format!("Cookie: {}\r\n", "c".repeat(9000));
+    // More than there are threads for the disk, requests in work, and places for large heads.
     let mut waiting: Vec<Client> = (0..100)
         .map(|nth| {
             let mut visitor = Client::connect(server.address());
             let path = ["/slow.txt", "/stuck.txt"][nth % 2];
-            visitor.send(request_head(server.address(), "GET", path, "").as_bytes());
+            visitor.send(request_head(server.address(), "GET", path, &cookies).as_bytes());
             visitor
         })
         .collect();
     for path in ["/status", "/qr.svg"] {
-        assert_eq!(server.get(path).status, 200, "{path}");
+        assert_eq!(request(server.address(), "GET", path, &cookies).status, 200, "{path}");
     }
     // As soon as it is seen that these are slow, whoever waits for them leaves its place.
     eventually("other files are served", || server.get("/").status == 200);
