@@ -32,17 +32,18 @@ impl Origin {
         if text.is_empty() {
             return Self::Program;
         }
-        if text.eq_ignore_ascii_case("null") {
-            return Self::Null;
-        }
         let is_origin_byte = |byte: u8| byte.is_ascii_graphic() && !b",\"<>\\^`{|}?#".contains(&byte);
         let other = || Self::Other(text.to_ascii_lowercase());
         if !text.bytes().all(is_origin_byte) {
             return other();
         }
         let Some((scheme, authority)) = text.split_once("://") else {
-            let host = Host::parse(text);
-            return host.map_or_else(other, |(host, port)| Self::Page { scheme: String::new(), host, port });
+            return match Host::parse(text) {
+                // Also with an empty port or a dot at its end, since what a refusal shows has neither, and is what one allows.
+                Some((Host::Name(name), None)) if name == "null" => Self::Null,
+                Some((host, port)) => Self::Page { scheme: String::new(), host, port },
+                None => other(),
+            };
         };
         let scheme = scheme.to_ascii_lowercase();
         if scheme.is_empty() || !scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) {
@@ -130,6 +131,10 @@ mod tests {
             ("ESP32.local:80", "esp32.local:80"),
             ("sensor", "sensor"),
             ("Null", "null"),
+            ("null:", "null"),
+            ("null.", "null"),
+            ("null:80", "null:80"),
+            ("http://null", "http://null"),
         ] {
             let origin = Origin::parse(text);
             assert_eq!(origin.text().as_deref(), Some(expected), "{text}");
