@@ -5,9 +5,10 @@
 //! - `cli`: what the program does, by its first word
 //! - `server`: a server from its start to its end, and what each connection wants
 //! - `ws`: one WebSocket connection, from its handshake to its close
+//! - `api`: what a channel does for plain HTTP requests
 //! - `page`: what lies at which address, and the server that has it, behind ours
 //! - `http`: request heads, who may come in, refusals, sending
-//! - `broadcast`: the connected clients, and the flush that writes to all of them
+//! - `broadcast`: the channels with their clients, and the flush that writes to all of them
 //! - `net`: listening sockets, the end of a connection
 //! - `os`: signals, systemd, the machine's addresses
 //! - `telemetry`: counters, the log
@@ -15,8 +16,8 @@
 //! - `runtime`: what wakes the tasks of the one thread
 //! - `config`: flags, and every limit
 //!
-//! A connection's way: `net::listener` accepts it, `server::dispatch` reads a request head, `server::route` decides page or
-//! WebSocket, `ws::join` subscribes it, `ws::session` publishes its messages, `hub::delivery` chooses what it gets next,
+//! A connection's way: `net::listener` accepts it, `server::dispatch` reads a request head, `server::route` decides page,
+//! request to a channel or WebSocket, `ws::join` subscribes it, `ws::session` publishes its messages, `hub::delivery` chooses what it gets next,
 //! `broadcast::flush` writes that.
 //!
 //! One thread runs all connections, and its own state has no locks. Beside it: the page's threads (they share the socket path, the
@@ -28,6 +29,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("Foghorn is for Linux only; elsewhere, run it in a Linux container or virtual machine.");
 
+pub mod api;
 pub(crate) mod broadcast;
 pub mod cli;
 pub mod config;

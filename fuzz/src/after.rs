@@ -1,8 +1,14 @@
 //! The `after` parameter: an epoch and a number, or nothing at all.
 
-use foghorn::ws::handshake::parse_after;
+use foghorn::http::query;
+use foghorn::http::refusal::{BAD_AFTER, Refusal};
+use foghorn::hub::position::Position;
 
 use crate::{Kind, kind, percent_decoded};
+
+fn parse_after(text: &str) -> Result<Position, Refusal> {
+    query::value(text, Position::parse, BAD_AFTER)
+}
 
 /// Any text as the value of `after`.
 ///

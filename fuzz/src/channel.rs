@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::io::{Cursor, IoSlice};
 use std::time::{Duration, Instant};
 
-use foghorn::hub::channel::{Channel, Published, Start};
+use foghorn::hub::channel::{Channel, Start};
 use foghorn::hub::frame::Frame;
+use foghorn::hub::publishing::{Admitted, Published};
 use tungstenite::protocol::{Message, Role, WebSocket, WebSocketConfig};
 
 use crate::{Kind, kind};
@@ -46,7 +47,7 @@ struct Scene {
 /// If anybody gets something else than what is theirs.
 pub fn target(bytes: &[u8]) -> Kind {
     let mut scene = Scene {
-        channel: Channel::new(BACKLOG_BYTES, PATIENCE).expect("there is memory"),
+        channel: Channel::new(BACKLOG_BYTES, PATIENCE, "epoch".into()).expect("there is memory"),
         subscribers: BTreeMap::new(),
         published: Vec::new(),
         waiting: Vec::new(),
@@ -117,7 +118,7 @@ impl Scene {
         } else {
             (Frame::binary(vec![seed; len]), Message::binary(vec![seed; len]))
         };
-        match self.channel.publish(slot, frame) {
+        match self.channel.publish(slot, frame, 0) {
             Published::Now => self.published.push((joining, message)),
             Published::Later => {
                 subscriber.waits = true;
@@ -143,10 +144,11 @@ impl Scene {
         }
         self.channel.end_round();
         let before = self.channel.head();
-        let admitted = self.channel.admit();
+        let admitted = self.channel.admit(0);
         let count = usize::try_from(self.channel.head() - before).expect("few");
         self.published.extend(self.waiting.drain(..count));
-        for slot in admitted {
+        for admitted in admitted {
+            let Admitted::Subscriber(slot) = admitted else { unreachable!("nobody posts") };
             self.subscribers.get_mut(&slot).expect("only those who are here").waits = false;
         }
     }

@@ -3,10 +3,13 @@
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
+use foghorn::api::channel_request::{ChannelRequest, Way};
 use foghorn::config::limits::HEAD_BYTES_MAX;
 use foghorn::http::head::{self, Head};
 use foghorn::http::host_policy::HostPolicy;
 use foghorn::http::refusal::{Refusal, STATUSES};
+use foghorn::http::short_answer::Asked;
+use foghorn::hub::channel_name::ChannelName;
 use foghorn::page::conditions::Conditions;
 use foghorn::page::page_request::PageRequest;
 use foghorn::server::route::{Reason, Refused, Route};
@@ -59,9 +62,13 @@ pub fn target(bytes: &[u8]) -> Kind {
             let again = Route::of(render(&route).as_bytes(), &rules(), &search_domains(), || None);
             assert_eq!(again.as_ref(), Ok(&route), "it is read the same again");
             match route {
-                Route::WebSocket(Upgrade { subprotocol, resumes, echo, after, .. }) => {
-                    kind((subprotocol.is_some(), resumes, echo, after.is_some()))
+                Route::WebSocket(channel, Upgrade { subprotocol, resumes, echo, after, history, .. }) => {
+                    kind((channel.is_main(), subprotocol.is_some(), resumes, echo, after.is_some(), history.is_some()))
                 }
+                Route::Channel(ChannelRequest { channel, way, asked }) => {
+                    kind((channel.is_main(), std::mem::discriminant(&way), asked.head_only, asked.keep_alive))
+                }
+                Route::Redirect(location, Asked { head_only, keep_alive }) => kind((location, head_only, keep_alive)),
                 Route::Page(PageRequest { head_only, conditions, keep_alive, .. }) => {
                     let Conditions { if_match, if_unmodified_since, if_none_match, if_modified_since, range, if_range } =
                         conditions;
@@ -185,7 +192,9 @@ fn check_fields(route: &Route) {
                 check(tags);
             }
         }
-        Route::WebSocket(upgrade) => {
+        // A name is checked when it is read, and is no more than it was then.
+        Route::Channel(_) | Route::Redirect(..) => {}
+        Route::WebSocket(_, upgrade) => {
             check(&upgrade.key);
             if let Some(name) = &upgrade.subprotocol {
                 check(name);
@@ -208,16 +217,41 @@ fn render_conditions(conditions: &Conditions) -> String {
     [meant, until, known, since, range, state].into_iter().flatten().collect()
 }
 
+fn path_of(channel: &ChannelName) -> String {
+    if channel.is_main() { "/".to_owned() } else { format!("/c/{channel}") }
+}
+
+fn render_plain(method: &str, target: &str, asked: Asked) -> String {
+    let close = if asked.keep_alive { "" } else { "Connection: close\r\n" };
+    format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n{close}\r\n")
+}
+
 /// The plainest head that asks for the same.
 fn render(route: &Route) -> String {
     match route {
         Route::Page(page) => {
             let PageRequest { target, host, conditions, keep_alive, .. } = page;
             let (method, close) = (page.method(), if *keep_alive { "" } else { ", close" });
+            // What looks like a channel's address has lost a `/c`.
+            let below = if target.starts_with("/c/") { "/c" } else { "" };
             let conditions = render_conditions(conditions);
-            format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: x{close}\r\n{conditions}\r\n")
+            format!("{method} {below}{target} HTTP/1.1\r\nHost: {host}\r\nConnection: x{close}\r\n{conditions}\r\n")
         }
-        Route::WebSocket(Upgrade { key, subprotocol, echo, after, replaces, .. }) => {
+        Route::Channel(ChannelRequest { channel, way, asked }) => {
+            let (method, query) = match way {
+                Way::Status if asked.head_only => ("HEAD", "?status"),
+                Way::Status => ("GET", "?status"),
+                Way::Deletion => ("DELETE", ""),
+            };
+            render_plain(method, &format!("{}{query}", path_of(channel)), *asked)
+        }
+        Route::Redirect(location, asked) => {
+            let path = if *location == "./" { "/c" } else { "/c/" };
+            render_plain(if asked.head_only { "HEAD" } else { "GET" }, path, *asked)
+        }
+        Route::WebSocket(channel, Upgrade { key, subprotocol, echo, after, history, replaces, .. }) => {
+            let path = path_of(channel);
+            let history = history.map_or_else(String::new, |history| format!("&history={history}"));
             let echo = echo.map_or_else(String::new, |echo| format!("&echo={}", u8::from(echo)));
             let after =
                 after.as_ref().map_or_else(String::new, |after| format!("&after={}:{}", after.epoch, after.seq));
@@ -225,7 +259,7 @@ fn render(route: &Route) -> String {
             let offer =
                 subprotocol.as_ref().map_or_else(String::new, |name| format!("Sec-WebSocket-Protocol: {name}\r\n"));
             format!(
-                "GET /?{echo}{after}{replaces} HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\n\
+                "GET {path}?{echo}{after}{history}{replaces} HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\n\
                  Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{offer}\r\n"
             )
         }

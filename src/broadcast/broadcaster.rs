@@ -1,7 +1,7 @@
-//! Everybody who is connected: joining, publishing, leaving, and the end.
+//! All channels and everybody who is connected: joining, publishing, leaving, and the end.
 //!
-//! Knows no handshake and no reading, and leaves writing to `flush`. What must stay true: a client that has left the channel is
-//! sent only the tail of its current frame and its control bytes.
+//! Knows no handshake and no reading, and leaves writing to `flush`. What must stay true: a client that has left its channel is
+//! sent only the tail of its current frame and its control bytes; only who joins or publishes makes a channel.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, TryReserveError};
@@ -14,34 +14,51 @@ use std::task::{Poll, Waker};
 
 use smol::future::poll_fn;
 
+use crate::broadcast::channels::Channels;
+use crate::broadcast::live_channel::{Client, LiveChannel, Subscribers, new_epoch};
 use crate::broadcast::transport::Transport;
+use crate::broadcast::waiting_post::WaitingPost;
 use crate::config::settings::Config;
-use crate::hub::backlog::Backlog;
-use crate::hub::channel::{Channel, Joined, Published, Start};
+use crate::hub::channel::{Joined, Start};
 use crate::hub::close_reason::CloseReason;
 use crate::hub::frame::Frame;
+use crate::hub::position::Position;
+use crate::hub::publishing::{Posted, Published};
+use crate::runtime::boot_clock::boot_secs;
 use crate::runtime::spawner::Spawner;
 use crate::telemetry::counters::Counters;
 
-/// The channel, with the transport of each subscriber.
-pub(super) type Subscribers = Channel<Rc<Transport>>;
+/// What became of a message from outside.
+#[derive(Debug)]
+pub enum PostOutcome {
+    /// It is published, here.
+    Published(Position),
+    /// It waits for room.
+    Waiting(WaitingPost),
+}
 
-/// The connected clients, and what the flush needs to write to them.
+/// A client, if it is still there.
+type ClientRef = (Weak<Transport>, Weak<LiveChannel>);
+
+/// The channels and their clients, and what the flush needs to write to them.
 pub struct Broadcaster {
     config: Arc<Config>,
     pub(super) counters: Arc<Counters>,
     pub(super) spawner: Spawner,
-    pub(super) channel: RefCell<Subscribers>,
-    /// Slots to write to in the next flush although nothing new was published: they have control bytes, more than one turn's
-    /// bytes, or a socket that takes more again.
-    pub(super) pending_writes: RefCell<Vec<usize>>,
-    /// Whether there is something for the flush to do.
-    pub(super) is_dirty: Cell<bool>,
+    channels: Channels,
+    /// Channels for which there is something for the flush to do.
+    pub(super) dirty: RefCell<Vec<Rc<LiveChannel>>>,
+    /// Empty, and the memory for the next of these.
+    pub(super) flushing: Cell<Vec<Rc<LiveChannel>>>,
+    /// Channels in which somebody waits for somebody else.
+    pub(super) in_review: RefCell<Vec<Rc<LiveChannel>>>,
+    /// The time by which messages are dated, read once for each flush.
+    pub(super) now_secs: Cell<u32>,
     pub(super) flush_waker: Cell<Option<Waker>>,
     /// The task that waits for the next flush.
     pub(super) flush_watcher: Cell<Option<Waker>>,
     /// Clients that can be replaced by their next connection, by an id that nobody else can guess.
-    by_connection_id: RefCell<HashMap<String, Weak<Transport>>>,
+    by_connection_id: RefCell<HashMap<String, ClientRef>>,
     connection_ids: RandomState,
     /// The heartbeat's last sweep.
     pub(super) sweep: Cell<u32>,
@@ -55,16 +72,17 @@ impl Broadcaster {
     /// Nobody is connected.
     ///
     /// # Errors
-    /// If there is no memory for the backlog.
+    /// If there is no memory for the backlog of the main channel.
     pub fn new(config: Arc<Config>, counters: Arc<Counters>, spawner: Spawner) -> Result<Self, TryReserveError> {
-        let capacity_bytes = Backlog::capacity_bytes_for(config.limits.backlog_bytes);
         Ok(Self {
-            channel: RefCell::new(Channel::new(capacity_bytes, config.limits.patience)?),
+            channels: Channels::new(config.limits.clone(), Arc::clone(&counters))?,
+            dirty: RefCell::default(),
+            flushing: Cell::default(),
+            in_review: RefCell::default(),
+            now_secs: Cell::new(boot_secs()),
             config,
             counters,
             spawner,
-            pending_writes: RefCell::default(),
-            is_dirty: Cell::new(false),
             flush_waker: Cell::new(None),
             flush_watcher: Cell::new(None),
             by_connection_id: RefCell::default(),
@@ -77,67 +95,69 @@ impl Broadcaster {
 
     /// Lets a client in. `first` makes its first frame, which comes after the answer to the handshake and before any
     /// message.
-    pub fn join(
-        &self,
-        transport: &Rc<Transport>,
-        echo: bool,
-        start: Start,
-        first: impl FnOnce(Joined, usize) -> Vec<u8>,
-    ) {
-        let mut channel = self.channel.borrow_mut();
+    pub fn join(&self, client: &Client, echo: bool, start: Start, first: impl FnOnce(&Joined, usize) -> Vec<u8>) {
+        let Client { transport, live } = client;
+        let mut channel = live.channel.borrow_mut();
         let joined = channel.join(Rc::clone(transport), echo, start);
-        transport.push_control(&first(joined, channel.len()));
+        transport.push_control(&first(&joined, channel.len()));
         transport.slot.set(Some(joined.slot));
         transport.heard_sweep.set(self.sweep.get());
-        self.pending_writes.borrow_mut().push(joined.slot);
-        self.counters.clients.set(channel.len() as u64);
+        live.pending_writes.borrow_mut().push(joined.slot);
+        live.report(&channel, &self.counters);
         self.counters.clients_total.add(1);
-        self.counters.clients_peak.set(self.counters.clients_peak.get().max(channel.len() as u64));
+        self.counters.clients_peak.set(self.counters.clients_peak.get().max(self.counters.clients.get()));
         if self.stopping.get() {
             transport.end(CloseReason::ServerStops);
         }
-        self.mark_dirty();
+        self.mark_dirty(live);
     }
 
     /// Gives a client an id by which its next connection can [replace](Self::replace) it.
-    pub fn assign_connection_id(&self, transport: &Rc<Transport>) -> String {
+    pub fn assign_connection_id(&self, Client { transport, live }: &Client) -> String {
         let connection_id = format!("{:016x}", self.connection_ids.hash_one(self.counters.clients_total.get()));
         transport.connection_id.replace(connection_id.clone());
-        self.by_connection_id.borrow_mut().insert(connection_id.clone(), Rc::downgrade(transport));
+        let client = (Rc::downgrade(transport), Rc::downgrade(live));
+        self.by_connection_id.borrow_mut().insert(connection_id.clone(), client);
         connection_id
     }
 
     /// The address of the client with this connection id, if it is connected and has not been replaced.
     pub fn address_of(&self, connection_id: &str) -> Option<IpAddr> {
-        let transport = self.by_connection_id.borrow().get(connection_id).and_then(Weak::upgrade)?;
+        let transport = self.by_connection_id(connection_id)?.transport;
         transport.slot.get().map(|_| transport.peer.ip())
+    }
+
+    fn by_connection_id(&self, connection_id: &str) -> Option<Client> {
+        let clients = self.by_connection_id.borrow();
+        let (transport, live) = clients.get(connection_id)?;
+        Some(Client { transport: transport.upgrade()?, live: live.upgrade()? })
     }
 
     /// Ends the client with this connection id, if it is connected, because it has reconnected. Nothing from its old connection
     /// is published after this call, so the client knows what was published. With `is_place_needed` the old connection is closed
     /// without a goodbye, which could take seconds.
     pub fn replace(&self, connection_id: &str, is_place_needed: bool) {
-        let Some(transport) = self.by_connection_id.borrow().get(connection_id).and_then(Weak::upgrade) else { return };
-        let mut channel = self.channel.borrow_mut();
+        let Some(Client { transport, live }) = self.by_connection_id(connection_id) else { return };
+        let mut channel = live.channel.borrow_mut();
         if let Some(slot) = transport.slot.get() {
             channel.withdraw(slot);
         }
-        self.unsubscribe(&mut channel, &transport);
+        self.unsubscribe(&live, &mut channel, &transport);
         if is_place_needed {
             transport.abort();
         }
         transport.end(CloseReason::Replaced);
     }
 
-    /// Removes a client from the channel. The tail of its current frame goes before its other control bytes. The caller calls
+    /// Removes a client from its channel. The tail of its current frame goes before its other control bytes. The caller calls
     /// [`forget`](Self::forget) when the connection is closed.
-    pub fn leave(&self, transport: &Transport) {
-        let mut channel = self.channel.borrow_mut();
-        self.unsubscribe(&mut channel, transport);
+    pub fn leave(&self, Client { transport, live }: &Client) {
+        let mut channel = live.channel.borrow_mut();
+        self.unsubscribe(live, &mut channel, transport);
     }
 
     /// [`leave`](Self::leave), for callers that have borrowed the channel already.
-    pub(super) fn unsubscribe(&self, channel: &mut Subscribers, transport: &Transport) {
+    pub(super) fn unsubscribe(&self, live: &Rc<LiveChannel>, channel: &mut Subscribers, transport: &Transport) {
         let Some(slot) = transport.slot.take() else { return };
         let (_, frame_tail) = channel.leave(slot);
         let all_tails_bytes = self.all_tails_bytes.get() + frame_tail.len();
@@ -148,8 +168,9 @@ impl Broadcaster {
             transport.abort();
         }
         transport.write_ready.set(None);
-        self.counters.clients.set(channel.len() as u64);
-        self.mark_dirty();
+        live.report(channel, &self.counters);
+        self.channels.note_use(&live.name);
+        self.mark_dirty(live);
     }
 
     /// Notes that a client which has left is gone for good.
@@ -160,12 +181,36 @@ impl Broadcaster {
 
     /// Publishes a client's message, at once or when the backlog has room for it: then the client's task has to
     /// [wait](Self::wait_until_published) before it publishes another.
-    pub fn publish(&self, transport: &Transport, frame: Frame) -> Published {
+    pub fn publish(&self, Client { transport, live }: &Client, frame: Frame) -> Published {
         let Some(slot) = transport.slot.get() else { return Published::Now };
-        let published = self.channel.borrow_mut().publish(slot, frame);
-        self.mark_dirty();
+        self.mark_dirty(live);
+        let published = live.channel.borrow_mut().publish(slot, frame, self.now_secs.get());
         transport.publish_blocked.set(published == Published::Later);
         published
+    }
+
+    /// Publishes a message of somebody who is no client, at once or when the backlog has room for it.
+    pub fn post(&self, live: &Rc<LiveChannel>, frame: Frame) -> PostOutcome {
+        self.mark_dirty(live);
+        let posted = live.channel.borrow_mut().post(frame, self.now_secs.get());
+        match posted {
+            Posted::Now(position) => PostOutcome::Published(position),
+            Posted::Later(number) => PostOutcome::Waiting(WaitingPost::new(Rc::clone(live), number)),
+        }
+    }
+
+    /// Forgets a channel's messages, which begins a new epoch; returns where that is. Clients that resume are told by the end of their
+    /// connections, and the others notice nothing.
+    pub fn clear(&self, live: &Rc<LiveChannel>) -> Position {
+        let mut channel = live.channel.borrow_mut();
+        channel.clear(new_epoch());
+        for (_, transport) in channel.iter() {
+            if !transport.connection_id.borrow().is_empty() {
+                transport.end(CloseReason::NewEpoch);
+            }
+        }
+        self.mark_dirty(live);
+        channel.head_position()
     }
 
     /// Waits until a client's message is in the backlog, or its connection has to end.
@@ -178,29 +223,33 @@ impl Broadcaster {
     }
 
     /// Has a client's control bytes written with the next flush.
-    pub fn schedule(&self, transport: &Transport) {
+    pub fn schedule(&self, Client { transport, live }: &Client) {
         if let Some(slot) = transport.slot.get() {
-            self.pending_writes.borrow_mut().push(slot);
-            self.mark_dirty();
+            live.pending_writes.borrow_mut().push(slot);
+            self.mark_dirty(live);
         }
-    }
-
-    /// Whether a client has got all that is published.
-    pub fn is_up_to_date(&self, transport: &Transport) -> bool {
-        transport.slot.get().is_none_or(|slot| self.channel.borrow().is_up_to_date(slot))
     }
 
     /// Tells everybody that the server stops, now and when they come later.
     pub fn stop(&self) {
         self.stopping.set(true);
-        for (_, transport) in self.channel.borrow().iter() {
-            transport.end(CloseReason::ServerStops);
+        for live in self.channels.all() {
+            for (_, transport) in live.channel.borrow().iter() {
+                transport.end(CloseReason::ServerStops);
+            }
         }
     }
 
     /// Has the flush run after all tasks that are ready.
-    pub(super) fn mark_dirty(&self) {
-        self.is_dirty.set(true);
+    pub(super) fn mark_dirty(&self, live: &Rc<LiveChannel>) {
+        if live.is_dirty.replace(true) {
+            return;
+        }
+        let mut dirty = self.dirty.borrow_mut();
+        if dirty.is_empty() {
+            self.now_secs.set(boot_secs());
+        }
+        dirty.push(Rc::clone(live));
         if let Some(waker) = self.flush_waker.take() {
             waker.wake();
         }
@@ -219,9 +268,9 @@ impl Broadcaster {
         .await;
     }
 
-    /// The number of the newest message.
-    pub fn head(&self) -> u64 {
-        self.channel.borrow().head()
+    /// The channels.
+    pub fn channels(&self) -> &Channels {
+        &self.channels
     }
 
     /// The settings.
@@ -237,6 +286,6 @@ impl Broadcaster {
 
 impl fmt::Debug for Broadcaster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Broadcaster").field("channel", &self.channel).finish_non_exhaustive()
+        f.debug_struct("Broadcaster").field("channels", &self.channels).finish_non_exhaustive()
     }
 }

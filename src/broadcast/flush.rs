@@ -11,10 +11,12 @@ use std::time::Instant;
 
 use smol::future::{self, FutureExt, poll_fn};
 
-use crate::broadcast::broadcaster::{Broadcaster, Subscribers};
+use crate::broadcast::broadcaster::Broadcaster;
+use crate::broadcast::live_channel::{Client, LiveChannel, Subscribers};
 use crate::broadcast::transport::{Transport, Written};
 use crate::config::limits::{FLUSH_BYTES_MAX, FLUSH_SLICES_MAX};
 use crate::hub::close_reason::CloseReason;
+use crate::hub::publishing::Admitted;
 use crate::runtime::timer::Timer;
 use crate::telemetry::counters::Counters;
 
@@ -24,7 +26,7 @@ impl Broadcaster {
         loop {
             let look_again = self.flush();
             let dirty = poll_fn(|cx| self.poll_dirty(cx));
-            if self.is_dirty.get() {
+            if !self.dirty.borrow().is_empty() {
                 // Some subscribers have more to get than one turn's share; other tasks run first.
                 future::yield_now().await;
             }
@@ -36,50 +38,86 @@ impl Broadcaster {
     }
 
     fn poll_dirty(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.is_dirty.take() {
+        if !self.dirty.borrow().is_empty() {
             return Poll::Ready(());
         }
         self.flush_waker.set(Some(cx.waker().clone()));
         Poll::Pending
     }
 
-    /// Writes to every subscriber that has something to get and whose socket is not full. Returns when to check again for
-    /// subscribers that block publishers.
+    /// Writes to every subscriber that has something to get and whose socket is not full, one channel after the other. Returns when to
+    /// check again for subscribers that block publishers.
     pub(super) fn flush(self: &Rc<Self>) -> Option<Instant> {
-        let mut channel = self.channel.borrow_mut();
-        let channel = &mut *channel;
-        let pending_writes = self.pending_writes.take();
-        if channel.has_unflushed() {
-            self.write_unflushed(channel);
-        } else {
-            for slot in pending_writes {
-                self.try_write(channel, slot);
-            }
+        self.take_due_reviews();
+        let mut dirty = self.flushing.take();
+        std::mem::swap(&mut dirty, &mut self.dirty.borrow_mut());
+        for live in dirty.drain(..) {
+            live.is_dirty.set(false);
+            self.flush_channel(&live);
         }
-        let needs_review = channel.needs_review();
-        for slot in channel.admit() {
-            if let Some(transport) = channel.get(slot) {
-                transport.publish_blocked.set(false);
-                transport.wake();
-            }
-        }
-        if channel.has_unflushed() {
-            self.mark_dirty();
-        }
-        let look_again = if needs_review { self.expel_late(channel) } else { None };
-        self.counters.messages.set(channel.head());
-        self.counters.deliveries.set(channel.deliveries());
-        self.counters.backlog_bytes.set(channel.backlog().held_bytes() as u64);
-        self.counters.clients_behind.set(channel.laggards_len() as u64);
-        self.counters.publishers_waiting.set(channel.blocked_len() as u64);
+        // Its memory is for the next flush.
+        self.flushing.set(dirty);
         if let Some(watcher) = self.flush_watcher.take() {
             watcher.wake();
         }
-        look_again
+        self.in_review.borrow().iter().filter_map(|live| live.review_at.get()).min()
+    }
+
+    /// Has the channels flushed in which somebody's patience is over.
+    fn take_due_reviews(&self) {
+        let mut in_review = self.in_review.borrow_mut();
+        if in_review.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        in_review.retain(|live| live.review_at.get().is_some());
+        for live in in_review.iter().filter(|live| live.review_at.get().is_some_and(|at| at <= now)) {
+            self.mark_dirty(live);
+        }
+    }
+
+    fn flush_channel(self: &Rc<Self>, live: &Rc<LiveChannel>) {
+        let mut channel = live.channel.borrow_mut();
+        let channel = &mut *channel;
+        let pending_writes = live.pending_writes.take();
+        if channel.has_unflushed() {
+            self.write_unflushed(live, channel);
+        } else {
+            for slot in pending_writes {
+                self.try_write(live, channel, slot);
+            }
+        }
+        let needs_review = channel.needs_review();
+        for admitted in channel.admit(self.now_secs.get()) {
+            match admitted {
+                Admitted::Subscriber(slot) => {
+                    if let Some(transport) = channel.get(slot) {
+                        transport.publish_blocked.set(false);
+                        transport.wake();
+                    }
+                }
+                Admitted::Post(number, position) => {
+                    if let Some(waiter) = live.waiting_posts.borrow_mut().get_mut(&number) {
+                        waiter.admit(position);
+                    }
+                }
+            }
+        }
+        if channel.has_unflushed() {
+            self.mark_dirty(live);
+        }
+        let review_at = if needs_review { self.expel_late(live, channel) } else { None };
+        if live.review_at.replace(review_at).is_none() && review_at.is_some() {
+            let mut in_review = self.in_review.borrow_mut();
+            if !in_review.iter().any(|other| Rc::ptr_eq(other, live)) {
+                in_review.push(Rc::clone(live));
+            }
+        }
+        live.report(channel, &self.counters);
     }
 
     /// Writes what is new to everybody, with as little as possible between one call of the kernel and the next.
-    fn write_unflushed(self: &Rc<Self>, channel: &mut Subscribers) {
+    fn write_unflushed(self: &Rc<Self>, live: &Rc<LiveChannel>, channel: &mut Subscribers) {
         let mut bytes_out = 0;
         let others = channel.share_unflushed(FLUSH_BYTES_MAX, |transport, slices| {
             if !transport.takes_unflushed() {
@@ -98,43 +136,44 @@ impl Broadcaster {
         for (slot, written) in others {
             if let Some(bytes) = written {
                 channel.advance(slot, bytes);
-                self.wait_until_writable(channel, slot);
+                self.wait_until_writable(live, channel, slot);
             } else {
-                self.try_write(channel, slot);
+                self.try_write(live, channel, slot);
             }
         }
         channel.end_round();
     }
 
     /// Leaves a subscriber alone until its socket takes more.
-    fn wait_until_writable(self: &Rc<Self>, channel: &Subscribers, slot: usize) {
+    fn wait_until_writable(self: &Rc<Self>, live: &Rc<LiveChannel>, channel: &Subscribers, slot: usize) {
         let transport = channel.get(slot).expect("the caller has just written to it");
-        let write_ready = Rc::clone(self).write_ready(Rc::clone(transport), slot);
+        let client = Client { transport: Rc::clone(transport), live: Rc::clone(live) };
+        let write_ready = Rc::clone(self).write_ready(client, slot);
         transport.block_writes(self.spawner.spawn(write_ready));
     }
 
     /// Writes to a subscriber, if its socket may take it.
-    fn try_write(self: &Rc<Self>, channel: &mut Subscribers, slot: usize) {
+    fn try_write(self: &Rc<Self>, live: &Rc<LiveChannel>, channel: &mut Subscribers, slot: usize) {
         match channel.get(slot) {
             Some(transport) if transport.write_blocked.get() => channel.reindex(slot),
-            Some(_) => self.write_subscriber(channel, slot),
+            Some(_) => self.write_subscriber(live, channel, slot),
             None => {}
         }
     }
 
     /// Ends subscribers that have blocked publishers for too long.
-    fn expel_late(&self, channel: &mut Subscribers) -> Option<Instant> {
+    fn expel_late(&self, live: &Rc<LiveChannel>, channel: &mut Subscribers) -> Option<Instant> {
         let (late, look_again) = channel.review(Instant::now());
         for slot in late {
             let transport = Rc::clone(channel.get(slot).expect("whoever is late is here"));
-            self.unsubscribe(channel, &transport);
+            self.unsubscribe(live, channel, &transport);
             transport.end(CloseReason::TooSlow);
         }
         look_again
     }
 
     /// Writes what one subscriber lacks, up to its share of a turn. The caller has seen that its writes are not blocked.
-    fn write_subscriber(self: &Rc<Self>, channel: &mut Subscribers, slot: usize) {
+    fn write_subscriber(self: &Rc<Self>, live: &Rc<LiveChannel>, channel: &mut Subscribers, slot: usize) {
         let transport = channel.get(slot).expect("the caller looked");
         let written = if transport.has_control() {
             let transport = Rc::clone(transport);
@@ -149,10 +188,10 @@ impl Broadcaster {
             transport.wake();
         }
         if written == Written::Full {
-            self.wait_until_writable(channel, slot);
+            self.wait_until_writable(live, channel, slot);
         } else if written != Written::Broken && !channel.is_up_to_date(slot) {
-            self.pending_writes.borrow_mut().push(slot);
-            self.mark_dirty();
+            live.pending_writes.borrow_mut().push(slot);
+            self.mark_dirty(live);
         }
     }
 
@@ -199,20 +238,20 @@ impl Broadcaster {
     }
 
     /// Waits until a full socket takes more, and has it written to.
-    async fn write_ready(self: Rc<Self>, transport: Rc<Transport>, slot: usize) {
+    async fn write_ready(self: Rc<Self>, Client { transport, live }: Client, slot: usize) {
         transport.socket().writable().await;
         transport.write_blocked.set(false);
         if transport.slot.get() == Some(slot) {
-            self.pending_writes.borrow_mut().push(slot);
-            self.mark_dirty();
+            live.pending_writes.borrow_mut().push(slot);
+            self.mark_dirty(&live);
         }
     }
 
     /// Writes a client's control bytes, and what else it lacks, now: before it leaves, or if it provokes so many that they
     /// cannot wait for the flush.
-    pub fn write_now(self: &Rc<Self>, transport: &Transport) {
+    pub fn write_now(self: &Rc<Self>, Client { transport, live }: &Client) {
         if let Some(slot) = transport.slot.get().filter(|_| !transport.write_blocked.get()) {
-            self.write_subscriber(&mut self.channel.borrow_mut(), slot);
+            self.write_subscriber(live, &mut live.channel.borrow_mut(), slot);
         }
     }
 }

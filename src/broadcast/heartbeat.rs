@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::broadcast::broadcaster::Broadcaster;
+use crate::broadcast::live_channel::LiveChannel;
 use crate::config::limits::SWEEPS_PER_HEARTBEAT;
 use crate::hub::close_reason::CloseReason;
 use crate::hub::frame::PING;
@@ -27,8 +28,15 @@ impl Broadcaster {
     pub(super) fn sweep_silent(&self) {
         let sweep = self.sweep.get().wrapping_add(1);
         self.sweep.set(sweep);
+        for live in self.channels().all() {
+            self.sweep_channel(&live, sweep);
+        }
+    }
+
+    fn sweep_channel(&self, live: &Rc<LiveChannel>, sweep: u32) {
         let mut gone = Vec::new();
-        for (slot, transport) in self.channel.borrow().iter() {
+        let mut has_pinged = false;
+        for (slot, transport) in live.channel.borrow().iter() {
             // A client whose publish is blocked is not read, so its silence means nothing.
             if transport.take_heard() || transport.publish_blocked.get() {
                 transport.heard_sweep.set(sweep);
@@ -38,13 +46,16 @@ impl Broadcaster {
                 gone.push(Rc::clone(transport));
             } else if silent_sweeps == SWEEPS_PER_HEARTBEAT + 1 {
                 transport.push_control(&PING);
-                self.pending_writes.borrow_mut().push(slot);
+                live.pending_writes.borrow_mut().push(slot);
+                has_pinged = true;
             }
         }
         for transport in gone {
-            self.leave(&transport);
+            self.unsubscribe(live, &mut live.channel.borrow_mut(), &transport);
             transport.end(CloseReason::Silent);
         }
-        self.mark_dirty();
+        if has_pinged {
+            self.mark_dirty(live);
+        }
     }
 }

@@ -1,9 +1,13 @@
-//! The connected clients, and the flush that writes to all of them.
+//! The channels with their clients, and the flush that writes to all of them.
 
 pub mod broadcaster;
+pub mod channels;
 pub mod flush;
 pub mod heartbeat;
+pub mod hello;
+pub mod live_channel;
 pub mod transport;
+pub mod waiting_post;
 
 #[cfg(test)]
 mod tests;

@@ -12,12 +12,15 @@ use smol::future;
 use socket2::SockRef;
 
 use super::broadcaster::Broadcaster;
+use super::live_channel::Client;
 use super::transport::Transport;
 use crate::config::limits::{FLUSH_BYTES_MAX, SWEEPS_PER_HEARTBEAT};
 use crate::config::settings::Config;
-use crate::hub::channel::{Published, Start};
+use crate::hub::channel::Start;
+use crate::hub::channel_name::ChannelName;
 use crate::hub::close_reason::CloseReason;
 use crate::hub::frame::{Frame, PING};
+use crate::hub::publishing::Published;
 use crate::runtime::reactor;
 use crate::runtime::socket::Async;
 use crate::runtime::spawner::Spawner;
@@ -41,17 +44,22 @@ impl Stage {
     }
 
     /// A subscriber that wants nothing from before, and the other end of its socket.
-    fn join(&self) -> (Rc<Transport>, UnixStream) {
+    fn join(&self) -> (Client, UnixStream) {
+        self.join_at(&ChannelName::MAIN)
+    }
+
+    fn join_at(&self, channel: &ChannelName) -> (Client, UnixStream) {
         let (ours, theirs) = pair();
         let ours = Async::new(TcpStream::from(OwnedFd::from(ours))).unwrap();
         let transport = Rc::new(Transport::new(ours, ([127, 0, 0, 1], 1).into(), Vec::new()));
-        self.broadcaster.join(&transport, true, Start::History(0), |_, _| Vec::new());
-        (transport, theirs)
+        let client = Client { transport, live: self.broadcaster.channels().open(channel).unwrap() };
+        self.broadcaster.join(&client, true, Start::History(0), |_, _| Vec::new());
+        (client, theirs)
     }
 
     /// Publishes a message that the backlog has room for.
-    fn publish(&self, transport: &Transport, frame: Frame) {
-        assert_eq!(self.broadcaster.publish(transport, frame), Published::Now, "there is room for it");
+    fn publish(&self, client: &Client, frame: Frame) {
+        assert_eq!(self.broadcaster.publish(client, frame), Published::Now, "there is room for it");
     }
 
     /// Runs a future, and all tasks beside it.
@@ -96,14 +104,14 @@ fn large() -> Frame {
 #[test]
 fn one_flush_hands_nobody_more_than_its_share_of_a_turn() {
     let stage = Stage::new();
-    let (transport, socket) = stage.join();
+    let (client, socket) = stage.join();
     stage.broadcaster.flush();
     let frame = large();
-    stage.publish(&transport, frame.clone());
+    stage.publish(&client, frame.clone());
     stage.broadcaster.flush();
     let first = received(&socket);
     assert_eq!((first.len(), stage.bytes_out()), (FLUSH_BYTES_MAX, FLUSH_BYTES_MAX));
-    assert!(!transport.write_blocked.get(), "its socket would take more");
+    assert!(!client.transport.write_blocked.get(), "its socket would take more");
     stage.broadcaster.flush();
     assert!(
         frame.to_vec().starts_with(&[first, received(&socket)].concat()),
@@ -114,14 +122,14 @@ fn one_flush_hands_nobody_more_than_its_share_of_a_turn() {
 #[test]
 fn others_have_their_turn_before_the_flush_goes_on_with_more() {
     let stage = Stage::new();
-    let (transport, _socket) = stage.join();
+    let (client, _socket) = stage.join();
     stage.broadcaster.flush();
-    stage.publish(&transport, large());
+    stage.publish(&client, large());
     let flush = stage.executor.spawn(Rc::clone(&stage.broadcaster).run_flush());
     let counters = Arc::clone(stage.broadcaster.counters());
     let other = stage.executor.spawn(async move {
         let mut seen = Vec::new();
-        while !transport.write_blocked.get() {
+        while !client.transport.write_blocked.get() {
             seen.push(counters.bytes_out.get());
             future::yield_now().await;
         }
@@ -146,22 +154,22 @@ fn who_keeps_nobody_waiting_any_longer_is_charged_no_longer() {
     assert!(stage.broadcaster.flush().is_some(), "somebody waits");
     stage.broadcaster.replace(&id, false);
     assert_eq!(stage.broadcaster.flush(), None);
-    assert!(!stage.broadcaster.channel.borrow().needs_review());
+    assert!(!publisher.live.channel.borrow().needs_review());
 }
 
 #[test]
 fn a_pong_waits_for_the_tail_of_the_frame_and_goes_before_the_next() {
     let stage = Stage::new();
-    let (transport, socket) = stage.join();
+    let (client, socket) = stage.join();
     stage.broadcaster.flush();
     let (first, second) = (large(), Frame::text("next"));
-    stage.publish(&transport, first.clone());
+    stage.publish(&client, first.clone());
     stage.broadcaster.flush();
     let mut bytes = received(&socket);
     assert!(bytes.len() < first.len(), "it is in the middle of a frame");
-    stage.publish(&transport, second.clone());
+    stage.publish(&client, second.clone());
     let pong = [0x8a, 0];
-    transport.push_control(&pong);
+    client.transport.push_control(&pong);
     let expected = [&first.to_vec()[..], &pong, &second.to_vec()].concat();
     let flush = stage.executor.spawn(Rc::clone(&stage.broadcaster).run_flush());
     stage.run(async {
@@ -177,7 +185,7 @@ fn a_pong_waits_for_the_tail_of_the_frame_and_goes_before_the_next() {
 #[test]
 fn who_is_silent_is_pinged_after_one_heartbeat_and_dropped_after_two_and_no_sweep_earlier() {
     let stage = Stage::new();
-    let (transport, socket) = stage.join();
+    let (client, socket) = stage.join();
     // What was heard may have been heard right after the last sweep, so that one more has to pass.
     for _ in 0..SWEEPS_PER_HEARTBEAT {
         stage.broadcaster.sweep_silent();
@@ -190,23 +198,23 @@ fn who_is_silent_is_pinged_after_one_heartbeat_and_dropped_after_two_and_no_swee
     for _ in 1..SWEEPS_PER_HEARTBEAT {
         stage.broadcaster.sweep_silent();
     }
-    assert_eq!(transport.ending(), None, "less than two heartbeats may have passed");
+    assert_eq!(client.transport.ending(), None, "less than two heartbeats may have passed");
     stage.broadcaster.sweep_silent();
-    assert_eq!(transport.ending(), Some(CloseReason::Silent));
+    assert_eq!(client.transport.ending(), Some(CloseReason::Silent));
     assert_eq!(received(&socket), b"", "one ping was enough");
 }
 
 #[test]
 fn anything_received_resets_the_heartbeat() {
     let stage = Stage::new();
-    let (transport, _socket) = stage.join();
+    let (client, _socket) = stage.join();
     for _ in 0..10 * SWEEPS_PER_HEARTBEAT {
-        transport.note_heard();
+        client.transport.note_heard();
         for _ in 0..SWEEPS_PER_HEARTBEAT {
             stage.broadcaster.sweep_silent();
         }
     }
-    assert_eq!((transport.ending(), transport.has_control()), (None, false));
+    assert_eq!((client.transport.ending(), client.transport.has_control()), (None, false));
 }
 
 #[test]
@@ -215,29 +223,29 @@ fn the_tail_of_a_frame_goes_before_control_bytes_and_its_memory_counts_until_the
     let limit = stage.broadcaster.config().limits.backlog_bytes;
     let mut in_mid_frame = Vec::new();
     for _ in 0..4 {
-        let (transport, socket) = stage.join();
-        in_mid_frame.push((transport, socket));
+        let (client, socket) = stage.join();
+        in_mid_frame.push((client, socket));
     }
     stage.broadcaster.flush();
     let frame = large();
     stage.publish(&in_mid_frame[0].0, frame.clone());
     stage.broadcaster.flush();
-    for (transport, _) in &in_mid_frame {
-        transport.push_control(&[0x8a, 0]);
-        stage.broadcaster.leave(transport);
+    for (client, _) in &in_mid_frame {
+        client.transport.push_control(&[0x8a, 0]);
+        stage.broadcaster.leave(client);
     }
     assert!(limit < 3 * (frame.len() - FLUSH_BYTES_MAX), "room for two tails and not for three");
-    let aborted = |nth: usize| in_mid_frame[nth].0.is_aborted();
+    let aborted = |nth: usize| in_mid_frame[nth].0.transport.is_aborted();
     assert_eq!([aborted(0), aborted(1), aborted(2), aborted(3)], [false, false, true, true]);
-    for (transport, _) in &in_mid_frame {
-        stage.broadcaster.forget(transport);
+    for (client, _) in &in_mid_frame {
+        stage.broadcaster.forget(&client.transport);
     }
-    let (transport, _socket) = stage.join();
+    let (client, _socket) = stage.join();
     stage.broadcaster.flush();
-    stage.publish(&transport, frame);
+    stage.publish(&client, frame);
     stage.broadcaster.flush();
-    stage.broadcaster.leave(&transport);
-    assert!(!transport.is_aborted(), "what the first one had is given back");
+    stage.broadcaster.leave(&client);
+    assert!(!client.transport.is_aborted(), "what the first one had is given back");
 
     let (first, socket) = &in_mid_frame[0];
     let mut bytes = received(socket);
@@ -248,7 +256,7 @@ fn the_tail_of_a_frame_goes_before_control_bytes_and_its_memory_counts_until_the
                 future::yield_now().await;
             }
         };
-        future::zip(first.finish_control(), read).await.0.is_ok()
+        future::zip(first.transport.finish_control(), read).await.0.is_ok()
     });
     assert!(has_ended && bytes == [&large().to_vec()[..], &[0x8a, 0]].concat(), "its frame to the end, then the pong");
 }

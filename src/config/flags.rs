@@ -14,8 +14,8 @@ use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser};
 use log::LevelFilter;
 
 use crate::config::limits::{
-    BACKLOG_BYTES_RANGE, GREETING_BYTES_MAX, HEARTBEAT_RANGE, MESSAGE_BYTES_MAX_DEFAULT, MESSAGE_BYTES_RANGE,
-    PATIENCE_RANGE,
+    BACKLOG_BYTES_RANGE, CHANNELS_MAX, GREETING_BYTES_MAX, HEARTBEAT_RANGE, MESSAGE_BYTES_MAX_DEFAULT,
+    MESSAGE_BYTES_RANGE, PATIENCE_RANGE,
 };
 use crate::config::settings::{Config, Limits};
 
@@ -60,6 +60,16 @@ pub struct Args {
     #[arg(long, env = "FOGHORN_BACKLOG", value_name = "SIZE", default_value = "4MiB", hide_env_values = true)]
     #[arg(value_parser = |text: &str| parse_size(text, BACKLOG_BYTES_RANGE))]
     backlog: usize,
+
+    /// Most channels beside the main one, at /c/NAME; one that nobody uses gives way to a new one
+    #[arg(long, env = "FOGHORN_MAX_CHANNELS", value_name = "N", default_value_t = 32, hide_env_values = true)]
+    #[arg(value_parser = parse_channels)]
+    max_channels: usize,
+
+    /// The backlog of each channel beside the main one; their messages have at most half of it
+    #[arg(long, env = "FOGHORN_CHANNEL_BACKLOG", value_name = "SIZE", default_value = "1MiB", hide_env_values = true)]
+    #[arg(value_parser = |text: &str| parse_size(text, BACKLOG_BYTES_RANGE))]
+    channel_backlog: usize,
 
     /// How long one slow client may keep others waiting before it is closed
     #[arg(long, env = "FOGHORN_PATIENCE", value_name = "DURATION", default_value = "2s", hide_env_values = true)]
@@ -159,6 +169,8 @@ impl TryFrom<Args> for Config {
             limits: Limits {
                 message_bytes_max,
                 backlog_bytes: args.backlog,
+                channels_max: args.max_channels,
+                channel_backlog_bytes: args.channel_backlog,
                 patience: args.patience,
                 clients_max: args.max_clients,
                 clients_per_ip_max: Some(args.max_clients_per_ip).filter(|&max| max > 0),
@@ -270,6 +282,13 @@ fn parse_count(text: &str) -> Result<usize, String> {
     }
 }
 
+fn parse_channels(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count <= CHANNELS_MAX => Ok(count),
+        _ => Err(format!("write a whole number from 0 to {CHANNELS_MAX}")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,6 +320,8 @@ mod tests {
             (["--patience", "0s"], "from 10ms"),
             (["--heartbeat", "1ms"], "from 100ms"),
             (["--max-clients", "0"], "from 1 on"),
+            (["--max-channels", "10001"], "from 0 to 10000"),
+            (["--channel-backlog", "1"], "from 1.0 KiB"),
             (["--listen", "nonsense"], "socket address"),
             (["--log-level", "loud"], "debug"),
         ] {

@@ -141,6 +141,8 @@ pub const MESSAGE_BYTES_RANGE: [u64; 2] = [125, BACKLOG_BYTES_RANGE[1] / 2];
 pub const MESSAGE_BYTES_MAX_DEFAULT: usize = 1 << 20;
 /// What `--backlog` may be, in bytes. Its index can take as much again, which 32-bit addresses would not have.
 pub const BACKLOG_BYTES_RANGE: [u64; 2] = [1024, if cfg!(target_pointer_width = "32") { 1 << 28 } else { 1 << 30 }];
+/// What `--max-channels` may be at most.
+pub const CHANNELS_MAX: usize = 10_000;
 /// What `--patience` may be.
 pub const PATIENCE_RANGE: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(3600)];
 /// What `--heartbeat` may be, if it is not 0.

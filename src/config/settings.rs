@@ -40,6 +40,10 @@ pub struct Limits {
     pub message_bytes_max: usize,
     /// `--backlog`: frames and their index.
     pub backlog_bytes: usize,
+    /// `--max-channels`: channels beside the main one.
+    pub channels_max: usize,
+    /// `--channel-backlog`: the same as `--backlog`, for each of them.
+    pub channel_backlog_bytes: usize,
     /// `--patience`: how long one client may keep others waiting.
     pub patience: Duration,
     /// `--max-clients`: WebSockets at a time.

@@ -4,5 +4,7 @@ pub mod head;
 pub mod host;
 pub mod host_policy;
 pub mod origin;
+pub mod query;
 pub mod refusal;
 pub mod response;
+pub mod short_answer;

@@ -62,6 +62,8 @@ pub const BAD_HANDSHAKE: Refusal =
 pub const BAD_ECHO: Refusal = refuse(400, "In the address, echo has to be 0 or 1.");
 /// `?after=` with something else than `EPOCH:SEQ`.
 pub const BAD_AFTER: Refusal = refuse(400, "In the address, after has to be EPOCH:SEQ as the server has told them.");
+/// `?history=` with something else than a number.
+pub const BAD_HISTORY: Refusal = refuse(400, "In the address, history has to be a whole number of messages.");
 /// A name that a foreign page may have.
 pub const FOREIGN_HOST: Refusal =
     refuse(403, "The server does not go by this name; start it with --allow-host and the name to change that.");
@@ -70,6 +72,9 @@ pub const FOREIGN_ORIGIN: Refusal = refuse(
     403,
     "Pages from elsewhere may not connect; start the server with --allow-origin and the page's origin to change that.",
 );
+/// Something below `/c/` that is no name of a channel.
+pub const NO_CHANNEL_NAME: Refusal =
+    refuse(404, "There is no such channel: a name has 1 to 64 of a-z, 0-9, - and _, as in /c/lights.");
 /// Another method than GET and HEAD.
 pub const BAD_METHOD: Refusal = refuse_with(
     405,
@@ -98,6 +103,12 @@ pub const HEAD_TOO_LARGE: Refusal =
 pub const TOO_MANY_HEADERS: Refusal = refuse(431, "The request has more than 64 header lines; send fewer.");
 /// Too many WebSockets.
 pub const FULL: Refusal = refuse_with(503, "All places are taken; come back in a few seconds.", "Retry-After: 5\r\n");
+/// As many channels as there may be, all of them in use.
+pub const NO_CHANNEL_LEFT: Refusal = refuse_with(
+    503,
+    "All places for channels are in use; come back later, or raise --max-channels.",
+    "Retry-After: 5\r\n",
+);
 /// The page's server is busy or does not answer, or too many connections are busy.
 pub const BUSY: Refusal = refuse_with(503, "The server is busy; come back in a few seconds.", "Retry-After: 2\r\n");
 
@@ -105,10 +116,13 @@ pub const BUSY: Refusal = refuse_with(503, "The server is busy; come back in a f
 pub fn reason_phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        204 => "No Content",
         206 => "Partial Content",
         304 => "Not Modified",
+        308 => "Permanent Redirect",
         400 => "Bad Request",
         403 => "Forbidden",
+        404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
         411 => "Length Required",

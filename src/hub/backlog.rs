@@ -11,7 +11,7 @@ use std::collections::{TryReserveError, VecDeque};
 use std::iter;
 use std::ops::Range;
 
-use crate::hub::frame::{Frame, HEADER_BYTES_MAX};
+use crate::hub::frame::{self, Frame, HEADER_BYTES_MAX};
 
 /// What one frame costs on top of its bytes: its entry in the index, in bytes.
 pub const INDEX_ENTRY_BYTES: usize = size_of::<Entry>();
@@ -24,6 +24,24 @@ const FRAME_BYTES_MIN: usize = 2;
 struct Entry {
     end: u64,
     sender: u32,
+    at_secs: u32,
+}
+
+/// A frame that is held.
+#[derive(Debug, Clone, Copy)]
+pub struct HeldFrame<'a> {
+    /// The position of its first byte.
+    pub start: u64,
+    /// The position of the first byte of its payload.
+    pub payload_start: u64,
+    /// The position behind its last byte.
+    pub end: u64,
+    /// When it was appended, in seconds of whatever clock its owner has.
+    pub at_secs: u32,
+    /// Whether it is a text message; else it is a binary one.
+    pub is_text: bool,
+    /// The payload; the second slice is empty unless it wraps around the ring.
+    pub payload: [&'a [u8]; 2],
 }
 
 /// The log. See the head of this file.
@@ -123,7 +141,7 @@ impl Backlog {
     ///
     /// # Panics
     /// If the frame costs more than the capacity: the limit of a message is below that.
-    pub fn append(&mut self, frame: &Frame, sender: u32) {
+    pub fn append(&mut self, frame: &Frame, sender: u32, at_secs: u32) {
         let cost_bytes = frame.len() + INDEX_ENTRY_BYTES;
         assert!(cost_bytes <= self.capacity_bytes);
         while self.held_bytes() + cost_bytes > self.capacity_bytes {
@@ -134,7 +152,7 @@ impl Backlog {
         for part in frame.parts() {
             self.put(part);
         }
-        self.entries.push_back(Entry { end: self.end, sender });
+        self.entries.push_back(Entry { end: self.end, sender, at_secs });
     }
 
     /// The bytes of a range of positions, in order; the second slice is empty unless the range wraps around the ring.
@@ -161,6 +179,17 @@ impl Backlog {
             None => Some(self.start),
             Some(before) => self.entries.get(before).map(|entry| entry.end),
         }
+    }
+
+    /// The frame `seq`, or `None` where it is not held.
+    pub fn frame(&self, seq: u64) -> Option<HeldFrame<'_>> {
+        let start = self.position_of(seq)?;
+        let nth = usize::try_from(seq - self.first_seq).ok()?;
+        let Entry { end, at_secs, .. } = *self.entries.get(nth)?;
+        let [opcode, length] = [start, start + 1].map(|position| self.ring[self.index_of(position)]);
+        let payload_start = start + frame::header_bytes(length);
+        let payload = self.slices(payload_start..end);
+        Some(HeldFrame { start, payload_start, end, at_secs, is_text: frame::is_text(opcode), payload })
     }
 
     /// Where the frame that the byte at `position` belongs to ends; `position` itself if it lies between two frames,
@@ -240,8 +269,8 @@ mod tests {
     fn frames_are_numbered_from_one_and_found_again() {
         let mut log = backlog(1024);
         assert_eq!((log.first_seq(), log.next_seq()), (1, 1));
-        log.append(&Frame::text("a"), 0);
-        log.append(&Frame::text("bc"), 0);
+        log.append(&Frame::text("a"), 0, 0);
+        log.append(&Frame::text("bc"), 0, 0);
         assert_eq!((log.first_seq(), log.next_seq()), (1, 3));
         assert_eq!([1, 2, 3, 4].map(|seq| log.position_of(seq)), [Some(0), Some(3), Some(7), None]);
         assert_eq!([0, 2, 3, 6, 7].map(|position| log.seq_at(position)), [1, 1, 2, 2, 3]);
@@ -253,10 +282,10 @@ mod tests {
     fn the_oldest_frames_give_way_and_the_low_water_mark_says_so_beforehand() {
         let frame = Frame::binary(vec![7; 10]);
         let mut log = backlog(2 * (frame.len() + INDEX_ENTRY_BYTES));
-        log.append(&frame, 0);
-        log.append(&frame, 0);
+        log.append(&frame, 0, 0);
+        log.append(&frame, 0, 0);
         assert_eq!(log.low_water_mark_for(frame.len()), frame.len() as u64);
-        log.append(&frame, 0);
+        log.append(&frame, 0, 0);
         assert_eq!((log.first_seq(), log.next_seq()), (2, 4));
         assert_eq!(log.position_of(1), None);
         assert_eq!(log.held_bytes(), log.capacity_bytes());
@@ -268,7 +297,7 @@ mod tests {
             let largest = Frame::binary(vec![9; backlog_bytes / 2]);
             let mut log = backlog(Backlog::capacity_bytes_for(backlog_bytes));
             for seq in 1..20 {
-                log.append(&largest, 0);
+                log.append(&largest, 0, 0);
                 assert_eq!(log.first_seq_of_newer_half(), seq);
                 assert!(log.low_water_mark_for(largest.len()) <= log.position_of(seq).unwrap());
             }
@@ -284,7 +313,7 @@ mod tests {
     fn ranges_leave_out_the_frames_of_one_sender() {
         let mut log = backlog(1024);
         for (sender, text) in [(1, "a"), (2, "b"), (1, "c"), (1, "d"), (2, "e"), (1, "f")] {
-            log.append(&Frame::text(text), sender);
+            log.append(&Frame::text(text), sender, 0);
         }
         assert_eq!(log.ranges_without(1, 0).collect::<Vec<_>>(), [3..6, 12..15]);
         assert_eq!(log.ranges_without(2, 0).collect::<Vec<_>>(), [0..3, 6..12, 15..18]);
@@ -299,7 +328,7 @@ mod tests {
             let mut log = backlog(8 * (frame.len() + INDEX_ENTRY_BYTES));
             assert_eq!(log.first_seq_of_newer_half(), 1);
             for _ in 0..20 {
-                log.append(&frame, 0);
+                log.append(&frame, 0, 0);
             }
             assert_eq!((log.first_seq(), log.first_seq_of_newer_half(), log.next_seq()), (13, 17, 21));
         }
@@ -318,17 +347,24 @@ mod tests {
                 let len = percent * capacity / 100;
                 let frame = Frame::binary(vec![u8::try_from(n).unwrap(); len.saturating_sub(INDEX_ENTRY_BYTES + 4)]);
                 let mark = log.low_water_mark_for(frame.len());
-                log.append(&frame, 0);
+                log.append(&frame, 0, u32::try_from(n).unwrap());
                 everything.extend(frame.to_vec());
                 prop_assert_eq!(log.start, mark, "append forgets just what low_water_mark_for announced");
                 prop_assert!(log.held_bytes() <= capacity);
                 prop_assert_eq!(log.end(), everything.len() as u64);
                 prop_assert_eq!(bytes(&log, log.start), &everything[usize::try_from(log.start).unwrap()..]);
+                prop_assert!(log.frame(log.next_seq()).is_none());
                 for seq in log.first_seq()..log.next_seq() {
                     let position = log.position_of(seq).unwrap();
                     prop_assert_eq!(log.seq_at(position), seq);
                     prop_assert_eq!(log.boundary_from(position), position);
                     prop_assert_eq!(Some(log.boundary_from(position + 1)), log.position_of(seq + 1));
+                    let held = log.frame(seq).unwrap();
+                    prop_assert_eq!((held.start, Some(held.end)), (position, log.position_of(seq + 1)));
+                    prop_assert_eq!((u64::from(held.at_secs) + 1, held.is_text), (seq, false));
+                    let payload = held.payload.concat();
+                    prop_assert_eq!(held.end - held.payload_start, payload.len() as u64);
+                    prop_assert!(payload.iter().all(|&byte| u64::from(byte) + 1 == seq));
                 }
             }
         }

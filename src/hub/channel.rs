@@ -1,16 +1,23 @@
 //! One channel: subscribers as cursors into its backlog, and publishers that wait for room in it.
 //!
 //! No sockets and no clock: time comes in as an argument. Leaves what is written next to whom to `delivery`. What must stay true:
-//! no event costs more than those who are behind, and a message that anybody has still to get is not overwritten.
+//! no event costs more than those who are behind, a message that anybody has still to get is not overwritten, and within an epoch a
+//! number names one message.
+//!
+//! The backlog numbers all frames that it ever had. A message's number counts from the beginning of its epoch, and is the one that
+//! everybody else knows.
 
-use std::collections::{TryReserveError, VecDeque};
-use std::time::{Duration, Instant};
+use std::collections::TryReserveError;
+use std::time::Duration;
 
 use slab::Slab;
 
-use crate::hub::backlog::Backlog;
-use crate::hub::frame::Frame;
+use crate::hub::backlog::{Backlog, HeldFrame};
+use crate::hub::blocked_messages::{BlockedMessages, OUTSIDER};
+use crate::hub::directory::Usage;
+use crate::hub::epochs::Epochs;
 use crate::hub::laggards::Laggards;
+use crate::hub::position::Position;
 
 /// Where a newcomer's cursor starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,10 +29,12 @@ pub enum Start {
 }
 
 /// What a newcomer was given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Joined {
     /// Where the subscriber is kept, for all later calls.
     pub slot: usize,
+    /// The epoch of these numbers.
+    pub epoch: String,
     /// The number before the first message that it gets.
     pub seq: u64,
     /// The messages between the wanted start and the first that is held.
@@ -34,19 +43,10 @@ pub struct Joined {
     pub head: u64,
 }
 
-/// Whether a message went out at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Published {
-    /// It is in the backlog.
-    Now,
-    /// The backlog is full of what others have still to get. The publisher has to wait until [`Channel::admit`] names it.
-    Later,
-}
-
 #[derive(Debug)]
 pub(super) struct Subscriber<T> {
     pub(super) transport: T,
-    /// Identifies the sender in the backlog. Unlike a slot it is not reused, until 2^32 subscribers have joined.
+    /// Identifies the sender in the backlog. Unlike a slot it is not reused, until 2^32 subscribers have joined; never [`OUTSIDER`].
     pub(super) number: u32,
     pub(super) echo: bool,
     /// Whether it is in `laggards`, and under which cursor. The rest of a laggard's state is kept there, because every message
@@ -58,41 +58,36 @@ pub(super) struct Subscriber<T> {
     pub(super) seq: u64,
 }
 
-/// A message that waits for room in the backlog.
-#[derive(Debug)]
-struct BlockedMessage {
-    slot: usize,
-    number: u32,
-    frame: Frame,
-}
-
 /// A channel. `T` is what its owner needs to reach a subscriber, such as a socket; the channel only keeps it.
 #[derive(Debug)]
 pub struct Channel<T> {
     pub(super) backlog: Backlog,
     pub(super) subscribers: Slab<Subscriber<T>>,
     next_number: u32,
+    epochs: Epochs,
     /// Whoever is not behind has everything below this position.
     pub(super) flushed: u64,
-    laggards: Laggards,
-    blocked: VecDeque<BlockedMessage>,
+    pub(super) laggards: Laggards,
+    pub(super) blocked: BlockedMessages,
     /// Messages that were written in full, one for each subscriber that got it.
     pub(super) deliveries: u64,
 }
 
 impl<T> Channel<T> {
-    /// An empty channel with a backlog of this capacity, and with this much patience for a slow subscriber.
+    /// An empty channel with a backlog of this capacity, and with this much patience for a slow subscriber. `epoch` is a name that no
+    /// other channel has had.
     ///
     /// # Errors
     /// If there is not so much memory.
-    pub fn new(capacity_bytes: usize, patience: Duration) -> Result<Self, TryReserveError> {
+    pub fn new(capacity_bytes: usize, patience: Duration, epoch: String) -> Result<Self, TryReserveError> {
         Ok(Self {
             backlog: Backlog::new(capacity_bytes)?,
             subscribers: Slab::new(),
-            next_number: 1,
+            next_number: OUTSIDER + 1,
+            epochs: Epochs::new(epoch),
             flushed: 0,
             laggards: Laggards::new(patience),
-            blocked: VecDeque::new(),
+            blocked: BlockedMessages::default(),
             deliveries: 0,
         })
     }
@@ -102,20 +97,21 @@ impl<T> Channel<T> {
     /// It starts in the newer half of the backlog at the earliest: one that started at the oldest frame of a full backlog
     /// would keep the next publisher waiting at once, and a row of such subscribers would do so for ever.
     pub fn join(&mut self, transport: T, echo: bool, start: Start) -> Joined {
-        let head = self.head();
+        let (head, frames_before) = (self.head(), self.epochs.frames_before());
+        let first_held = self.backlog.first_seq_of_newer_half();
         let wanted = match start {
-            Start::History(count) => self.backlog.first_seq_of_newer_half().max((head + 1).saturating_sub(count)),
-            Start::After(seq) => seq.min(head) + 1,
+            Start::History(count) => first_held.max(frames_before + (head + 1).saturating_sub(count).max(1)),
+            Start::After(seq) => frames_before + seq.min(head) + 1,
         };
-        let first = wanted.max(self.backlog.first_seq_of_newer_half());
+        let first = wanted.max(first_held);
         let cursor = self.backlog.position_of(first).expect("the first frame to get is held, or the next to come");
         let number = self.next_number;
-        self.next_number = self.next_number.wrapping_add(1);
+        self.next_number = self.next_number.checked_add(1).unwrap_or(OUTSIDER + 1);
         let (is_behind, behind_at) = (false, 0);
         let subscriber = Subscriber { transport, number, echo, is_behind, behind_at, cursor, seq: first };
         let slot = self.subscribers.insert(subscriber);
         self.reindex(slot);
-        Joined { slot, seq: first - 1, lost: first - wanted, head }
+        Joined { slot, epoch: self.epoch().to_owned(), seq: first - 1 - frames_before, lost: first - wanted, head }
     }
 
     /// Lets a subscriber go. Returns what it lacks of a frame that it has in part: that has to be written before anything else
@@ -127,45 +123,6 @@ impl<T> Channel<T> {
             self.laggards.remove(slot, subscriber.behind_at);
         }
         (subscriber.transport, frame_tail)
-    }
-
-    /// Publishes a message of this subscriber, at once or when there is room for it.
-    pub fn publish(&mut self, slot: usize, frame: Frame) -> Published {
-        let number = self.subscribers[slot].number;
-        if self.blocked.is_empty() && self.has_room_for(&frame) {
-            self.backlog.append(&frame, number);
-            return Published::Now;
-        }
-        self.blocked.push_back(BlockedMessage { slot, number, frame });
-        Published::Later
-    }
-
-    /// Takes back a message that waits for room, as if it had never been sent.
-    pub fn withdraw(&mut self, slot: usize) {
-        let number = self.subscribers[slot].number;
-        self.blocked.retain(|blocked| blocked.number != number);
-    }
-
-    /// Publishes what waits, in the order in which it came, as far as there is room. Returns the publishers that wait no
-    /// longer and are still here.
-    pub fn admit(&mut self) -> Vec<usize> {
-        let mut admitted = Vec::new();
-        while let Some(next) = self.blocked.front() {
-            if !self.has_room_for(&next.frame) {
-                break;
-            }
-            let BlockedMessage { slot, number, frame } = self.blocked.pop_front().expect("it was just looked at");
-            self.backlog.append(&frame, number);
-            if self.subscribers.get(slot).is_some_and(|subscriber| subscriber.number == number) {
-                admitted.push(slot);
-            }
-        }
-        admitted
-    }
-
-    /// Whether everybody has all that would be overwritten.
-    fn has_room_for(&self, frame: &Frame) -> bool {
-        self.backlog.low_water_mark_for(frame.len()) <= self.low_water_mark()
     }
 
     /// What the subscriber lacks of a frame that it has in part; two empty slices if it is between two frames.
@@ -190,34 +147,46 @@ impl<T> Channel<T> {
         (subscriber.is_behind, subscriber.behind_at) = (now < end, now);
     }
 
-    /// Whether [`review`](Self::review) is due after [`admit`](Self::admit): a publisher is blocked, or was at the last review and its
-    /// wait has to end in the accounts of those who have kept it waiting, however it ended.
-    pub fn needs_review(&self) -> bool {
-        !self.blocked.is_empty() || self.laggards.is_charging()
+    /// Begins a new epoch: what was published is there no longer for those who come, nor for who asks for the last message. Whoever is
+    /// here gets what is still on its way to it.
+    pub fn clear(&mut self, epoch: String) {
+        self.epochs.begin(epoch, self.published(), self.backlog.first_seq());
     }
 
-    /// Finds subscribers that have blocked publishers for longer than the patience. Returns their slots, and when to check next:
-    /// `None` if nobody is blocked.
-    ///
-    /// A wait counts against a subscriber that blocks the next message, and against each one more than half the backlog behind:
-    /// otherwise several could stall in turn, each with a patience of its own.
-    pub fn review(&mut self, now: Instant) -> (Vec<usize>, Option<Instant>) {
-        let charged_below = self.blocked.front().map(|next| {
-            let half_back = self.backlog.position_of(self.backlog.first_seq_of_newer_half());
-            let half_back = half_back.expect("it is held, or the next to come");
-            self.backlog.low_water_mark_for(next.frame.len()).max(half_back)
-        });
-        self.laggards.review(now, charged_below)
-    }
-
-    /// The position that everybody has reached.
-    fn low_water_mark(&self) -> u64 {
-        self.laggards.lowest_cursor().map_or(self.flushed, |cursor| cursor.min(self.flushed))
-    }
-
-    /// The number of the newest message; 0 before the first.
+    /// The number of the newest message; 0 before the first of the epoch.
     pub fn head(&self) -> u64 {
+        self.backlog.next_seq() - 1 - self.epochs.frames_before()
+    }
+
+    /// The name of the epoch.
+    pub fn epoch(&self) -> &str {
+        self.epochs.present()
+    }
+
+    /// The epoch and the number of its newest message.
+    pub fn head_position(&self) -> Position {
+        Position { epoch: self.epoch().to_owned(), seq: self.head() }
+    }
+
+    /// The newest message and its number, if the epoch has one and it is still held.
+    pub fn last(&self) -> Option<(u64, HeldFrame<'_>)> {
+        let seq = self.head();
+        let newest = self.backlog.frame(self.backlog.next_seq() - 1).filter(|_| seq > 0)?;
+        Some((seq, newest))
+    }
+
+    /// How many messages were published, in all epochs.
+    pub fn published(&self) -> u64 {
         self.backlog.next_seq() - 1
+    }
+
+    /// Whether another channel may have this one's place.
+    pub fn usage(&self) -> Usage {
+        match (self.subscribers.is_empty() && self.blocked.is_empty(), self.head()) {
+            (false, _) => Usage::InUse,
+            (true, 0) => Usage::Empty,
+            (true, _) => Usage::Unused,
+        }
     }
 
     /// Whether a subscriber has everything that is published.

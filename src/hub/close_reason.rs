@@ -24,11 +24,13 @@ pub enum CloseReason {
     Silent,
     /// The client has come back over another connection.
     Replaced,
+    /// Numbers begin anew in the client's channel, and it counts them.
+    NewEpoch,
 }
 
 impl CloseReason {
     /// All reasons, in the order of their counters.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ClosedByClient,
         Self::Vanished,
         Self::ServerStops,
@@ -38,9 +40,10 @@ impl CloseReason {
         Self::TooSlow,
         Self::Silent,
         Self::Replaced,
+        Self::NewEpoch,
     ];
 
-    /// The close code that the server sends (RFC 6455 section 7.4.1; 1013 from the IANA registry), where it sends one
+    /// The close code that the server sends (RFC 6455 section 7.4.1; 1012 and 1013 from the IANA registry), where it sends one
     /// of its own: a client's goodbye is answered with the client's code, and a dead connection is told nothing.
     pub fn code(self) -> Option<u16> {
         match self {
@@ -50,6 +53,7 @@ impl CloseReason {
             Self::ProtocolError => Some(1002),
             Self::InvalidUtf8 => Some(1007),
             Self::MessageTooBig => Some(1009),
+            Self::NewEpoch => Some(1012),
             Self::TooSlow => Some(1013),
         }
     }
@@ -66,6 +70,7 @@ impl CloseReason {
             Self::TooSlow => "too slow",
             Self::Silent => "no sign of life",
             Self::Replaced => "came back over another connection",
+            Self::NewEpoch => "the channel's messages were deleted; come back and begin anew",
         }
     }
 
@@ -81,6 +86,7 @@ impl CloseReason {
             Self::TooSlow => "tooSlow",
             Self::Silent => "silent",
             Self::Replaced => "replaced",
+            Self::NewEpoch => "newEpoch",
         }
     }
 }

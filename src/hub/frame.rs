@@ -66,6 +66,20 @@ impl Frame {
     }
 }
 
+/// Whether the first byte of a data frame's header says that it is text (RFC 6455 section 5.2).
+pub fn is_text(first: u8) -> bool {
+    first & 0x0f == u8::from(OpCode::Data(Data::Text))
+}
+
+/// How many bytes the header of an unmasked frame has whose second byte is this one (RFC 6455 section 5.2).
+pub fn header_bytes(second: u8) -> u64 {
+    match second {
+        0..126 => 2,
+        126 => 4,
+        127.. => 10,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +95,16 @@ mod tests {
         assert_eq!(header_of(126), [0x82, 126, 0, 126]);
         assert_eq!(header_of(65_535), [0x82, 126, 255, 255]);
         assert_eq!(header_of(65_536), [0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
+    }
+
+    #[test]
+    fn a_header_says_what_it_is_and_how_long() {
+        for payload_len in [0, 125, 126, 65_535, 65_536] {
+            let header = header_of(payload_len);
+            assert_eq!(header_bytes(header[1]), header.len() as u64, "{payload_len}");
+            assert!(!is_text(header[0]));
+        }
+        assert!(is_text(Frame::text("fog").parts()[0][0]));
     }
 
     #[test]

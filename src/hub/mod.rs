@@ -1,8 +1,14 @@
 //! The core without I/O: the backlog, and each subscriber's cursor into it.
 
 pub mod backlog;
+pub mod blocked_messages;
 pub mod channel;
+pub mod channel_name;
 pub mod close_reason;
 pub mod delivery;
+pub mod directory;
+pub mod epochs;
 pub mod frame;
 pub mod laggards;
+pub mod position;
+pub mod publishing;

@@ -76,8 +76,9 @@ pub async fn report_status(counters: Arc<Counters>, changed: impl AsyncFn()) {
         if now != last && notify(&NotifyState::Status(&now)) {
             last = now;
         }
-        Timer::after(STATUS_INTERVAL).await;
+        // In this order: what changes during the pause is in the next report, and no later change is needed to have it told.
         changed().await;
+        Timer::after(STATUS_INTERVAL).await;
     }
 }
 

@@ -36,15 +36,17 @@ impl Frontend {
         Self { status, qr_codes: QrCache::new(), is_baked_in, unchanging: RefCell::default(), backend }
     }
 
-    /// Answers a request from memory, if that has the answer. `peer` is the client's address, `local` finds out which of ours it has used.
+    /// Answers a request from memory, if that has the answer. `peer` is the client's address; `local` finds out which of ours it has used,
+    /// and `epoch` that of the main channel.
     pub fn answer_at_once(
         &self,
         request: &PageRequest,
         peer: IpAddr,
         local: impl FnOnce() -> Option<SocketAddr>,
+        epoch: impl FnOnce() -> String,
     ) -> Option<Response> {
         match request.path_and_query() {
-            ("/status", _) => Some(Answer::from(self.status.figures(peer, local())).response(request, "")),
+            ("/status", _) => Some(Answer::from(self.status.figures(&epoch(), peer, local())).response(request, "")),
             ("/qr.svg", query) => match qr_code::address(query, &request.host) {
                 Some(address) => self.qr_codes.find(&address).map(|code| code.response(request, "")),
                 None => Some(Answer::from(qr_code::no_address()).response(request, "")),

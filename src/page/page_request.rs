@@ -23,18 +23,18 @@ pub struct PageRequest {
 }
 
 impl PageRequest {
-    /// Reads what is asked for.
+    /// Reads what is asked for, of this path and query.
     ///
     /// # Errors
     /// If it is another method than GET and HEAD, or has a body.
-    pub fn parse(head: &Head<'_>) -> Result<Self, Refusal> {
+    pub fn parse(head: &Head<'_>, target: String) -> Result<Self, Refusal> {
         if head.method != "GET" && head.method != "HEAD" {
             return Err(BAD_METHOD);
         }
         head.headers.check_no_body()?;
         Ok(Self {
             head_only: head.method == "HEAD",
-            target: head.target.clone().into_owned(),
+            target,
             host: head.authority.clone().into_owned(),
             conditions: Conditions::parse(&head.headers, head.method)?,
             keep_alive: head.keep_alive(),

@@ -29,8 +29,8 @@ pub struct Status {
 }
 
 impl Status {
-    /// The figures of this moment. `peer` is the client's address, `local_address` the one of ours that it has used.
-    pub fn figures(&self, peer: IpAddr, local_address: Option<SocketAddr>) -> Representation {
+    /// The figures of this moment. `epoch` is that of the main channel, `peer` is the client's address, `local_address` the one of ours that it has used.
+    pub fn figures(&self, epoch: &str, peer: IpAddr, local_address: Option<SocketAddr>) -> Representation {
         let counters = &self.counters;
         let closed: Map<_, _> =
             counters.closed_by_reason().map(|(key, count)| (key.to_owned(), count.into())).collect();
@@ -39,8 +39,9 @@ impl Status {
         let refused: Map<_, _> = shown.map(|(status, count)| (status.to_string(), count.into())).collect();
         let figures = json!({
             "version": env!("CARGO_PKG_VERSION"),
-            "epoch": counters.epoch,
+            "epoch": epoch,
             "uptimeSeconds": counters.started.elapsed().as_secs(),
+            "channels": counters.channels.get(),
             "clients": counters.clients.get(),
             "clientsPeak": counters.clients_peak.get(),
             "clientsTotal": counters.clients_total.get(),

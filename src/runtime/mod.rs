@@ -1,5 +1,6 @@
 //! What wakes the tasks of the one thread.
 
+pub mod boot_clock;
 pub mod reactor;
 pub mod socket;
 pub mod spawner;

@@ -8,31 +8,30 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use log::{debug, info};
 use smol::future::{self, FutureExt};
 
 use crate::broadcast::broadcaster::Broadcaster;
-use crate::config::limits::{CLOSING_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE_TIMEOUT, REFUSAL_VALUE_CHARS_MAX};
+use crate::broadcast::live_channel::LiveChannel;
+use crate::config::limits::{CLOSING_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE_TIMEOUT};
 use crate::http::head;
 use crate::http::host_policy::HostPolicy;
-use crate::http::refusal::{BUSY, HEAD_TOO_SLOW, Refusal};
-use crate::http::response::{ResponseSender, write_all};
+use crate::http::refusal::{HEAD_TOO_SLOW, NO_CHANNEL_LEFT, Refusal};
+use crate::http::response::ResponseSender;
+use crate::http::short_answer::ShortAnswer;
+use crate::hub::channel_name::ChannelName;
+use crate::hub::directory::NoPlace;
 use crate::net::lingering_close;
 use crate::os::search_domains::SearchDomains;
 use crate::page::frontend::Frontend;
-use crate::page::page_request::PageRequest;
 use crate::runtime::socket::Async;
 use crate::runtime::spawner::Spawner;
 use crate::runtime::timer::Timer;
-use crate::server::admission::{Admission, ClientPermit, LargeHeadPermit};
+use crate::server::admission::{Admission, ClientPermit};
 use crate::server::route::{Reason, Refused, Route};
 use crate::telemetry::counters::Counters;
-use crate::telemetry::refusals::{self, Header, Refusals};
+use crate::telemetry::refusals::Refusals;
 use crate::ws::handshake::Upgrade;
 use crate::ws::session::{self, Upgraded};
-
-/// How much of what was the reason to refuse a request goes into the log: more than a host name has.
-const REASON_CHARS_MAX: usize = 300;
 
 /// Where connections can lead.
 #[derive(Debug)]
@@ -68,8 +67,8 @@ impl Dispatch {
     async fn serve(self: Rc<Self>, id: u64, socket: Async<TcpStream>, peer: SocketAddr) {
         // A box, since the task of a client lives long and needs none of this.
         let upgraded = Box::pin(self.answer_requests(id, &socket, peer)).await;
-        if let Some((upgrade, read_ahead, permit)) = upgraded {
-            let upgraded = Upgraded { socket, peer, upgrade, read_ahead, permit };
+        if let Some(Joining { live, upgrade, read_ahead, permit }) = upgraded {
+            let upgraded = Upgraded { socket, peer, upgrade, live, read_ahead, permit };
             let session = session::serve(Rc::clone(&self.broadcaster), upgraded);
             self.spawner.spawn(session).detach();
         }
@@ -77,12 +76,7 @@ impl Dispatch {
     }
 
     /// Answers requests until the connection has ended or becomes a WebSocket's.
-    async fn answer_requests(
-        self: &Rc<Self>,
-        id: u64,
-        socket: &Async<TcpStream>,
-        peer: SocketAddr,
-    ) -> Option<(Upgrade, Vec<u8>, ClientPermit)> {
+    async fn answer_requests(self: &Rc<Self>, id: u64, socket: &Async<TcpStream>, peer: SocketAddr) -> Option<Joining> {
         let mut buffer = Vec::new();
         let mut first_deadline = Some(Instant::now() + HEAD_TIMEOUT);
         loop {
@@ -105,10 +99,22 @@ impl Dispatch {
             // Of most large heads nothing large is left. What is, waits for its answer at most, and never for somebody to take that.
             let large_head = large_head.filter(|_| matches!(&route, Ok(Route::Page(request)) if request.is_large()));
             let answered = match route {
-                Ok(Route::WebSocket(upgrade)) => match self.admit(peer.ip(), &upgrade).await {
-                    Ok(permit) => return Some((upgrade, buffer.as_slice().to_vec(), permit)),
-                    Err(refusal) => Err(refusal.into()),
+                Ok(Route::WebSocket(channel, upgrade)) => match self.admit_to(&channel, peer.ip(), &upgrade).await {
+                    Ok((live, permit)) => {
+                        return Some(Joining { live, upgrade, read_ahead: buffer.as_slice().to_vec(), permit });
+                    }
+                    Err(refusal) => {
+                        if let Some(answer) = upgrade.answer_and_close(refusal) {
+                            self.close_early(socket, peer, refusal, &answer).await;
+                            return None;
+                        }
+                        Err(refusal.into())
+                    }
                 },
+                Ok(Route::Channel(request)) => self.serve_channel(id, socket, peer, &request).await,
+                Ok(Route::Redirect(location, asked)) => {
+                    self.send(socket, ShortAnswer::redirect(location).response(asked), asked.keep_alive).await
+                }
                 Ok(Route::Page(request)) => {
                     self.serve_page(id, socket, peer, request, large_head).await.map_err(Refused::from)
                 }
@@ -148,6 +154,18 @@ impl Dispatch {
         }
     }
 
+    /// A permit for a client, and the channel that it joins before anything else happens.
+    async fn admit_to(
+        &self,
+        channel: &ChannelName,
+        ip: IpAddr,
+        upgrade: &Upgrade,
+    ) -> Result<(Rc<LiveChannel>, ClientPermit), Refusal> {
+        let permit = self.admit(ip, upgrade).await?;
+        let live = self.broadcaster.channels().open(channel).map_err(|NoPlace| NO_CHANNEL_LEFT)?;
+        Ok((live, permit))
+    }
+
     /// A permit for a client. If there is no place, a client that comes back has that of its last connection.
     async fn admit(&self, ip: IpAddr, upgrade: &Upgrade) -> Result<ClientPermit, Refusal> {
         let refusal = match self.admission.admit_client(ip) {
@@ -167,74 +185,15 @@ impl Dispatch {
         };
         is_free.or(in_vain).await.map(|()| permit)
     }
+}
 
-    /// Has a page served. Returns whether the connection goes on. The permit of a large head goes back as soon as nothing of the request
-    /// is needed any more, which is before anybody reads the answer.
-    async fn serve_page(
-        &self,
-        id: u64,
-        socket: &Async<TcpStream>,
-        peer: SocketAddr,
-        request: PageRequest,
-        large_head: Option<LargeHeadPermit<'_>>,
-    ) -> Result<bool, Refusal> {
-        let permit = self.admission.begin_request(id);
-        let at_once = self.frontend.answer_at_once(&request, peer.ip(), || socket.get_ref().local_addr().ok());
-        // What is in memory is answered although too many wait for something else.
-        let (response, permit) = if let Some(response) = at_once {
-            (response, permit.ok())
-        } else {
-            let permit = permit?;
-            (self.frontend.answer(&request).await?, Some(permit))
-        };
-        let keep_alive = request.keep_alive;
-        drop((request, large_head));
-        self.counters.http_requests.add(1);
-        self.count_refusal(response.status);
-        if let Some(permit) = &permit {
-            permit.response_is_ready();
-        }
-        Ok(self.sender.send(socket, response).await.is_ok() && keep_alive)
-    }
-
-    async fn refuse(&self, socket: &Async<TcpStream>, peer: SocketAddr, refused: &Refused, head_only: bool) {
-        let Refused { refusal, reason } = refused;
-        let Refusal { status, sentence, .. } = *refusal;
-        match reason.as_ref().map(Reason::header) {
-            Some((header, Some(value))) => {
-                info!("{peer} refused with {status}: {sentence} ({header}: {value:.REASON_CHARS_MAX$})");
-            }
-            _ => info!("{peer} refused with {status}: {sentence}"),
-        }
-        self.count_refusal(status);
-        // A visitor who is told to come back was not kept out.
-        if *refusal != BUSY {
-            self.remember(peer.ip(), refused);
-        }
-        if let Err(error) = write_all(socket, refusal.answer(head_only).as_bytes()).await {
-            debug!("{peer} did not take its answer: {error}");
-        }
-        lingering_close::end(socket).await;
-    }
-
-    fn remember(&self, address: IpAddr, Refused { refusal, reason }: &Refused) {
-        let cut = |value: String| {
-            let is_cut = value.chars().count() > REFUSAL_VALUE_CHARS_MAX;
-            value.chars().take(REFUSAL_VALUE_CHARS_MAX).chain(is_cut.then_some('…')).collect()
-        };
-        let header = reason.as_ref().map(|reason| {
-            let (name, value) = reason.header();
-            Header { name, value: value.map(cut), is_local: reason.is_local() }
-        });
-        let Refusal { status, sentence: why, .. } = *refusal;
-        self.refusals.add(refusals::Refusal { address, status, why, header }, Instant::now());
-    }
-
-    fn count_refusal(&self, status: u16) {
-        if let Some(count) = self.counters.refused(status) {
-            count.add(1);
-        }
-    }
+/// A WebSocket that may join.
+struct Joining {
+    live: Rc<LiveChannel>,
+    upgrade: Upgrade,
+    /// Bytes that came behind the request's head.
+    read_ahead: Vec<u8>,
+    permit: ClientPermit,
 }
 
 /// Reads the next head, the first one of a connection by `first_deadline`. `None`: the client has closed the connection, or has sent

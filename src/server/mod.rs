@@ -1,6 +1,9 @@
 //! A server from its start to its end: its connections up to their upgrade, their requests, their limits.
 
+pub mod address;
 pub mod admission;
+pub mod answering;
 pub mod dispatch;
+pub mod refusing;
 pub mod route;
 pub mod run;

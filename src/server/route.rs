@@ -1,23 +1,31 @@
 //! What a request wants: the one place where ways into the server are told apart.
 //!
 //! Leaves reading heads to `http::head`, and serving to `dispatch`. What must stay true: Host is checked for every request,
-//! Origin for every upgrade.
+//! Origin for all but the page and its files.
 
 use std::net::SocketAddr;
 
+use crate::api::channel_request::ChannelRequest;
 use crate::http::head::Head;
 use crate::http::host::Host;
 use crate::http::host_policy::HostPolicy;
 use crate::http::origin::Origin;
-use crate::http::refusal::{FOREIGN_HOST, FOREIGN_ORIGIN, Refusal};
+use crate::http::refusal::{FOREIGN_HOST, FOREIGN_ORIGIN, NO_CHANNEL_NAME, Refusal};
+use crate::http::short_answer::Asked;
+use crate::hub::channel_name::ChannelName;
 use crate::page::page_request::PageRequest;
+use crate::server::address::Address;
 use crate::ws::handshake::Upgrade;
 
 /// What a request wants.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Route {
-    /// To join the broadcast.
-    WebSocket(Upgrade),
+    /// To join a channel.
+    WebSocket(ChannelName, Upgrade),
+    /// Something of a channel.
+    Channel(ChannelRequest),
+    /// What is at another address.
+    Redirect(&'static str, Asked),
     /// A page, or only its head.
     Page(PageRequest),
 }
@@ -82,18 +90,52 @@ impl Route {
         if !policy.allows_host(&head.host, search_domains) {
             return Err(Refused { refusal: FOREIGN_HOST, reason: Some(Reason::Host(head.host)) });
         }
-        if !head.headers.has_token("upgrade", "websocket") {
-            return Ok(Self::Page(PageRequest::parse(&head)?));
+        let (path, query) =
+            head.target.split_once('?').map_or((&*head.target, None), |(path, query)| (path, Some(query)));
+        let address = Address::of(path);
+        if head.headers.has_token("upgrade", "websocket") {
+            check_origin(&head, policy)?;
+            let channel = match address {
+                Address::Channel(name) => name,
+                // Any path outside of `/c/`, as with the Node library `ws`.
+                Address::Elsewhere => ChannelName::MAIN,
+                Address::Nameless { .. } if path == "/c" => ChannelName::MAIN,
+                Address::Nameless { .. } | Address::BelowChannels(_) => return Err(NO_CHANNEL_NAME.into()),
+            };
+            return Ok(Self::WebSocket(channel, Upgrade::parse(&head)?));
         }
-        let origin = match head.headers.one("origin") {
-            Ok(text) => Origin::parse(text.unwrap_or_default()),
-            Err(_) => Origin::Other(String::new()),
+        let is_look = head.method == "GET" || head.method == "HEAD";
+        let page_path = match address {
+            Address::Channel(name) => {
+                if let Some(request) = ChannelRequest::parse(&head, &name)? {
+                    check_origin(&head, policy)?;
+                    return Ok(Self::Channel(request));
+                }
+                "/"
+            }
+            Address::Nameless { page } if is_look => {
+                head.headers.check_no_body()?;
+                return Ok(Self::Redirect(page, Asked::of(&head)));
+            }
+            Address::BelowChannels(path) if is_look => path,
+            Address::Nameless { .. } | Address::BelowChannels(_) => return Err(NO_CHANNEL_NAME.into()),
+            Address::Elsewhere => path,
         };
-        if !policy.allows_origin(&origin, &head.host) {
-            return Err(Refused { refusal: FOREIGN_ORIGIN, reason: Some(Reason::Origin(origin)) });
-        }
-        Ok(Self::WebSocket(Upgrade::parse(&head)?))
+        let target = query.map_or_else(|| page_path.to_owned(), |query| format!("{page_path}?{query}"));
+        Ok(Self::Page(PageRequest::parse(&head, target)?))
     }
+}
+
+/// Refuses a foreign page.
+fn check_origin(head: &Head<'_>, policy: &HostPolicy) -> Result<(), Refused> {
+    let origin = match head.headers.one("origin") {
+        Ok(text) => Origin::parse(text.unwrap_or_default()),
+        Err(_) => Origin::Other(String::new()),
+    };
+    if policy.allows_origin(&origin, &head.host) {
+        return Ok(());
+    }
+    Err(Refused { refusal: FOREIGN_ORIGIN, reason: Some(Reason::Origin(origin)) })
 }
 
 #[cfg(test)]
@@ -195,7 +237,44 @@ mod tests {
 
     #[test]
     fn an_upgrade_is_a_websocket_at_any_path() {
-        assert!(matches!(route(&UPGRADE), Ok(Route::WebSocket(_))));
+        assert!(matches!(route(&UPGRADE), Ok(Route::WebSocket(name, _)) if name.is_main()));
+    }
+
+    #[test]
+    fn a_websocket_joins_the_channel_of_its_path_and_the_main_one_outside_of_c() {
+        let channel = |path: &str| {
+            let first = format!("GET {path} HTTP/1.1");
+            match route(&[&[&*first], &UPGRADE[1..]].concat()) {
+                Ok(Route::WebSocket(name, _)) => Ok(name.to_string()),
+                Ok(other) => panic!("{path} is {other:?}"),
+                Err(refused) => Err(refused.refusal.status),
+            }
+        };
+        assert_eq!(channel("/c/Lights?echo=0"), Ok("lights".into()));
+        for path in ["/", "/c", "/chat", "/C/x", "/a/c/x"] {
+            assert_eq!(channel(path), Ok(String::new()), "{path}");
+        }
+        for path in ["/c/", "/c/a.b", "/c/a/b", "/c/a%62"] {
+            assert_eq!(channel(path), Err(404), "{path}");
+        }
+    }
+
+    #[test]
+    fn below_c_a_look_is_for_a_channel_or_else_for_the_page() {
+        let get = |path: &str| page(&[&format!("GET {path} HTTP/1.1"), "Host: x"]).target;
+        assert_eq!(get("/c/lights"), "/");
+        assert_eq!(get("/c/lights?echo=0"), "/?echo=0");
+        assert_eq!(get("/c/app.js"), "/app.js");
+        assert_eq!(get("/c/qr.svg?path=/"), "/qr.svg?path=/");
+        let redirect = |path: &str| match route(&[&format!("GET {path} HTTP/1.1"), "Host: x"]) {
+            Ok(Route::Redirect(location, _)) => location,
+            other => panic!("{path} is {other:?}"),
+        };
+        assert_eq!((redirect("/c"), redirect("/c/?a")), ("./", "../"));
+        assert_eq!(status(&["GET /c HTTP/1.1", "Host: x", "Content-Length: 3"]), 413);
+        for path in ["/c", "/c/", "/c/a.b"] {
+            assert_eq!(status(&[&format!("DELETE {path} HTTP/1.1"), "Host: x"]), 404, "{path}");
+        }
     }
 
     #[test]

@@ -34,8 +34,8 @@ impl Count {
 pub struct Counters {
     /// The monotonic start, for the uptime.
     pub started: Instant,
-    /// The short random name of this run of the server, so that a client knows whether numbers go on.
-    pub epoch: String,
+    /// Channels now, the main one included.
+    pub channels: Count,
     /// WebSocket clients now.
     pub clients: Count,
     /// Clients since the start.
@@ -78,7 +78,7 @@ impl Counters {
     pub fn new() -> Self {
         Self {
             started: Instant::now(),
-            epoch: std::iter::repeat_with(|| fastrand::char('a'..='z')).take(6).collect(),
+            channels: Count::default(),
             clients: Count::default(),
             clients_total: Count::default(),
             clients_peak: Count::default(),
@@ -150,11 +150,5 @@ mod tests {
         for status in [0, 101, 200, 304, 399, 600, u16::MAX] {
             assert!(counters.refused(status).is_none(), "{status}");
         }
-    }
-
-    #[test]
-    fn an_epoch_is_short_and_plain() {
-        let epoch = Counters::new().epoch;
-        assert!(epoch.len() == 6 && epoch.bytes().all(|byte| byte.is_ascii_lowercase()), "{epoch}");
     }
 }

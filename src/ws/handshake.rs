@@ -3,10 +3,15 @@
 //! Leaves joining to `join`. What must stay true: whatever is not understood is refused with a sentence, never guessed.
 
 use async_tungstenite::tungstenite::handshake::derive_accept_key;
-use percent_encoding::percent_decode_str;
 
 use crate::http::head::Head;
-use crate::http::refusal::{BAD_AFTER, BAD_ECHO, BAD_HANDSHAKE, BAD_VERSION, Refusal};
+use crate::http::query;
+use crate::http::refusal::{BAD_AFTER, BAD_ECHO, BAD_HANDSHAKE, BAD_HISTORY, BAD_VERSION, Refusal};
+use crate::hub::frame::Frame;
+use crate::hub::position::Position;
+
+/// The close code of one that may come back later (1013 from the IANA registry).
+const TRY_AGAIN_LATER: u16 = 1013;
 
 /// The sub-protocol of clients that resume.
 pub const SUBPROTOCOL: &str = "foghorn.v1";
@@ -24,18 +29,11 @@ pub struct Upgrade {
     /// `?echo=`: whether the client wants its own messages.
     pub echo: Option<bool>,
     /// `?after=`: where the client wants to go on.
-    pub after: Option<After>,
+    pub after: Option<Position>,
+    /// `?history=`: how many of the last messages the client wants.
+    pub history: Option<u64>,
     /// `?replaces=`: the client's earlier connection, by the `id` that its hello gave. Unknown ones are ignored.
     pub replaces: Option<String>,
-}
-
-/// Where a client wants to go on.
-#[derive(Debug, PartialEq, Eq)]
-pub struct After {
-    /// The run of the server.
-    pub epoch: String,
-    /// The last message that the client has.
-    pub seq: u64,
 }
 
 impl Upgrade {
@@ -65,18 +63,27 @@ impl Upgrade {
             resumes,
             echo: None,
             after: None,
+            history: None,
             replaces: None,
         };
-        let query = head.target.split_once('?').map_or("", |(_, query)| query);
-        for pair in query.split('&') {
-            match pair.split_once('=') {
-                Some(("echo", value)) => upgrade.echo = Some(parse_echo(value)?),
-                Some(("after", value)) => upgrade.after = Some(parse_after(value)?),
-                Some(("replaces", value)) => upgrade.replaces = Some(value.to_owned()),
+        for (name, value) in query::pairs(&head.target) {
+            match (name, value) {
+                ("echo", Some(value)) => upgrade.echo = Some(parse_echo(value)?),
+                ("after", Some(value)) => upgrade.after = Some(query::value(value, Position::parse, BAD_AFTER)?),
+                ("history", Some(value)) => upgrade.history = Some(query::value(value, query::number, BAD_HISTORY)?),
+                ("replaces", Some(value)) => upgrade.replaces = Some(value.to_owned()),
                 _ => {}
             }
         }
         Ok(upgrade)
+    }
+
+    /// The answer to one that has to come back later, where it is one that would not see the status of a refusal: an answer that takes it
+    /// in, and a Close frame at once.
+    pub fn answer_and_close(&self, refusal: Refusal) -> Option<Vec<u8>> {
+        let is_temporary = refusal.status == 429 || refusal.status == 503;
+        let close = Frame::close(Some(TRY_AGAIN_LATER), refusal.sentence);
+        (self.resumes && is_temporary).then(|| [self.answer(), close.to_vec()].concat())
     }
 
     /// The connection that this one replaces. Only clients that resume can.
@@ -113,21 +120,6 @@ fn parse_echo(value: &str) -> Result<bool, Refusal> {
         "0" => Ok(false),
         "1" => Ok(true),
         _ => Err(BAD_ECHO),
-    }
-}
-
-/// Reads the value of `?after=`: `EPOCH:SEQ`, where the colon may be percent-encoded.
-///
-/// # Errors
-/// If it is anything else.
-pub fn parse_after(value: &str) -> Result<After, Refusal> {
-    let value = percent_decode_str(value).decode_utf8().map_err(|_| BAD_AFTER)?;
-    let (epoch, seq) = value.split_once(':').ok_or(BAD_AFTER)?;
-    let is_epoch = (1..=32).contains(&epoch.len()) && epoch.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let is_seq = !seq.is_empty() && seq.bytes().all(|byte| byte.is_ascii_digit());
-    match seq.parse() {
-        Ok(seq) if is_epoch && is_seq => Ok(After { epoch: epoch.to_owned(), seq }),
-        _ => Err(BAD_AFTER),
     }
 }
 
@@ -185,22 +177,20 @@ mod tests {
     fn wishes_stand_in_the_address() {
         let plain = upgrade("/?echo=0&x=y", &[]).unwrap();
         assert_eq!((plain.echo, plain.after), (Some(false), None));
-        let after = After { epoch: "abc123".into(), seq: 41 };
+        let after = Position { epoch: "abc123".into(), seq: 41 };
         assert_eq!(upgrade("/?after=abc123%3A41", &[]).unwrap().after, Some(after));
+        assert_eq!(upgrade("/?history=5", &[]).unwrap().history, Some(5));
+        assert_eq!(upgrade("/c/x?history", &[]).unwrap().history, None);
         for query in [
             "echo=yes",
             "echo=",
             "after=",
             "after=abc",
-            "after=:1",
-            "after=abc:",
-            "after=abc:-1",
-            "after=abc:+1",
-            "after=abc:1e3",
-            "after=abc:99999999999999999999999",
             "after=%ff:1",
-            "after=a%00b:1",
-            "after=abc:1:2",
+            "history=",
+            "history=-1",
+            "history=+1",
+            "history=all",
         ] {
             assert_eq!(upgrade(&format!("/?{query}"), &[]).unwrap_err().status, 400, "{query}");
         }

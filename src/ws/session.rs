@@ -19,11 +19,12 @@ use smol::future::{FutureExt, poll_fn};
 use smol::stream::Stream;
 
 use crate::broadcast::broadcaster::Broadcaster;
+use crate::broadcast::live_channel::{Client, LiveChannel};
 use crate::broadcast::transport::Transport;
 use crate::config::limits::CLOSING_TIMEOUT;
-use crate::hub::channel::Published;
 use crate::hub::close_reason::{self, CloseReason};
 use crate::hub::frame::Frame;
+use crate::hub::publishing::Published;
 use crate::net::lingering_close;
 use crate::runtime::socket::Async;
 use crate::runtime::timer::Timer;
@@ -40,6 +41,8 @@ pub struct Upgraded<P> {
     pub peer: SocketAddr,
     /// What it has asked for.
     pub upgrade: Upgrade,
+    /// The channel that it joins.
+    pub live: Rc<LiveChannel>,
     /// Bytes that came behind the request's head.
     pub read_ahead: Vec<u8>,
     /// Dropped when the connection is closed.
@@ -49,43 +52,47 @@ pub struct Upgraded<P> {
 /// Subscribes a client and serves it until its connection ends. The future lives as long as the client, so values needed only at
 /// the start stay outside of it.
 pub fn serve<P>(broadcaster: Rc<Broadcaster>, upgraded: Upgraded<P>) -> impl Future<Output = ()> {
-    let Upgraded { socket, peer, upgrade, read_ahead, permit } = upgraded;
+    let Upgraded { socket, peer, upgrade, live, read_ahead, permit } = upgraded;
     let began = Instant::now();
-    let transport = Rc::new(Transport::new(socket, peer, upgrade.answer()));
-    join::subscribe(&broadcaster, &transport, &upgrade);
-    info!("{peer} joined{}", if upgrade.resumes { " (resumes)" } else { "" });
+    let client = Client { transport: Rc::new(Transport::new(socket, peer, upgrade.answer())), live };
+    join::subscribe(&broadcaster, &client, &upgrade);
+    info!(
+        "{peer} joined{}{}",
+        if client.live.name.is_main() { String::new() } else { format!(" /c/{}", client.live.name) },
+        if upgrade.resumes { " (resumes)" } else { "" }
+    );
 
     async move {
         let _permit = permit;
-        let _leave_guard = LeaveGuard { broadcaster: &broadcaster, transport: &transport };
+        let _leave_guard = LeaveGuard { broadcaster: &broadcaster, client: &client };
         let counters = Arc::clone(broadcaster.counters());
-        let message_bytes_max = broadcaster.config().limits.message_bytes_max;
-        let reader = Reader::new(Rc::clone(&transport), counters, message_bytes_max, read_ahead);
+        let reader = Reader::new(Rc::clone(&client.transport), counters, client.live.message_bytes_max, read_ahead);
         let mut websocket = Some(reader.into_websocket());
-        let (reason, its_code) = read_all(&broadcaster, &transport, &mut websocket).await;
+        let (reason, its_code) = read_all(&broadcaster, &client, &mut websocket).await;
         drop(websocket);
         // Messages published before the client's Close are still sent to it, its own included, as far as its socket takes them.
-        broadcaster.write_now(&transport);
-        broadcaster.leave(&transport);
+        broadcaster.write_now(&client);
+        broadcaster.leave(&client);
 
         broadcaster.counters().closed(reason).add(1);
+        let transport = &client.transport;
         info!("{} left after {} s: {}", transport.peer, began.elapsed().as_secs(), reason.text());
         if !transport.is_aborted() {
-            close(&transport, reason, its_code).await;
+            close(transport, reason, its_code).await;
         }
     }
 }
 
-/// Removes the client from the channel when the session ends, also by a panic.
+/// Removes the client from its channel when the session ends, also by a panic.
 struct LeaveGuard<'a> {
     broadcaster: &'a Broadcaster,
-    transport: &'a Transport,
+    client: &'a Client,
 }
 
 impl Drop for LeaveGuard<'_> {
     fn drop(&mut self) {
-        self.broadcaster.leave(self.transport);
-        self.broadcaster.forget(self.transport);
+        self.broadcaster.leave(self.client);
+        self.broadcaster.forget(&self.client.transport);
     }
 }
 
@@ -93,13 +100,13 @@ impl Drop for LeaveGuard<'_> {
 /// which is made anew now and then; as a reference, since a future that owned it would have room for it twice.
 async fn read_all(
     broadcaster: &Rc<Broadcaster>,
-    transport: &Transport,
+    client: &Client,
     slot: &mut Option<WebSocketStream<Reader>>,
 ) -> (CloseReason, Option<u16>) {
     let mut messages_taken = 0_u32;
     loop {
         let websocket = slot.as_mut().expect("it is taken only to be made anew");
-        let frame = match next_event(broadcaster, transport, websocket, messages_taken).await {
+        let frame = match next_event(broadcaster, client, websocket, messages_taken).await {
             Event::Received(Some(Ok(Message::Text(text)))) => Frame::text(text),
             Event::Received(Some(Ok(Message::Binary(payload)))) => Frame::binary(payload),
             Event::Received(Some(Ok(Message::Close(_)))) => {
@@ -109,7 +116,7 @@ async fn read_all(
                 };
             }
             Event::Received(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)))) => {
-                if !keep_control_short(broadcaster, transport) {
+                if !keep_control_short(broadcaster, client) {
                     return (CloseReason::TooSlow, None);
                 }
                 continue;
@@ -122,7 +129,7 @@ async fn read_all(
             }
             Event::ToEnd(reason) => {
                 if reason == CloseReason::ServerStops {
-                    wait_until_up_to_date(broadcaster, transport).await;
+                    wait_until_up_to_date(client).await;
                 }
                 return (reason, None);
             }
@@ -131,11 +138,11 @@ async fn read_all(
         if websocket.get_ref().is_after_large(messages_taken) {
             *slot = slot.take().map(Reader::renew);
         }
-        if broadcaster.publish(transport, frame) == Published::Later {
+        if broadcaster.publish(client, frame) == Published::Later {
             if let Some(websocket) = slot {
                 websocket.get_mut().release_scratch();
             }
-            broadcaster.wait_until_published(transport).await;
+            broadcaster.wait_until_published(&client.transport).await;
         }
     }
 }
@@ -152,18 +159,18 @@ enum Event {
 
 async fn next_event(
     broadcaster: &Rc<Broadcaster>,
-    transport: &Transport,
+    client: &Client,
     websocket: &mut WebSocketStream<Reader>,
     messages_taken: u32,
 ) -> Event {
     poll_fn(|cx| {
-        if let Poll::Ready(reason) = transport.poll_ending(cx) {
+        if let Poll::Ready(reason) = client.transport.poll_ending(cx) {
             return Poll::Ready(Event::ToEnd(reason));
         }
         let next = Pin::new(&mut *websocket).poll_next(cx);
         if next.is_pending() {
-            if transport.has_control() {
-                broadcaster.schedule(transport);
+            if client.transport.has_control() {
+                broadcaster.schedule(client);
             }
             if websocket.get_ref().can_shrink(messages_taken) {
                 return Poll::Ready(Event::Quiet);
@@ -175,19 +182,19 @@ async fn next_event(
 }
 
 /// Writes waiting pongs at once when they are too many. Returns false if too many still wait: the client does not read them.
-fn keep_control_short(broadcaster: &Rc<Broadcaster>, transport: &Transport) -> bool {
-    if transport.has_too_much_control() {
-        broadcaster.write_now(transport);
+fn keep_control_short(broadcaster: &Rc<Broadcaster>, client: &Client) -> bool {
+    if client.transport.has_too_much_control() {
+        broadcaster.write_now(client);
     }
-    !transport.has_too_much_control()
+    !client.transport.has_too_much_control()
 }
 
-async fn wait_until_up_to_date(broadcaster: &Broadcaster, transport: &Transport) {
+async fn wait_until_up_to_date(client: &Client) {
     let up_to_date = poll_fn(|cx| {
-        if broadcaster.is_up_to_date(transport) {
+        if client.is_up_to_date() {
             return Poll::Ready(());
         }
-        transport.wake_with(cx);
+        client.transport.wake_with(cx);
         Poll::Pending
     });
     up_to_date.or(Timer::after(CLOSING_TIMEOUT)).await;

@@ -2,10 +2,14 @@
 //! comes back, what it lacks, or is told how much of that is gone.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::rc::Rc;
+use std::time::Instant;
 
 use super::*;
+use crate::hub::frame::Frame;
+use crate::hub::publishing::{Admitted, Published};
 use proptest::prelude::*;
 
 /// What one client has seen.
@@ -35,7 +39,7 @@ struct Model {
 impl Model {
     fn new(backlog_bytes: usize) -> Self {
         Self {
-            channel: Channel::new(backlog_bytes, Duration::from_secs(2)).expect("there is memory"),
+            channel: Channel::new(backlog_bytes, Duration::from_secs(2), "epoch".into()).expect("there is memory"),
             published: Vec::new(),
             waiting: VecDeque::new(),
             clients: Vec::new(),
@@ -62,7 +66,7 @@ impl Model {
         payload.resize(payload_bytes, 0xab);
         let frame = Frame::binary(payload);
         let bytes = frame.to_vec();
-        match self.channel.publish(slot, frame) {
+        match self.channel.publish(slot, frame, 0) {
             Published::Now => self.published.push((number, bytes)),
             Published::Later => self.waiting.push_back((number, bytes)),
         }
@@ -108,7 +112,7 @@ impl Model {
         }
         self.channel.end_round();
         let waiting = self.channel.blocked_len();
-        self.channel.admit();
+        self.channel.admit(0);
         for _ in self.channel.blocked_len()..waiting {
             let admitted = self.waiting.pop_front().expect("as many wait here");
             self.published.push(admitted);
@@ -261,9 +265,9 @@ fn a_publisher_waits_for_whoever_is_slow_and_in_its_turn() {
     model.write(1, usize::MAX);
     model.write(2, 0);
     model.channel.end_round();
-    assert!(model.channel.admit().is_empty(), "one still needs the oldest frame");
+    assert!(model.channel.admit(0).is_empty(), "one still needs the oldest frame");
     model.write(2, 102);
-    assert_eq!(model.channel.admit(), [0], "it has let one frame go");
+    assert_eq!(model.channel.admit(0), [Admitted::Subscriber(0)], "it has let one frame go");
 }
 
 #[test]
@@ -280,7 +284,7 @@ fn patience_ends_for_whoever_does_not_move() {
     assert_eq!(model.channel.review(start + Duration::from_millis(1999)), (vec![], Some(ends)));
     assert_eq!(model.channel.review(ends).0, [1]);
     model.channel.leave(1);
-    assert_eq!(model.channel.admit(), [0], "the others go on without it");
+    assert_eq!(model.channel.admit(0), [Admitted::Subscriber(0)], "the others go on without it");
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn the_first_frame_says_where_the_client_stands() {
     assert!((1..=32).contains(&epoch.len()) && epoch.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{epoch}");
     let id = hello["id"].as_str().expect("a string").to_owned();
     let expected = serde_json::json!({
-        "foghorn": 1, "greeting": "hello \"you\"", "epoch": epoch, "seq": 0, "lost": 0, "head": 0, "clients": 1,
+        "foghorn": 1, "greeting": "hello \"you\"", "channel": "", "epoch": epoch, "seq": 0, "lost": 0, "head": 0, "clients": 1,
         "maxMessage": 2048, "id": id,
     });
     assert_eq!(hello, expected);

@@ -47,7 +47,7 @@ impl Response {
             head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).and_then(|digits| digits.parse().ok());
         let status: u16 = status.ok_or_else(|| io::Error::other(format!("no status in {head:?}")))?;
         let mut response = Self { status, head, body: Vec::new() };
-        if !head_only && status >= 200 && status != 304 {
+        if !head_only && status >= 200 && !matches!(status, 204 | 304) {
             let length = response.header("Content-Length").and_then(|length| length.parse().ok());
             let length = length.ok_or_else(|| io::Error::other(format!("no length in {:?}", response.head)))?;
             response.body = vec![0; length];

@@ -113,11 +113,14 @@ fn only_the_server_knows_that_there_is_a_page() {
 }
 
 /// What the heart may import: data, and how a frame's header is written.
-const HEART_IMPORTS: [&str; 9] = [
+const HEART_IMPORTS: [&str; 12] = [
     "std::collections::",
+    "std::fmt;",
     "std::io::IoSlice;",
     "std::iter;",
     "std::ops::Range;",
+    "std::time::Duration;",
+    "std::time::Instant;",
     "std::time::{Duration, Instant};",
     "slab::Slab;",
     "async_tungstenite::tungstenite::",
@@ -144,7 +147,10 @@ fn each_of_these_crates_has_its_home() {
     for (name, homes) in [
         ("tiny_http::", &["page_server"][..]),
         ("async_tungstenite::", &["frame", "frame_tracker", "handshake", "reader", "session"]),
-        ("rustix::", &["host_name", "linkless_path", "private_folder", "reactor", "systemd", "transport"]),
+        (
+            "rustix::",
+            &["boot_clock", "host_name", "linkless_path", "private_folder", "reactor", "systemd", "transport"],
+        ),
         ("signal_hook::", &["signals"]),
         ("clap::", &["flags", "main"]),
     ] {

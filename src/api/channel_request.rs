@@ -1,0 +1,54 @@
+//! A request to a channel: which, and what for.
+//!
+//! Leaves doing it to the other files of this folder, each to its own. What must stay true: what is no wish of ours is the page's, and a GET
+//! changes nothing.
+
+use crate::http::head::Head;
+use crate::http::query;
+use crate::http::refusal::Refusal;
+use crate::http::short_answer::Asked;
+use crate::hub::channel_name::ChannelName;
+
+/// A request to a channel.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ChannelRequest {
+    /// The channel.
+    pub channel: ChannelName,
+    /// What it wants.
+    pub way: Way,
+    /// How it wants its answer.
+    pub asked: Asked,
+}
+
+/// What a request wants of a channel.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Way {
+    /// `GET ?status`: its figures.
+    Status,
+    /// `DELETE`: that it forgets its messages.
+    Deletion,
+}
+
+impl ChannelRequest {
+    /// Reads what is wanted of this channel. `None`: it is its page.
+    ///
+    /// # Errors
+    /// What is wrong with the request.
+    pub fn parse(head: &Head<'_>, channel: &ChannelName) -> Result<Option<Self>, Refusal> {
+        let way = match head.method {
+            "GET" | "HEAD" => Self::looking(head),
+            "DELETE" => Some(Way::Deletion),
+            _ => None,
+        };
+        let Some(way) = way else { return Ok(None) };
+        head.headers.check_no_body()?;
+        Ok(Some(Self { channel: channel.clone(), way, asked: Asked::of(head) }))
+    }
+
+    fn looking(head: &Head<'_>) -> Option<Way> {
+        query::pairs(&head.target).find_map(|(name, _)| match name {
+            "status" => Some(Way::Status),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,41 @@
+//! `GET ?status`: the figures of one channel as JSON.
+//!
+//! Leaves those of the whole server to the page's `/status`. What must stay true: a look makes no channel, and shows no message.
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+
+use crate::broadcast::broadcaster::Broadcaster;
+use crate::broadcast::live_channel::Figures;
+use crate::hub::channel_name::ChannelName;
+use crate::runtime::boot_clock::boot_secs;
+
+/// The figures of this moment; `local_address` is the one of ours that the client has used. A channel that does not exist has no epoch,
+/// and nobody in it.
+pub fn figures(broadcaster: &Broadcaster, name: &ChannelName, local_address: Option<SocketAddr>) -> Value {
+    let address = local_address
+        .map(|address| format!("http://{}/", SocketAddr::new(address.ip().to_canonical(), address.port())));
+    let Some(live) = broadcaster.channels().find(name) else {
+        return json!({
+            "channel": name.as_str(), "epoch": null, "head": 0, "clients": 0, "address": address,
+        });
+    };
+    let Figures { clients, clients_behind, publishers_waiting, backlog_bytes, messages, deliveries } = live.figures();
+    let position = live.head_position();
+    json!({
+        "channel": name.as_str(),
+        "epoch": position.epoch,
+        "head": position.seq,
+        "lastSecondsAgo": live.last_at_secs().map(|at| boot_secs().saturating_sub(at)),
+        "clients": clients,
+        "clientsBehind": clients_behind,
+        "publishersWaiting": publishers_waiting,
+        "messages": messages,
+        "deliveries": deliveries,
+        "backlogBytes": backlog_bytes,
+        "backlogBytesMax": live.backlog_bytes,
+        "maxMessage": live.message_bytes_max,
+        "address": address,
+    })
+}

@@ -1,0 +1,86 @@
+//! The channels that exist, by their names.
+//!
+//! Leaves to `hub::directory` which one is forgotten for another. What must stay true: a look makes no channel, and the main one is
+//! always there.
+
+use std::cell::RefCell;
+use std::collections::TryReserveError;
+use std::iter;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use log::warn;
+
+use crate::broadcast::live_channel::LiveChannel;
+use crate::config::settings::Limits;
+use crate::hub::channel_name::ChannelName;
+use crate::hub::directory::{Directory, NoPlace};
+use crate::telemetry::counters::Counters;
+
+/// All of them.
+#[derive(Debug)]
+pub struct Channels {
+    limits: Limits,
+    counters: Arc<Counters>,
+    main: Rc<LiveChannel>,
+    /// All others.
+    directory: RefCell<Directory<Rc<LiveChannel>>>,
+}
+
+impl Channels {
+    /// Only the main one.
+    ///
+    /// # Errors
+    /// If there is no memory for its backlog.
+    pub fn new(limits: Limits, counters: Arc<Counters>) -> Result<Self, TryReserveError> {
+        let Limits { message_bytes_max, backlog_bytes, patience, channels_max, .. } = limits;
+        let main = LiveChannel::new(ChannelName::MAIN, message_bytes_max, backlog_bytes, patience)?;
+        counters.channels.set(1);
+        Ok(Self { limits, counters, main: Rc::new(main), directory: RefCell::new(Directory::new(channels_max)) })
+    }
+
+    /// The channel of this name, if it exists. A look makes none.
+    pub fn find(&self, name: &ChannelName) -> Option<Rc<LiveChannel>> {
+        if name.is_main() { Some(Rc::clone(&self.main)) } else { self.directory.borrow().get(name).cloned() }
+    }
+
+    /// The channel of this name, made if it does not exist. The caller uses it before anything else happens, or it may be forgotten.
+    ///
+    /// # Errors
+    /// If there are too many in use, or there is no memory for one more.
+    pub fn open(&self, name: &ChannelName) -> Result<Rc<LiveChannel>, NoPlace> {
+        if let Some(live) = self.find(name) {
+            self.directory.borrow_mut().note_use(name);
+            return Ok(live);
+        }
+        let Limits { message_bytes_max, channel_backlog_bytes, patience, .. } = self.limits;
+        let message_bytes_max = message_bytes_max.min(channel_backlog_bytes / 2);
+        let mut directory = self.directory.borrow_mut();
+        if let Some(forgotten) = directory.make_room(|live| live.channel.borrow().usage())? {
+            forgotten.retract(&self.counters);
+        }
+        let live = LiveChannel::new(name.clone(), message_bytes_max, channel_backlog_bytes, patience);
+        let live = Rc::new(live.map_err(|error| {
+            warn!("no memory for the backlog of one more channel ({error}); lower --channel-backlog or --max-channels");
+            NoPlace
+        })?);
+        directory.insert(name.clone(), Rc::clone(&live));
+        self.counters.channels.set(1 + directory.len() as u64);
+        Ok(live)
+    }
+
+    /// The epoch of the main channel.
+    pub fn main_epoch(&self) -> String {
+        self.main.head_position().epoch
+    }
+
+    /// All channels that exist, the main one first.
+    pub fn all(&self) -> Vec<Rc<LiveChannel>> {
+        iter::once(&self.main).chain(self.directory.borrow().iter()).cloned().collect()
+    }
+
+    /// Notes that a channel was used until now.
+    pub(super) fn note_use(&self, name: &ChannelName) {
+        self.directory.borrow_mut().note_use(name);
+    }
+}

@@ -1,0 +1,226 @@
+//! One channel with those who are connected to it, and what the flush knows of it.
+//!
+//! Leaves joining and publishing to `broadcaster`, and writing to `flush`. What must stay true: what it adds to the figures of the
+//! server is taken back when it is gone, but for what only grows.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, TryReserveError};
+use std::fmt;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crate::broadcast::transport::Transport;
+use crate::hub::backlog::Backlog;
+use crate::hub::channel::{Channel, Start};
+use crate::hub::channel_name::ChannelName;
+use crate::hub::position::Position;
+use crate::telemetry::counters::Counters;
+
+/// The channel, with the transport of each subscriber.
+pub(super) type Subscribers = Channel<Rc<Transport>>;
+
+/// A channel that exists. See the head of this file.
+pub struct LiveChannel {
+    /// Its name.
+    pub name: ChannelName,
+    /// The largest payload of its messages.
+    pub message_bytes_max: usize,
+    /// The size of its backlog, as it was set.
+    pub backlog_bytes: usize,
+    pub(super) channel: RefCell<Subscribers>,
+    /// Slots to write to in the next flush although nothing new was published: they have control bytes, more than one turn's
+    /// bytes, or a socket that takes more again.
+    pub(super) pending_writes: RefCell<Vec<usize>>,
+    /// Whether there is something for the flush to do.
+    pub(super) is_dirty: Cell<bool>,
+    /// When the flush has to look for subscribers that block publishers.
+    pub(super) review_at: Cell<Option<Instant>>,
+    /// Messages from outside that wait for room, by the number that each goes by.
+    pub(super) waiting_posts: RefCell<BTreeMap<u64, Waiter>>,
+    /// What the server's figures have of it; `None` when it is forgotten.
+    reported: Cell<Option<Figures>>,
+}
+
+/// One who is connected, and to which channel.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// Its connection.
+    pub transport: Rc<Transport>,
+    /// Its channel.
+    pub live: Rc<LiveChannel>,
+}
+
+impl Client {
+    /// Whether it has got all that is published.
+    pub fn is_up_to_date(&self) -> bool {
+        self.transport.slot.get().is_none_or(|slot| self.live.channel.borrow().is_up_to_date(slot))
+    }
+}
+
+/// What became of a message from outside so far, and who wants to know.
+#[derive(Default)]
+pub(super) struct Waiter {
+    position: Option<Position>,
+    waker: Option<Waker>,
+}
+
+impl Waiter {
+    /// Notes that the message is in the backlog.
+    pub(super) fn admit(&mut self, position: Position) {
+        self.position = Some(position);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Ready when the message is in the backlog; else the task is woken then.
+    pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<Position> {
+        if let Some(position) = &self.position {
+            return Poll::Ready(position.clone());
+        }
+        self.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// What a channel has.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Figures {
+    /// Clients now.
+    pub clients: u64,
+    /// Clients that are behind now.
+    pub clients_behind: u64,
+    /// Publishers that wait for room now.
+    pub publishers_waiting: u64,
+    /// Bytes in the backlog now, index included.
+    pub backlog_bytes: u64,
+    /// Messages published, in all epochs.
+    pub messages: u64,
+    /// Messages handed to the kernel, one for each client that got it.
+    pub deliveries: u64,
+}
+
+impl LiveChannel {
+    /// An empty channel. `backlog_bytes` is the size that was set for its backlog.
+    ///
+    /// # Errors
+    /// If there is no memory for the backlog.
+    pub(super) fn new(
+        name: ChannelName,
+        message_bytes_max: usize,
+        backlog_bytes: usize,
+        patience: Duration,
+    ) -> Result<Self, TryReserveError> {
+        let capacity_bytes = Backlog::capacity_bytes_for(backlog_bytes);
+        Ok(Self {
+            name,
+            message_bytes_max,
+            backlog_bytes,
+            channel: RefCell::new(Channel::new(capacity_bytes, patience, new_epoch())?),
+            pending_writes: RefCell::default(),
+            is_dirty: Cell::new(false),
+            review_at: Cell::new(None),
+            waiting_posts: RefCell::default(),
+            reported: Cell::new(Some(Figures::default())),
+        })
+    }
+
+    /// What it has now.
+    pub fn figures(&self) -> Figures {
+        Figures::of(&self.channel.borrow())
+    }
+
+    /// The epoch, and the number of the newest message.
+    pub fn head_position(&self) -> Position {
+        self.channel.borrow().head_position()
+    }
+
+    /// When the last message came, by the clock of the boot, if there is one.
+    pub fn last_at_secs(&self) -> Option<u32> {
+        self.channel.borrow().last().map(|(_, frame)| frame.at_secs)
+    }
+
+    /// How many clients there are.
+    pub fn clients(&self) -> usize {
+        self.channel.borrow().len()
+    }
+
+    /// Where a newcomer starts that has had all up to `after`, or that wants so many of the last messages; and whether `after` is not
+    /// known here: then it is a newcomer like any other.
+    pub fn start(&self, after: Option<&Position>, history: u64) -> (Start, bool) {
+        let Position { epoch, seq: head } = self.head_position();
+        match after {
+            Some(after) if after.epoch == epoch && after.seq <= head => (Start::After(after.seq), false),
+            _ => (Start::History(history), after.is_some()),
+        }
+    }
+
+    /// Brings the figures of the server up to date with those of the channel.
+    pub(super) fn report(&self, channel: &Subscribers, counters: &Counters) {
+        if let Some(before) = self.reported.get() {
+            let now = Figures::of(channel);
+            before.replace_by(now, counters);
+            self.reported.set(Some(now));
+        }
+    }
+
+    /// Takes back from the figures of the server what is gone with the channel.
+    pub(super) fn retract(&self, counters: &Counters) {
+        if let Some(before) = self.reported.take() {
+            before.replace_by(
+                Figures { messages: before.messages, deliveries: before.deliveries, ..Figures::default() },
+                counters,
+            );
+        }
+    }
+}
+
+impl Figures {
+    fn replace_by(&self, now: Self, counters: &Counters) {
+        for (count, before, now) in [
+            (&counters.clients, self.clients, now.clients),
+            (&counters.clients_behind, self.clients_behind, now.clients_behind),
+            (&counters.publishers_waiting, self.publishers_waiting, now.publishers_waiting),
+            (&counters.backlog_bytes, self.backlog_bytes, now.backlog_bytes),
+            (&counters.messages, self.messages, now.messages),
+            (&counters.deliveries, self.deliveries, now.deliveries),
+        ] {
+            // It wraps, and so it can go down.
+            count.add(now.wrapping_sub(before));
+        }
+    }
+
+    fn of(channel: &Subscribers) -> Self {
+        Self {
+            clients: channel.len() as u64,
+            clients_behind: channel.laggards_len() as u64,
+            publishers_waiting: channel.blocked_len() as u64,
+            backlog_bytes: channel.backlog().held_bytes() as u64,
+            messages: channel.published(),
+            deliveries: channel.deliveries(),
+        }
+    }
+}
+
+/// A name that no other epoch is likely to have had.
+pub(super) fn new_epoch() -> String {
+    std::iter::repeat_with(|| fastrand::char('a'..='z')).take(6).collect()
+}
+
+impl fmt::Debug for LiveChannel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveChannel").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_is_short_and_plain() {
+        let epoch = new_epoch();
+        assert!(epoch.len() == 6 && epoch.bytes().all(|byte| byte.is_ascii_lowercase()), "{epoch}");
+    }
+}

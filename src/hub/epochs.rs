@@ -1,0 +1,84 @@
+//! The epochs of a channel: within one, numbers go on and name one message each.
+//!
+//! Leaves to others when one ends. What must stay true: for each frame that is held it is known of which epoch it is.
+
+use std::collections::VecDeque;
+
+/// The present epoch, and those before it of which frames are held.
+#[derive(Debug)]
+pub struct Epochs {
+    /// In their order; never empty.
+    list: VecDeque<Epoch>,
+}
+
+#[derive(Debug)]
+struct Epoch {
+    name: String,
+    /// How many frames the backlog had before it.
+    frames_before: u64,
+}
+
+impl Epochs {
+    /// The first one.
+    pub fn new(name: String) -> Self {
+        Self { list: VecDeque::from([Epoch { name, frames_before: 0 }]) }
+    }
+
+    /// The name of the present one.
+    pub fn present(&self) -> &str {
+        &self.last().name
+    }
+
+    /// How many frames the backlog had before the present one.
+    pub fn frames_before(&self) -> u64 {
+        self.last().frames_before
+    }
+
+    /// The name of the epoch in which a held frame is, or that comes next, and its number there. `seq` is its number in the backlog.
+    pub fn find(&self, seq: u64) -> (&str, u64) {
+        let epoch = self.list.iter().rev().find(|epoch| epoch.frames_before < seq).unwrap_or(&self.list[0]);
+        (&epoch.name, seq.saturating_sub(epoch.frames_before))
+    }
+
+    /// Begins a new one behind so many frames, and forgets those of which none is held: `first_held` is the number of the oldest.
+    pub fn begin(&mut self, name: String, frames_before: u64, first_held: u64) {
+        // One that has had no frame.
+        self.list.retain(|past| past.frames_before < frames_before);
+        while self.list.get(1).is_some_and(|second| second.frames_before < first_held) {
+            self.list.pop_front();
+        }
+        self.list.push_back(Epoch { name, frames_before });
+    }
+
+    fn last(&self) -> &Epoch {
+        self.list.back().expect("it is never empty")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_frame_that_is_held_is_of_its_epoch() {
+        let mut epochs = Epochs::new("a".into());
+        epochs.begin("b".into(), 3, 1);
+        epochs.begin("c".into(), 5, 1);
+        assert_eq!(
+            [1, 3, 4, 5, 6, 9].map(|seq| epochs.find(seq)),
+            [("a", 1), ("a", 3), ("b", 1), ("b", 2), ("c", 1), ("c", 4)]
+        );
+        assert_eq!((epochs.present(), epochs.frames_before()), ("c", 5));
+    }
+
+    #[test]
+    fn an_epoch_of_which_nothing_is_held_is_forgotten() {
+        let mut epochs = Epochs::new("a".into());
+        epochs.begin("b".into(), 0, 1);
+        assert_eq!(epochs.list.len(), 1, "nothing came before it");
+        epochs.begin("c".into(), 3, 1);
+        epochs.begin("d".into(), 6, 4);
+        assert_eq!(epochs.find(4), ("c", 1));
+        assert_eq!(epochs.list.len(), 2, "of the second nothing is left");
+    }
+}

@@ -1,0 +1,122 @@
+//! How messages get into a channel: at once, or in their turn when there is room; and for how long they wait for whom.
+//!
+//! No clock: time comes in as an argument. Leaves the subscribers to `channel`, and the accounts of those who are waited for to
+//! `laggards`. What must stay true: messages are published in the order in which they came, and none overwrites what somebody has still
+//! to get.
+
+use std::time::Instant;
+
+use crate::hub::blocked_messages::{OUTSIDER, Publisher};
+use crate::hub::channel::Channel;
+use crate::hub::frame::Frame;
+use crate::hub::position::Position;
+
+/// Whether a message went out at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Published {
+    /// It is in the backlog.
+    Now,
+    /// The backlog is full of what others have still to get. The publisher has to wait until [`Channel::admit`] names it.
+    Later,
+}
+
+/// What became of a message from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Posted {
+    /// It is in the backlog, here.
+    Now(Position),
+    /// It waits for room, and goes by this number until [`Channel::admit`] names it.
+    Later(u64),
+}
+
+/// Who waited for room, and waits no longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admitted {
+    /// The subscriber in this slot.
+    Subscriber(usize),
+    /// A message from outside, by the number that it went by; it is in the backlog, here.
+    Post(u64, Position),
+}
+
+impl<T> Channel<T> {
+    /// Publishes a message of this subscriber, at once or when there is room for it. `now_secs` is the age that messages are
+    /// compared by.
+    pub fn publish(&mut self, slot: usize, frame: Frame, now_secs: u32) -> Published {
+        let number = self.subscribers[slot].number;
+        if self.blocked.is_empty() && self.has_room_for(&frame) {
+            self.backlog.append(&frame, number, now_secs);
+            return Published::Now;
+        }
+        self.blocked.push(Publisher::Subscriber { slot, number }, frame);
+        Published::Later
+    }
+
+    /// Publishes a message of somebody who is no subscriber, in its turn among those of subscribers.
+    pub fn post(&mut self, frame: Frame, now_secs: u32) -> Posted {
+        if self.blocked.is_empty() && self.has_room_for(&frame) {
+            self.backlog.append(&frame, OUTSIDER, now_secs);
+            return Posted::Now(self.head_position());
+        }
+        Posted::Later(self.blocked.push_post(frame))
+    }
+
+    /// Takes back a message that waits for room, as if it had never been sent.
+    pub fn withdraw(&mut self, slot: usize) {
+        let number = self.subscribers[slot].number;
+        self.blocked.withdraw(&Publisher::Subscriber { slot, number });
+    }
+
+    /// The same for one from outside. Nothing happens if it waits no longer.
+    pub fn withdraw_post(&mut self, number: u64) {
+        self.blocked.withdraw(&Publisher::Outsider(number));
+    }
+
+    /// Publishes what waits, in the order in which it came, as far as there is room. Returns the publishers that wait no
+    /// longer and are still here.
+    pub fn admit(&mut self, now_secs: u32) -> Vec<Admitted> {
+        let mut admitted = Vec::new();
+        while self.blocked.front().is_some_and(|frame| self.has_room_for(frame)) {
+            let (publisher, frame) = self.blocked.pop().expect("it was just looked at");
+            self.backlog.append(&frame, publisher.sender(), now_secs);
+            match publisher {
+                Publisher::Subscriber { slot, number } => {
+                    if self.subscribers.get(slot).is_some_and(|subscriber| subscriber.number == number) {
+                        admitted.push(Admitted::Subscriber(slot));
+                    }
+                }
+                Publisher::Outsider(number) => admitted.push(Admitted::Post(number, self.head_position())),
+            }
+        }
+        admitted
+    }
+
+    /// Whether everybody has all that would be overwritten.
+    fn has_room_for(&self, frame: &Frame) -> bool {
+        self.backlog.low_water_mark_for(frame.len()) <= self.low_water_mark()
+    }
+
+    /// Whether [`review`](Self::review) is due after [`admit`](Self::admit): a publisher is blocked, or was at the last review and its
+    /// wait has to end in the accounts of those who have kept it waiting, however it ended.
+    pub fn needs_review(&self) -> bool {
+        !self.blocked.is_empty() || self.laggards.is_charging()
+    }
+
+    /// Finds subscribers that have blocked publishers for longer than the patience. Returns their slots, and when to check next:
+    /// `None` if nobody is blocked.
+    ///
+    /// A wait counts against a subscriber that blocks the next message, and against each one more than half the backlog behind:
+    /// otherwise several could stall in turn, each with a patience of its own.
+    pub fn review(&mut self, now: Instant) -> (Vec<usize>, Option<Instant>) {
+        let charged_below = self.blocked.front().map(|frame| {
+            let half_back = self.backlog.position_of(self.backlog.first_seq_of_newer_half());
+            let half_back = half_back.expect("it is held, or the next to come");
+            self.backlog.low_water_mark_for(frame.len()).max(half_back)
+        });
+        self.laggards.review(now, charged_below)
+    }
+
+    /// The position that everybody has reached.
+    fn low_water_mark(&self) -> u64 {
+        self.laggards.lowest_cursor().map_or(self.flushed, |cursor| cursor.min(self.flushed))
+    }
+}

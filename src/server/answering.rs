@@ -1,0 +1,83 @@
+//! Requests that are answered here and now: for something of the page, and for something of a channel.
+//!
+//! Leaves what is answered to `page` and `api`. What must stay true: whoever is being answered has a permit, unless the answer is in
+//! memory.
+
+use std::net::{SocketAddr, TcpStream};
+
+use crate::api::channel_request::{ChannelRequest, Way};
+use crate::api::{channel_status, deletion};
+use crate::http::refusal::Refusal;
+use crate::http::response::Response;
+use crate::http::short_answer::ShortAnswer;
+use crate::page::page_request::PageRequest;
+use crate::runtime::socket::Async;
+use crate::server::admission::LargeHeadPermit;
+use crate::server::dispatch::Dispatch;
+use crate::server::route::Refused;
+
+impl Dispatch {
+    /// Has a page served. Returns whether the connection goes on. The permit of a large head goes back as soon as nothing of the request
+    /// is needed any more, which is before anybody reads the answer.
+    pub(super) async fn serve_page(
+        &self,
+        id: u64,
+        socket: &Async<TcpStream>,
+        peer: SocketAddr,
+        request: PageRequest,
+        large_head: Option<LargeHeadPermit<'_>>,
+    ) -> Result<bool, Refusal> {
+        let permit = self.admission.begin_request(id);
+        let local = || socket.get_ref().local_addr().ok();
+        let at_once =
+            self.frontend.answer_at_once(&request, peer.ip(), local, || self.broadcaster.channels().main_epoch());
+        // What is in memory is answered although too many wait for something else.
+        let (response, permit) = if let Some(response) = at_once {
+            (response, permit.ok())
+        } else {
+            let permit = permit?;
+            (self.frontend.answer(&request).await?, Some(permit))
+        };
+        let keep_alive = request.keep_alive;
+        drop((request, large_head));
+        self.counters.http_requests.add(1);
+        self.count_refusal(response.status);
+        if let Some(permit) = &permit {
+            permit.response_is_ready();
+        }
+        Ok(self.sender.send(socket, response).await.is_ok() && keep_alive)
+    }
+
+    /// Has something of a channel served, which waits for nobody. Returns whether the connection goes on.
+    pub(super) async fn serve_channel(
+        &self,
+        id: u64,
+        socket: &Async<TcpStream>,
+        peer: SocketAddr,
+        request: &ChannelRequest,
+    ) -> Result<bool, Refused> {
+        let permit = self.admission.begin_request(id)?;
+        let ChannelRequest { channel, way, asked } = request;
+        let answer = match way {
+            Way::Status => {
+                let local = socket.get_ref().local_addr().ok();
+                ShortAnswer::json(&channel_status::figures(&self.broadcaster, channel, local))
+            }
+            Way::Deletion => deletion::answer(&self.broadcaster, channel, peer),
+        };
+        permit.response_is_ready();
+        self.send(socket, answer.response(*asked), asked.keep_alive).await
+    }
+
+    /// Sends an answer that was made from memory. Returns whether the connection goes on.
+    pub(super) async fn send(
+        &self,
+        socket: &Async<TcpStream>,
+        response: Response,
+        keep_alive: bool,
+    ) -> Result<bool, Refused> {
+        self.counters.http_requests.add(1);
+        self.count_refusal(response.status);
+        Ok(self.sender.send(socket, response).await.is_ok() && keep_alive)
+    }
+}
