@@ -8,25 +8,25 @@ use std::net::{SocketAddr, TcpStream};
 use crate::api::channel_request::{ChannelRequest, Way};
 use crate::api::{channel_status, deletion};
 use crate::http::refusal::Refusal;
-use crate::http::response::Response;
 use crate::http::short_answer::ShortAnswer;
 use crate::page::page_request::PageRequest;
 use crate::runtime::socket::Async;
 use crate::server::admission::LargeHeadPermit;
+use crate::server::answered::Answered;
 use crate::server::dispatch::Dispatch;
 use crate::server::route::Refused;
 
 impl Dispatch {
-    /// Has a page served. Returns whether the connection goes on. The permit of a large head goes back as soon as nothing of the request
-    /// is needed any more, which is before anybody reads the answer.
-    pub(super) async fn serve_page(
+    /// Answers a request for the page. The permit of a large head goes back as soon as nothing of the request is needed any more, which is
+    /// before anybody reads the answer.
+    pub(super) async fn answer_page(
         &self,
         id: u64,
         socket: &Async<TcpStream>,
         peer: SocketAddr,
         request: PageRequest,
         large_head: Option<LargeHeadPermit<'_>>,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<Answered<'_>, Refusal> {
         let permit = self.admission.begin_request(id);
         let local = || socket.get_ref().local_addr().ok();
         let at_once =
@@ -38,24 +38,18 @@ impl Dispatch {
             let permit = permit?;
             (self.frontend.answer(&request).await?, Some(permit))
         };
-        let keep_alive = request.keep_alive;
-        drop((request, large_head));
-        self.counters.http_requests.add(1);
-        self.count_refusal(response.status);
-        if let Some(permit) = &permit {
-            permit.response_is_ready();
-        }
-        Ok(self.sender.send(socket, response).await.is_ok() && keep_alive)
+        drop(large_head);
+        Ok(Answered { response, keep_alive: request.keep_alive, permit })
     }
 
-    /// Has something of a channel served, which waits for nobody. Returns whether the connection goes on.
-    pub(super) async fn serve_channel(
+    /// Answers a request for something of a channel, which waits for nobody.
+    pub(super) fn answer_channel(
         &self,
         id: u64,
         socket: &Async<TcpStream>,
         peer: SocketAddr,
         request: &ChannelRequest,
-    ) -> Result<bool, Refused> {
+    ) -> Result<Answered<'_>, Refused> {
         let permit = self.admission.begin_request(id)?;
         let ChannelRequest { channel, way, asked } = request;
         let answer = match way {
@@ -65,19 +59,17 @@ impl Dispatch {
             }
             Way::Deletion => deletion::answer(&self.broadcaster, channel, peer),
         };
-        permit.response_is_ready();
-        self.send(socket, answer.response(*asked), asked.keep_alive).await
+        Ok(Answered::of(&answer, *asked, Some(permit)))
     }
 
-    /// Sends an answer that was made from memory. Returns whether the connection goes on.
-    pub(super) async fn send(
-        &self,
-        socket: &Async<TcpStream>,
-        response: Response,
-        keep_alive: bool,
-    ) -> Result<bool, Refused> {
+    /// Sends an answer. Returns whether the connection goes on.
+    pub(super) async fn send(&self, socket: &Async<TcpStream>, answered: Answered<'_>) -> bool {
+        let Answered { response, keep_alive, permit } = answered;
         self.counters.http_requests.add(1);
         self.count_refusal(response.status);
-        Ok(self.sender.send(socket, response).await.is_ok() && keep_alive)
+        if let Some(permit) = &permit {
+            permit.response_is_ready();
+        }
+        self.sender.send(socket, response).await.is_ok() && keep_alive
     }
 }

@@ -27,6 +27,7 @@ use crate::runtime::socket::Async;
 use crate::runtime::spawner::Spawner;
 use crate::runtime::timer::Timer;
 use crate::server::admission::{Admission, ClientPermit};
+use crate::server::answered::Answered;
 use crate::server::route::{Reason, Refused, Route};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::refusals::Refusals;
@@ -98,42 +99,43 @@ impl Dispatch {
             };
             // Of most large heads nothing large is left. What is, waits for its answer at most, and never for somebody to take that.
             let large_head = large_head.filter(|_| matches!(&route, Ok(Route::Page(request)) if request.is_large()));
+            // What a WebSocket is told that could not see the status of a refusal.
+            let mut early_close = None;
             let answered = match route {
                 Ok(Route::WebSocket(channel, upgrade)) => match self.admit_to(&channel, peer.ip(), &upgrade).await {
                     Ok((live, permit)) => {
                         return Some(Joining { live, upgrade, read_ahead: buffer.as_slice().to_vec(), permit });
                     }
                     Err(refusal) => {
-                        if let Some(answer) = upgrade.answer_and_close(refusal) {
-                            self.close_early(socket, peer, refusal, &answer).await;
-                            return None;
-                        }
+                        early_close = upgrade.answer_and_close(refusal);
                         Err(refusal.into())
                     }
                 },
-                Ok(Route::Channel(request)) => self.serve_channel(id, socket, peer, &request).await,
-                Ok(Route::Redirect(location, asked)) => {
-                    self.send(socket, ShortAnswer::redirect(location).response(asked), asked.keep_alive).await
-                }
+                Ok(Route::Channel(request)) => self.answer_channel(id, socket, peer, &request),
+                Ok(Route::Redirect(location, asked)) => Ok(Answered::of(&ShortAnswer::redirect(location), asked, None)),
                 Ok(Route::Page(request)) => {
-                    self.serve_page(id, socket, peer, request, large_head).await.map_err(Refused::from)
+                    self.answer_page(id, socket, peer, request, large_head).await.map_err(Refused::from)
                 }
                 Err(refused) => Err(refused),
             };
             match answered {
-                // The next request may be here, and the socket may take every answer at once: without this, it would be no turn of
-                // anybody else's.
-                Ok(true) => future::yield_now().await,
-                Ok(false) => {
-                    lingering_close::end(socket).await;
-                    return None;
+                Ok(answered) => {
+                    if !self.send(socket, answered).await {
+                        break;
+                    }
                 }
                 Err(refused) => {
-                    self.refuse(socket, peer, &refused, head_only).await;
-                    return None;
+                    let answer = early_close.unwrap_or_else(|| refused.refusal.answer(head_only).into_bytes());
+                    self.refuse(socket, peer, &refused, &answer).await;
+                    break;
                 }
             }
+            // The next request may be here, and the socket may take every answer at once: without this, it would be no turn of
+            // anybody else's.
+            future::yield_now().await;
         }
+        lingering_close::end(socket).await;
+        None
     }
 
     /// What a request wants. One that knows the machine by its own name in some domain is let in only if that is one of the network's

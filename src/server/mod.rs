@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod admission;
+pub mod answered;
 pub mod answering;
 pub mod dispatch;
 pub mod refusing;

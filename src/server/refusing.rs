@@ -11,7 +11,6 @@ use log::{debug, info};
 use crate::config::limits::REFUSAL_VALUE_CHARS_MAX;
 use crate::http::refusal::{BUSY, Refusal};
 use crate::http::response::write_all;
-use crate::net::lingering_close;
 use crate::runtime::socket::Async;
 use crate::server::dispatch::Dispatch;
 use crate::server::route::{Reason, Refused};
@@ -21,26 +20,8 @@ use crate::telemetry::refusals::{self, Header};
 const REASON_CHARS_MAX: usize = 300;
 
 impl Dispatch {
-    /// Ends a WebSocket that has to come back later, and could not see the status of a refusal.
-    pub(super) async fn close_early(
-        &self,
-        socket: &Async<TcpStream>,
-        peer: SocketAddr,
-        refusal: Refusal,
-        answer: &[u8],
-    ) {
-        info!("{peer} closed early, in place of a {}: {}", refusal.status, refusal.sentence);
-        self.count_refusal(refusal.status);
-        if refusal != BUSY {
-            self.remember(peer.ip(), &refusal.into());
-        }
-        if let Err(error) = write_all(socket, answer).await {
-            debug!("{peer} did not take its answer: {error}");
-        }
-        lingering_close::end(socket).await;
-    }
-
-    pub(super) async fn refuse(&self, socket: &Async<TcpStream>, peer: SocketAddr, refused: &Refused, head_only: bool) {
+    /// Refuses a request with these bytes, and notes it.
+    pub(super) async fn refuse(&self, socket: &Async<TcpStream>, peer: SocketAddr, refused: &Refused, answer: &[u8]) {
         let Refused { refusal, reason } = refused;
         let Refusal { status, sentence, .. } = *refusal;
         match reason.as_ref().map(Reason::header) {
@@ -54,13 +35,12 @@ impl Dispatch {
         if *refusal != BUSY {
             self.remember(peer.ip(), refused);
         }
-        if let Err(error) = write_all(socket, refusal.answer(head_only).as_bytes()).await {
+        if let Err(error) = write_all(socket, answer).await {
             debug!("{peer} did not take its answer: {error}");
         }
-        lingering_close::end(socket).await;
     }
 
-    pub(super) fn remember(&self, address: IpAddr, Refused { refusal, reason }: &Refused) {
+    fn remember(&self, address: IpAddr, Refused { refusal, reason }: &Refused) {
         let cut = |value: String| {
             let is_cut = value.chars().count() > REFUSAL_VALUE_CHARS_MAX;
             value.chars().take(REFUSAL_VALUE_CHARS_MAX).chain(is_cut.then_some('…')).collect()
