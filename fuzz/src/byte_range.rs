@@ -2,7 +2,7 @@
 //!
 //! The input is the length of a body, a blank, and the value of a `Range` header.
 
-use foghorn::page::byte_range::ByteRange;
+use foghorn::http::byte_range::ByteRange;
 
 use crate::{Kind, kind};
 

@@ -5,12 +5,12 @@ use std::time::SystemTime;
 
 use foghorn::api::channel_request::{ChannelRequest, Way};
 use foghorn::config::limits::HEAD_BYTES_MAX;
+use foghorn::http::conditions::Conditions;
 use foghorn::http::head::{self, Head};
 use foghorn::http::host_policy::HostPolicy;
 use foghorn::http::refusal::{Refusal, STATUSES};
 use foghorn::http::short_answer::Asked;
 use foghorn::hub::channel_name::ChannelName;
-use foghorn::page::conditions::Conditions;
 use foghorn::page::page_request::PageRequest;
 use foghorn::server::route::{Reason, Refused, Route};
 use foghorn::ws::handshake::{SUBPROTOCOL, Upgrade};

@@ -1,5 +1,7 @@
 //! Requests and responses, whatever they are about: heads, who may come in, refusals, sending.
 
+pub mod byte_range;
+pub mod conditions;
 pub mod head;
 pub mod host;
 pub mod host_policy;

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::config::limits::{HEADERS_MAX, KEEP_ALIVE_ANNOUNCED};
+use crate::http::conditions::{Conditions, Selected, Validators, date};
 use crate::http::refusal::reason_phrase;
 use crate::http::response::{FilePart, Response};
-use crate::page::conditions::{Conditions, Selected, Validators, date};
 use crate::page::page_request::PageRequest;
 use crate::page::representation::Representation;
 

@@ -2,8 +2,6 @@
 
 pub mod answer;
 pub mod backend;
-pub mod byte_range;
-pub mod conditions;
 pub mod disk_file;
 pub mod disk_queue;
 pub mod folder_listing;

@@ -3,9 +3,9 @@
 //! Leaves answering to the page's server. What must stay true: a body is refused, since nobody behind would read it.
 
 use crate::config::limits::HEAD_SMALL_BYTES;
+use crate::http::conditions::Conditions;
 use crate::http::head::Head;
 use crate::http::refusal::{BAD_METHOD, Refusal};
-use crate::page::conditions::Conditions;
 
 /// A request for something that the page's server has.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -141,7 +141,7 @@ fn check_origin(head: &Head<'_>, policy: &HostPolicy) -> Result<(), Refused> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::page::conditions::Conditions;
+    use crate::http::conditions::Conditions;
 
     fn route(lines: &[&str]) -> Result<Route, Refused> {
         let head = lines.iter().flat_map(|line| [*line, "\r\n"]).chain(["\r\n"]).collect::<String>();

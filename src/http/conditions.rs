@@ -1,15 +1,15 @@
 //! Conditions of a request: whether it is still what the client means, whether the client has it already, and which part of it is
 //! wanted.
 //!
-//! Knows nothing of files and answers but their validators; `answer` asks it, and nobody else decides about these. What must stay
-//! true: a date or a range that is not understood counts as none, and no two states of a file are put together from parts.
+//! Knows nothing of files and answers but their validators; who makes an answer asks it, and nobody else decides about these. What must
+//! stay true: a date or a range that is not understood counts as none, and no two states of a file are put together from parts.
 
 use std::ops::Range;
 use std::time::SystemTime;
 
+use crate::http::byte_range::ByteRange;
 use crate::http::head::Headers;
 use crate::http::refusal::Refusal;
-use crate::page::byte_range::ByteRange;
 
 /// The header lines of a request that make it conditional (RFC 9110 section 13), and its range.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
