@@ -28,6 +28,10 @@ pub const RESPONSE_STALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// what a reader has to take in each [`RESPONSE_STALL_TIMEOUT`]: without it, the kernel asks when a third of its own buffer is
 /// free, which can be a megabyte.
 pub const RESPONSE_UNSENT_BYTES_MAX: u32 = 32 * 1024;
+/// For how long a browser may go by the answer to a preflight, without asking again: Chromium's longest.
+pub const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(7200);
+/// The names of headers that a preflight may ask for, in bytes. Pages ask for a few.
+pub const PREFLIGHT_HEADERS_BYTES_MAX: usize = 1024;
 /// The most HTTP requests in flight at the same time. More wait.
 pub const HTTP_IN_FLIGHT_MAX: usize = 32;
 /// How long a request waits for its turn and its answer, before it is answered with 503.

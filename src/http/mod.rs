@@ -2,6 +2,7 @@
 
 pub mod byte_range;
 pub mod conditions;
+pub mod cors;
 pub mod head;
 pub mod host;
 pub mod host_policy;

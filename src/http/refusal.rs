@@ -17,10 +17,15 @@ pub struct Refusal {
 impl Refusal {
     /// The whole answer, after which the connection ends. A HEAD request gets no body.
     pub fn answer(&self, head_only: bool) -> String {
+        self.answer_with(head_only, "")
+    }
+
+    /// The same with these header lines more, each with its `\r\n`: what a browser has to know before its page may read the answer.
+    pub fn answer_with(&self, head_only: bool, more_lines: &str) -> String {
         let Self { status, sentence, header } = self;
         let reason = reason_phrase(*status);
         format!(
-            "HTTP/1.1 {status} {reason}\r\n{header}Content-Type: text/plain; charset=utf-8\r\n\
+            "HTTP/1.1 {status} {reason}\r\n{header}{more_lines}Content-Type: text/plain; charset=utf-8\r\n\
              Content-Length: {}\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n\
              {}",
             sentence.len() + 1,
