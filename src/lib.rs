@@ -5,7 +5,7 @@
 //! - `cli`: what the program does, by its first word
 //! - `server`: a server from its start to its end, and what each connection wants
 //! - `ws`: one WebSocket connection, from its handshake to its close
-//! - `api`: what a channel does for plain HTTP requests
+//! - `api`: what a channel does for plain HTTP requests, and the figures for programs that watch
 //! - `page`: what lies at which address, and the server that has it, behind ours
 //! - `http`: request heads, who may come in, refusals, sending
 //! - `broadcast`: the channels with their clients, and the flush that writes to all of them

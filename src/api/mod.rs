@@ -1,5 +1,6 @@
-//! What a channel does for plain HTTP requests.
+//! What a channel does for plain HTTP requests, and the figures for programs that watch.
 
 pub mod channel_request;
 pub mod channel_status;
 pub mod deletion;
+pub mod metrics;
