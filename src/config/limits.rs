@@ -84,6 +84,9 @@ pub const GREETING_BYTES_MAX: usize = 4 * 1024;
 pub const CONTROL_BYTES_MAX: usize = 1024;
 /// The most bytes that one client is handed in one turn of the flush.
 pub const FLUSH_BYTES_MAX: usize = 256 * 1024;
+/// The length of the pieces in which messages are encoded for streams, in bytes; a piece may be a little longer
+/// (`hub::stream_encoding::SLACK_BYTES`). What a socket does not take of one is all that a stream holds.
+pub const STREAM_PIECE_BYTES: usize = 4 * 1024;
 /// The most slices in one vectored write. The kernel takes 1,024 (`IOV_MAX`); most writes have one.
 pub const FLUSH_SLICES_MAX: usize = 32;
 /// The most bytes that are read from one client in one turn, before others get theirs. The thread's buffer has this size.

@@ -12,3 +12,4 @@ pub mod frame;
 pub mod laggards;
 pub mod position;
 pub mod publishing;
+pub mod stream_encoding;

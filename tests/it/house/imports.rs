@@ -112,8 +112,8 @@ fn only_the_server_knows_that_there_is_a_page() {
     }
 }
 
-/// What the heart may import: data, and how a frame's header is written.
-const HEART_IMPORTS: [&str; 12] = [
+/// What the heart may import: data, and how a frame's header and base64 are written.
+const HEART_IMPORTS: [&str; 13] = [
     "std::collections::",
     "std::fmt;",
     "std::io::IoSlice;",
@@ -123,6 +123,7 @@ const HEART_IMPORTS: [&str; 12] = [
     "std::time::Instant;",
     "std::time::{Duration, Instant};",
     "slab::Slab;",
+    "data_encoding::BASE64;",
     "async_tungstenite::tungstenite::",
     "crate::config::limits::",
     "crate::hub::",
@@ -147,6 +148,7 @@ fn each_of_these_crates_has_its_home() {
     for (name, homes) in [
         ("tiny_http::", &["page_server"][..]),
         ("async_tungstenite::", &["frame", "frame_tracker", "handshake", "reader", "session"]),
+        ("data_encoding::", &["stream_encoding"]),
         (
             "rustix::",
             &["boot_clock", "host_name", "linkless_path", "private_folder", "reactor", "systemd", "transport"],
