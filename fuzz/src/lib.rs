@@ -3,6 +3,7 @@
 //! - [`head`]: request heads · [`host_policy`]: Host and Origin · [`path`]: paths of the page · [`byte_range`]: parts of files ·
 //!   [`after`]: where to go on
 //! - [`channel`]: published frames, through the backlog and partial writes, to what a client decodes
+//! - [`stream`]: messages as streams over HTTP show them
 //! - [`client`]: what a client sends over its WebSocket
 //!
 //! A target takes any bytes, panics where a rule is broken, and returns a [`Kind`]: a number for what the input turned out
@@ -19,6 +20,7 @@ pub mod head;
 pub mod host_policy;
 pub mod mutate;
 pub mod path;
+pub mod stream;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -29,13 +31,14 @@ pub type Kind = u64;
 pub type Target = (&'static str, fn(&[u8]) -> Kind);
 
 /// All of them.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("head", head::target),
     ("host_policy", host_policy::target),
     ("path", path::target),
     ("byte_range", byte_range::target),
     ("after", after::target),
     ("channel", channel::target),
+    ("stream", stream::target),
     ("client", client::target),
 ];
 
