@@ -5,9 +5,11 @@ use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
 use divan::{Bencher, black_box};
+use foghorn::config::limits::STREAM_PIECE_BYTES;
 use foghorn::hub::backlog::Backlog;
 use foghorn::hub::channel::{Channel, Start};
 use foghorn::hub::frame::Frame;
+use foghorn::hub::stream_encoding::{Encoded, Encoding, Message};
 
 const BACKLOG_BYTES: usize = 4 << 20;
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -21,6 +23,27 @@ fn main() {
 fn encode(bencher: Bencher<'_, '_>, payload_bytes: usize) {
     let payload = bytes::Bytes::from(vec![b'x'; payload_bytes]);
     bencher.bench(|| Frame::text(black_box(&payload).clone()));
+}
+
+/// A message for a stream, in pieces: text with an end of a line in each 64 bytes, and binary.
+#[divan::bench(args = [(Encoding::Events, true), (Encoding::Json, true), (Encoding::Lines, true), (Encoding::Events, false)])]
+fn encode_stream(bencher: Bencher<'_, '_>, (encoding, is_text): (Encoding, bool)) {
+    let line = "x".repeat(63) + "\n";
+    let payload = line.repeat(1024).into_bytes();
+    let mut piece = Vec::with_capacity(2 * STREAM_PIECE_BYTES);
+    let counter = divan::counter::BytesCount::new(payload.len());
+    bencher.counter(counter).bench_local(move || {
+        let payload = [black_box(&payload[..]), b""];
+        let message = Message { seq: 42, epoch: "k3j9x2", at_unix_secs: 1_764_081_234, is_text, payload };
+        let mut from = None;
+        loop {
+            piece.clear();
+            let encoded = encoding.encode(&message, from, STREAM_PIECE_BYTES, &mut piece);
+            black_box(&piece);
+            let Encoded::Until(at) = encoded else { break };
+            from = Some(at);
+        }
+    });
 }
 
 #[divan::bench(args = [0, 64, 1024, 65_536])]
