@@ -1,6 +1,6 @@
 //! Fuzz targets: what strangers send, against rules that are written down a second time, in another way.
 //!
-//! - [`head`]: request heads · [`host_policy`]: Host and Origin · [`path`]: paths of the page · [`byte_range`]: parts of files ·
+//! - [`head`]: request heads · [`body`]: their bodies · [`host_policy`]: Host and Origin · [`path`]: paths of the page · [`byte_range`]: parts of files ·
 //!   [`after`]: where to go on
 //! - [`channel`]: published frames, through the backlog and partial writes, to what a client decodes
 //! - [`stream`]: messages as streams over HTTP show them
@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod after;
+pub mod body;
 pub mod byte_range;
 pub mod channel;
 pub mod client;
@@ -33,6 +34,7 @@ pub type Target = (&'static str, fn(&[u8]) -> Kind);
 /// All of them.
 pub const TARGETS: [Target; 8] = [
     ("head", head::target),
+    ("body", body::target),
     ("host_policy", host_policy::target),
     ("path", path::target),
     ("byte_range", byte_range::target),

@@ -6,7 +6,7 @@ use fastrand::Rng;
 const INPUT_BYTES_MAX: usize = 16 * 1024 + 64;
 
 /// Words that a random byte would hardly ever spell.
-const WORDS: [&[u8]; 70] = [
+const WORDS: [&[u8]; 76] = [
     b"\r\n",
     b"\r\n\r\n",
     b"\n",
@@ -41,6 +41,12 @@ const WORDS: [&[u8]; 70] = [
     b"Content-Length: 0\r\n",
     b"Content-Length: 1\r\n",
     b"Transfer-Encoding: chunked\r\n",
+    b"0\r\n\r\n",
+    b"5\r\nhello\r\n",
+    b"\r\n5\r\n",
+    b";a=\"b\"",
+    b"0x5",
+    b"ffffffffffffffff",
     b"Connection: close\r\n",
     b"Connection: keep-alive, Upgrade\r\n",
     b"Upgrade: websocket\r\n",

@@ -41,7 +41,7 @@ impl ChannelRequest {
             _ => None,
         };
         let Some(way) = way else { return Ok(None) };
-        head.headers.check_no_body()?;
+        head.framing.check_no_body()?;
         Ok(Some(Self { channel: channel.clone(), way, asked: Asked::of(head) }))
     }
 

@@ -17,6 +17,8 @@ pub const HEADERS_MAX: usize = 64;
 /// How long a request head may take from its first byte on, and the first head of a connection from the connection on. A head that has
 /// begun gets 408; a connection that sent nothing is closed.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// What a body in chunks may have beside its data, in bytes: extensions of chunks, and trailers. Nothing of it is read by anybody.
+pub const BODY_EXTRA_BYTES_MAX: usize = 4 * 1024;
 /// For how long each answer says that its connection is kept for the next request, in whole seconds (`Keep-Alive: timeout=`).
 pub const KEEP_ALIVE_ANNOUNCED: Duration = Duration::from_secs(12);
 /// How long it is kept. Longer than announced, so that who goes by that never sends a request into a connection that is being closed;

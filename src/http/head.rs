@@ -8,9 +8,10 @@ use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
 
 use crate::config::limits::{HEAD_BYTES_MAX, HEAD_SMALL_BYTES, HEADERS_MAX};
+use crate::http::body::Framing;
 use crate::http::host::Host;
 use crate::http::refusal::{
-    AMBIGUOUS, BAD_METHOD, BAD_TARGET, BODY, HEAD_TOO_LARGE, NO_HOST, NO_LENGTH, NOT_HTTP, Refusal, TOO_MANY_HEADERS,
+    AMBIGUOUS, BAD_METHOD, BAD_TARGET, HEAD_TOO_LARGE, NO_HOST, NOT_HTTP, Refusal, TOO_MANY_HEADERS,
 };
 use crate::runtime::socket::Async;
 
@@ -126,6 +127,8 @@ pub struct Head<'a> {
     pub target: Cow<'a, str>,
     /// All header lines.
     pub headers: Headers<'a>,
+    /// Where the body ends that follows the head.
+    pub framing: Framing,
 }
 
 impl<'a> Head<'a> {
@@ -148,7 +151,7 @@ impl<'a> Head<'a> {
             return Err(NOT_HTTP);
         };
         let headers = Headers(parsed.headers.to_vec());
-        headers.check_framing()?;
+        let framing = Framing::of(minor_version, headers.all("content-length"), headers.all("transfer-encoding"))?;
         let (in_target, target) = split_target(method, target)?;
         let host_header = headers.one("host")?;
         let (authority, host) = match (host_header, minor_version) {
@@ -165,7 +168,7 @@ impl<'a> Head<'a> {
             Some(authority) => parse_authority(authority).ok_or(BAD_TARGET)?,
             None => (authority, host),
         };
-        Ok(Self { method, minor_version, authority, host, target, headers })
+        Ok(Self { method, minor_version, authority, host, target, headers, framing })
     }
 
     /// Whether the client wants to send further requests on this connection.
@@ -247,33 +250,6 @@ impl<'a> Headers<'a> {
     /// Whether a list header has this member, in any case.
     pub fn has_token(&self, name: &'static str, token: &str) -> bool {
         self.tokens(name).any(|its| its.eq_ignore_ascii_case(token))
-    }
-
-    /// Refuses what one server may take for the end of a message and another not (RFC 9112 section 11.2).
-    fn check_framing(&self) -> Result<(), Refusal> {
-        let length = self.one("content-length")?;
-        let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        if length.is_some_and(|digits| !is_number(digits)) {
-            return Err(AMBIGUOUS);
-        }
-        if length.is_some() && self.all("transfer-encoding").next().is_some() {
-            return Err(AMBIGUOUS);
-        }
-        Ok(())
-    }
-
-    /// Refuses a body.
-    ///
-    /// # Errors
-    /// If the request has one.
-    pub fn check_no_body(&self) -> Result<(), Refusal> {
-        if self.all("transfer-encoding").next().is_some() {
-            return Err(NO_LENGTH);
-        }
-        match self.one("content-length")? {
-            Some(digits) if digits.bytes().any(|byte| byte != b'0') => Err(BODY),
-            _ => Ok(()),
-        }
     }
 }
 

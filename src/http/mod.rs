@@ -1,5 +1,6 @@
-//! Requests and responses, whatever they are about: heads, who may come in, refusals, sending.
+//! Requests and responses, whatever they are about: heads and bodies, who may come in, refusals, sending.
 
+pub mod body;
 pub mod byte_range;
 pub mod conditions;
 pub mod cors;

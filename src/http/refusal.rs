@@ -35,7 +35,7 @@ impl Refusal {
 }
 
 /// The statuses with which a request is refused, the page's (404, 405, 412, 416, 500) included. `/status` has a figure for each.
-pub const STATUSES: [u16; 14] = [400, 403, 404, 405, 408, 411, 412, 413, 416, 426, 429, 431, 500, 503];
+pub const STATUSES: [u16; 15] = [400, 403, 404, 405, 408, 411, 412, 413, 415, 416, 426, 429, 431, 500, 503];
 
 const fn refuse(status: u16, sentence: &'static str) -> Refusal {
     refuse_with(status, sentence, "")
@@ -55,6 +55,13 @@ pub const NOT_HTTP: Refusal = refuse(400, "This is not an HTTP request; open htt
 /// What two servers may read in two ways, such as two Host headers.
 pub const AMBIGUOUS: Refusal =
     refuse(400, "The header lines of this request can be read in two ways; send plain ones.");
+/// Another coding than `chunked`, twice, or in HTTP/1.0.
+pub const BAD_TRANSFER_ENCODING: Refusal =
+    refuse(400, "The only Transfer-Encoding is chunked, once and in HTTP/1.1; send it so, or a Content-Length.");
+/// A body in chunks that are none, or with more than
+/// [`BODY_EXTRA_BYTES_MAX`](crate::config::limits::BODY_EXTRA_BYTES_MAX) beside its data.
+pub const BAD_CHUNKS: Refusal =
+    refuse(400, "The chunks of this body are not those of RFC 9112 section 7.1; send them so, or a Content-Length.");
 /// No Host header, or one that is neither a name nor an address.
 pub const NO_HOST: Refusal = refuse(400, "The request needs exactly one Host header with a name or an address.");
 /// A target that is neither a path nor a whole address of ours.
@@ -88,10 +95,28 @@ pub const BAD_METHOD: Refusal = refuse_with(
 );
 /// The head did not come in time.
 pub const HEAD_TOO_SLOW: Refusal = refuse(408, "The request took too long; send it again.");
+/// A body that did not come in time.
+pub const BODY_TOO_SLOW: Refusal =
+    refuse(408, "The message took too long; send it again, faster than 64 KiB a second.");
+/// A body whose memory another one needed.
+pub const BODY_DISPLACED: Refusal =
+    refuse(408, "Too much was being sent at once, and this message stood still for longest; send it again.");
 /// A body of unknown length.
 pub const NO_LENGTH: Refusal = refuse(411, "Send no body; messages are sent over the WebSocket.");
 /// A body.
 pub const BODY: Refusal = refuse(413, "Send no body; messages are sent over the WebSocket.");
+/// A body that is larger than a message of its channel may be.
+pub const MESSAGE_TOO_LARGE: Refusal = refuse(
+    413,
+    "The message is larger than this channel takes; send it in parts, or start the server with a larger --max-message.",
+);
+/// A body that is no text, and does not say so.
+pub const NOT_UTF8: Refusal = refuse(
+    415,
+    "The message is not UTF-8; send it as UTF-8, or, if it is not text, with Content-Type: application/octet-stream.",
+);
+/// A body that is compressed.
+pub const ENCODED: Refusal = refuse(415, "Send the message as it is, without a Content-Encoding.");
 /// Another version of the WebSocket protocol.
 pub const BAD_VERSION: Refusal = refuse_with(
     426,
@@ -117,6 +142,13 @@ pub const NO_CHANNEL_LEFT: Refusal = refuse_with(
 /// The page's server is busy or does not answer, or too many connections are busy.
 pub const BUSY: Refusal = refuse_with(503, "The server is busy; come back in a few seconds.", "Retry-After: 2\r\n");
 
+/// A message for which there was no room in time.
+pub const NO_ROOM: Refusal = refuse_with(
+    503,
+    "Others were slow to take what was sent before, so the message was not published; send it again in a few seconds.",
+    "Retry-After: 2\r\n",
+);
+
 /// The reason phrase of RFC 9110 section 15 (429 and 431: RFC 6585), for what is answered from memory.
 pub fn reason_phrase(status: u16) -> &'static str {
     match status {
@@ -133,6 +165,7 @@ pub fn reason_phrase(status: u16) -> &'static str {
         411 => "Length Required",
         412 => "Precondition Failed",
         413 => "Content Too Large",
+        415 => "Unsupported Media Type",
         416 => "Range Not Satisfiable",
         426 => "Upgrade Required",
         429 => "Too Many Requests",

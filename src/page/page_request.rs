@@ -31,7 +31,7 @@ impl PageRequest {
         if head.method != "GET" && head.method != "HEAD" {
             return Err(BAD_METHOD);
         }
-        head.headers.check_no_body()?;
+        head.framing.check_no_body()?;
         Ok(Self {
             head_only: head.method == "HEAD",
             target,

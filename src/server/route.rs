@@ -114,7 +114,7 @@ impl Route {
                 "/"
             }
             Address::Nameless { page } if is_look => {
-                head.headers.check_no_body()?;
+                head.framing.check_no_body()?;
                 return Ok(Self::Redirect(page, Asked::of(&head)));
             }
             Address::BelowChannels(path) if is_look => path,

@@ -4,6 +4,7 @@
 
 use async_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use crate::http::body::is_token_byte;
 use crate::http::head::Head;
 use crate::http::query;
 use crate::http::refusal::{BAD_AFTER, BAD_ECHO, BAD_HANDSHAKE, BAD_HISTORY, BAD_VERSION, Refusal};
@@ -46,7 +47,7 @@ impl Upgrade {
         if *method != "GET" || *minor_version != 1 || !headers.has_token("connection", "upgrade") {
             return Err(BAD_HANDSHAKE);
         }
-        headers.check_no_body()?;
+        head.framing.check_no_body()?;
         if headers.one("sec-websocket-version")? != Some("13") {
             return Err(BAD_VERSION);
         }
@@ -108,11 +109,6 @@ impl Upgrade {
 fn is_key(key: &str) -> bool {
     let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
     key.strip_suffix("==").is_some_and(|digits| digits.len() == 22 && digits.bytes().all(is_base64))
-}
-
-/// RFC 9110 section 5.6.2.
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 fn parse_echo(value: &str) -> Result<bool, Refusal> {

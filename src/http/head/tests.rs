@@ -118,7 +118,7 @@ fn the_end_of_a_head_is_found_however_it_is_cut() {
 fn a_body_is_seen_however_it_is_announced() {
     let refused = |line: &str| {
         let bytes = format!("GET / HTTP/1.1\r\nHost: x\r\n{line}\r\n\r\n");
-        parse(&bytes).unwrap().headers.check_no_body().map_err(|refusal| refusal.status)
+        parse(&bytes).unwrap().framing.check_no_body().map_err(|refusal| refusal.status)
     };
     assert_eq!(refused("Transfer-Encoding: chunked"), Err(411));
     assert_eq!(refused("Content-Length: 010"), Err(413));

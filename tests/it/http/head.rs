@@ -200,15 +200,15 @@ fn methods_that_would_change_something_are_answered_with_405() {
 }
 
 #[test]
-fn bodies_are_answered_with_411_or_413_and_not_taken_for_requests() {
+fn bodies_are_answered_with_400_411_or_413_and_not_taken_for_requests() {
     let server = Server::start(&[]);
     let inner = request_head(server.address(), "GET", "/status", "");
     for (expected, line, body) in [
         (413, format!("Content-Length: {}\r\n", inner.len()), inner.clone()),
         (413, "Content-Length: 18446744073709551616\r\n".to_owned(), inner.clone()),
         (411, "Transfer-Encoding: chunked\r\n".to_owned(), format!("0\r\n\r\n{inner}")),
-        (411, "Transfer-Encoding: gzip, chunked\r\n".to_owned(), inner.clone()),
-        (411, "Transfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n".to_owned(), inner.clone()),
+        (400, "Transfer-Encoding: gzip, chunked\r\n".to_owned(), inner.clone()),
+        (400, "Transfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n".to_owned(), inner.clone()),
     ] {
         let bytes = request_head(server.address(), "GET", "/", &line) + &body;
         assert_eq!(refused(server.address(), bytes.as_bytes()).status, expected, "{line}");
