@@ -7,8 +7,8 @@
 //! - `ws`: one WebSocket connection, from its handshake to its close
 //! - `api`: what a channel does for plain HTTP requests, and the figures for programs that watch
 //! - `page`: what lies at which address, and the server that has it, behind ours
-//! - `broadcast`: the channels with their clients, and the flush that writes to all of them
 //! - `http`: request heads and bodies, who may come in, refusals, sending
+//! - `broadcast`: the channels with their clients, and the flush that writes to all of them
 //! - `net`: listening sockets, the end of a connection
 //! - `os`: signals, systemd, the machine's addresses
 //! - `telemetry`: counters, the log

@@ -19,6 +19,13 @@ pub const HEADERS_MAX: usize = 64;
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// What a body in chunks may have beside its data, in bytes: extensions of chunks, and trailers. Nothing of it is read by anybody.
 pub const BODY_EXTRA_BYTES_MAX: usize = 4 * 1024;
+/// How long a body may take, beside a second for each [`BODY_BYTES_PER_SEC`] that have come of it.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How fast a body has to come at least, after [`BODY_TIMEOUT`].
+pub const BODY_BYTES_PER_SEC: u64 = 64 * 1024;
+/// The memory of all bodies that are under way, in bytes; or two of the largest messages, if that is more. When another one needs the
+/// place, the one that has stood still for longest goes.
+pub const BODIES_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// For how long each answer says that its connection is kept for the next request, in whole seconds (`Keep-Alive: timeout=`).
 pub const KEEP_ALIVE_ANNOUNCED: Duration = Duration::from_secs(12);
 /// How long it is kept. Longer than announced, so that who goes by that never sends a request into a connection that is being closed;

@@ -62,6 +62,8 @@ pub const BAD_TRANSFER_ENCODING: Refusal =
 /// [`BODY_EXTRA_BYTES_MAX`](crate::config::limits::BODY_EXTRA_BYTES_MAX) beside its data.
 pub const BAD_CHUNKS: Refusal =
     refuse(400, "The chunks of this body are not those of RFC 9112 section 7.1; send them so, or a Content-Length.");
+/// A part of something in place of a message (RFC 9110 section 14.5).
+pub const PARTIAL: Refusal = refuse(400, "Send the whole message, without a Content-Range.");
 /// No Host header, or one that is neither a name nor an address.
 pub const NO_HOST: Refusal = refuse(400, "The request needs exactly one Host header with a name or an address.");
 /// A target that is neither a path nor a whole address of ours.
