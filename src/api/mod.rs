@@ -6,3 +6,4 @@ pub mod channel_status;
 pub mod deletion;
 pub mod metrics;
 pub mod post;
+pub mod shared_copies;

@@ -1,0 +1,215 @@
+//! Copies of messages for those who are sent one as it is and do not take it at once: one for each message, whoever reads it.
+//!
+//! Leaves to `last` which message that is. What must stay true: all copies together have no more than so many bytes at any moment, however
+//! slow their readers are; who takes all of one turn's bytes at once is never cut short.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, IoSlice, Write};
+use std::net::TcpStream;
+use std::ops::Range;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use slab::Slab;
+use smol::future::{self, FutureExt, poll_fn};
+
+use crate::config::limits::{FLUSH_BYTES_MAX, RESPONSE_STALL_TIMEOUT};
+use crate::runtime::socket::Async;
+use crate::runtime::timer::Timer;
+
+/// All copies. `K` tells messages apart.
+#[derive(Debug)]
+pub struct SharedCopies<K> {
+    bytes_max: usize,
+    /// Those that somebody reads, the oldest first.
+    copies: RefCell<VecDeque<Rc<SharedCopy<K>>>>,
+}
+
+#[derive(Debug)]
+struct SharedCopy<K> {
+    key: K,
+    /// `None` when it was given up.
+    bytes: RefCell<Option<Vec<u8>>>,
+    /// Who reads it: the tasks that wait for their sockets.
+    readers: RefCell<Slab<Option<Waker>>>,
+}
+
+impl<K: PartialEq> SharedCopies<K> {
+    /// No copies yet, and never more than so many bytes. The largest message is smaller.
+    pub fn new(bytes_max: usize) -> Rc<Self> {
+        Rc::new(Self { bytes_max, copies: RefCell::default() })
+    }
+
+    /// The copy of a message of so many bytes, which is made if nobody reads one: the oldest others are given up for it.
+    pub fn read(self: &Rc<Self>, key: K, bytes_len: usize, make: impl FnOnce() -> Vec<u8>) -> Reader<K> {
+        let mut copies = self.copies.borrow_mut();
+        let known = copies.iter().find(|copy| copy.key == key).cloned();
+        let copy = known.unwrap_or_else(|| {
+            let mut held_bytes: usize = copies.iter().map(|copy| copy.len()).sum();
+            while held_bytes + bytes_len > self.bytes_max {
+                let Some(oldest) = copies.pop_front() else { break };
+                held_bytes -= oldest.len();
+                oldest.give_up();
+            }
+            let copy = SharedCopy { key, bytes: RefCell::new(Some(make())), readers: RefCell::default() };
+            let copy = Rc::new(copy);
+            copies.push_back(Rc::clone(&copy));
+            copy
+        });
+        let slot = copy.readers.borrow_mut().insert(None);
+        Reader { copies: Rc::clone(self), copy, slot }
+    }
+}
+
+impl<K> SharedCopy<K> {
+    fn len(&self) -> usize {
+        self.bytes.borrow().as_ref().map_or(0, Vec::len)
+    }
+
+    /// Takes its bytes back, and tells its readers.
+    fn give_up(&self) {
+        self.bytes.take();
+        for (_, waker) in &mut *self.readers.borrow_mut() {
+            if let Some(waker) = waker.take() {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// Somebody who reads a copy.
+#[derive(Debug)]
+pub struct Reader<K> {
+    copies: Rc<SharedCopies<K>>,
+    copy: Rc<SharedCopy<K>>,
+    slot: usize,
+}
+
+impl<K> Reader<K> {
+    /// Sends a head and this part of the copy, with a new deadline for every piece that the client takes.
+    ///
+    /// # Errors
+    /// If the connection breaks or stalls, or the copy is given up for a newer one.
+    pub async fn send(&self, socket: &Async<TcpStream>, mut head: &[u8], mut part: Range<usize>) -> io::Result<()> {
+        while !head.is_empty() || !part.is_empty() {
+            let stalled = async {
+                Timer::after(RESPONSE_STALL_TIMEOUT).await;
+                Err(ErrorKind::TimedOut.into())
+            };
+            let written = poll_fn(|cx| self.poll_write(cx, socket, head, part.clone())).or(stalled).await?;
+            let of_head = written.min(head.len());
+            head = &head[of_head..];
+            part.start += written - of_head;
+            if !part.is_empty() {
+                // The socket may take a large message as fast as it is written, and others get their turn in between.
+                future::yield_now().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Both in one call of the kernel, so that a small message is one packet.
+    fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        socket: &Async<TcpStream>,
+        head: &[u8],
+        part: Range<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let bytes = self.copy.bytes.borrow();
+        let Some(bytes) = &*bytes else { return Poll::Ready(Err(ErrorKind::ConnectionAborted.into())) };
+        let turn = part.start..part.end.min(part.start + FLUSH_BYTES_MAX);
+        let slices = [IoSlice::new(head), IoSlice::new(&bytes[turn])];
+        while pin!(socket.writable()).poll(cx).is_ready() {
+            match socket.try_write(|mut socket| socket.write_vectored(&slices)) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
+        self.copy.readers.borrow_mut()[self.slot] = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl<K> Drop for Reader<K> {
+    fn drop(&mut self) {
+        let mut readers = self.copy.readers.borrow_mut();
+        readers.remove(self.slot);
+        if readers.is_empty() {
+            self.copies.copies.borrow_mut().retain(|copy| !Rc::ptr_eq(copy, &self.copy));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX: usize = 100;
+
+    fn read(copies: &Rc<SharedCopies<u32>>, key: u32, bytes: usize) -> Reader<u32> {
+        let reader = copies.read(key, bytes, || vec![7; bytes]);
+        assert!(held(copies) <= MAX);
+        reader
+    }
+
+    fn held(copies: &SharedCopies<u32>) -> usize {
+        copies.copies.borrow().iter().map(|copy| copy.len()).sum()
+    }
+
+    fn has_its_copy(reader: &Reader<u32>) -> bool {
+        reader.copy.bytes.borrow().is_some()
+    }
+
+    #[test]
+    fn a_message_is_copied_once_for_all_who_read_it_and_no_longer_than_somebody_does() {
+        let copies = SharedCopies::new(MAX);
+        let first = read(&copies, 1, 60);
+        let second = copies.read(1, 60, || panic!("there is one"));
+        let other = read(&copies, 2, 40);
+        assert_eq!(held(&copies), MAX);
+        drop(first);
+        assert_eq!(held(&copies), MAX, "somebody still reads it");
+        drop(second);
+        assert_eq!(held(&copies), 40);
+        let anew = read(&copies, 1, 60);
+        drop((other, anew));
+        assert_eq!(held(&copies), 0);
+    }
+
+    #[test]
+    fn the_oldest_copies_give_way_to_a_new_one_and_their_readers_are_woken() {
+        let copies = SharedCopies::new(MAX);
+        let readers = [(1, 50), (2, 20), (3, 30)].map(|(key, bytes)| read(&copies, key, bytes));
+        let also = read(&copies, 1, 50);
+        let (sender, woken) = std::sync::mpsc::channel();
+        for (key, reader) in [(1, &readers[0]), (2, &readers[1]), (3, &readers[2]), (4, &also)] {
+            let sender = sender.clone();
+            let waker = waker_fn(move || sender.send(key).unwrap());
+            reader.copy.readers.borrow_mut()[reader.slot] = Some(waker);
+        }
+        let newest = read(&copies, 4, 60);
+        assert_eq!(readers.each_ref().map(has_its_copy), [false, false, true], "as many as it takes");
+        assert!(!has_its_copy(&also) && has_its_copy(&newest));
+        let mut woken: Vec<i32> = woken.try_iter().collect();
+        woken.sort_unstable();
+        assert_eq!(woken, [1, 2, 4]);
+        let again = read(&copies, 1, 10);
+        drop((readers, also));
+        assert_eq!(held(&copies), 70, "who has lost its copy takes nobody else's with it");
+        assert!(has_its_copy(&again));
+    }
+
+    /// A waker that does this.
+    fn waker_fn(wake: impl Fn() + Send + Sync + 'static) -> Waker {
+        struct Wake<F>(F);
+        impl<F: Fn() + Send + Sync> std::task::Wake for Wake<F> {
+            fn wake(self: std::sync::Arc<Self>) {
+                (self.0)();
+            }
+        }
+        std::sync::Arc::new(Wake(wake)).into()
+    }
+}
