@@ -3,12 +3,14 @@
 //! Leaves making them to others. What must stay true: a slow reader holds a connection and at most one piece of a file, never a
 //! thread.
 
+use std::fmt::Write;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::net::TcpStream;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use log::debug;
 use smol::future::FutureExt;
@@ -16,7 +18,9 @@ use smol::io::AsyncWriteExt;
 use smol::lock::Semaphore;
 use socket2::SockRef;
 
-use crate::config::limits::{DISK_READS_MAX, FILE_CHUNK_BYTES, RESPONSE_STALL_TIMEOUT, RESPONSE_UNSENT_BYTES_MAX};
+use crate::config::limits::{
+    DISK_READS_MAX, FILE_CHUNK_BYTES, KEEP_ALIVE_ANNOUNCED, RESPONSE_STALL_TIMEOUT, RESPONSE_UNSENT_BYTES_MAX,
+};
 use crate::runtime::socket::Async;
 use crate::runtime::timer::Timer;
 
@@ -29,6 +33,20 @@ pub struct Response {
     pub head_and_body: Vec<u8>,
     /// The body, if it is a file's.
     pub file: Option<FilePart>,
+}
+
+/// The head of an answer, as far as it is the same for all: its status, the date, and whether the connection goes on.
+pub fn begin(status: u16, reason: &str, keep_alive: bool) -> String {
+    let date = httpdate::fmt_http_date(SystemTime::now());
+    let mut head = String::with_capacity(512);
+    let _ = write!(head, "HTTP/1.1 {status} {reason}\r\nDate: {date}\r\n");
+    let _ = if keep_alive {
+        // Or Node uses a connection again in the moment in which it is closed.
+        write!(head, "Connection: keep-alive\r\nKeep-Alive: timeout={}\r\n", KEEP_ALIVE_ANNOUNCED.as_secs())
+    } else {
+        write!(head, "Connection: close\r\n")
+    };
+    head
 }
 
 /// What is sent of a file.

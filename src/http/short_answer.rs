@@ -4,12 +4,10 @@
 //! head (RFC 9110 sections 8.6 and 9.3.2).
 
 use std::fmt::Write;
-use std::time::SystemTime;
 
-use crate::config::limits::KEEP_ALIVE_ANNOUNCED;
 use crate::http::head::Head;
 use crate::http::refusal::reason_phrase;
-use crate::http::response::Response;
+use crate::http::response::{self, Response};
 
 /// What of a request decides how its answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,13 +63,7 @@ impl ShortAnswer {
     /// The response to a request.
     pub fn response(&self, asked: Asked) -> Response {
         let Self { status, lines, body } = self;
-        let date = httpdate::fmt_http_date(SystemTime::now());
-        let mut head = format!("HTTP/1.1 {status} {}\r\nDate: {date}\r\n", reason_phrase(*status));
-        let _ = if asked.keep_alive {
-            write!(head, "Connection: keep-alive\r\nKeep-Alive: timeout={}\r\n", KEEP_ALIVE_ANNOUNCED.as_secs())
-        } else {
-            write!(head, "Connection: close\r\n")
-        };
+        let mut head = response::begin(*status, reason_phrase(*status), asked.keep_alive);
         let has_content = !matches!(status, 204 | 304);
         if has_content {
             let _ = write!(head, "Content-Length: {}\r\n", body.len());

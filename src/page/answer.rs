@@ -8,12 +8,11 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use crate::config::limits::{HEADERS_MAX, KEEP_ALIVE_ANNOUNCED};
+use crate::config::limits::HEADERS_MAX;
 use crate::http::conditions::{Conditions, Selected, Validators, date};
 use crate::http::refusal::reason_phrase;
-use crate::http::response::{FilePart, Response};
+use crate::http::response::{self, FilePart, Response};
 use crate::page::page_request::PageRequest;
 use crate::page::representation::Representation;
 
@@ -108,16 +107,9 @@ impl Answer {
             }
         };
         let reason = if status == self.status { &self.reason } else { reason_phrase(status) };
-        let date = httpdate::fmt_http_date(SystemTime::now());
         let body: &[u8] = if request.head_only || self.file.is_some() { &[] } else { &self.body[indices(&part)] };
-        let mut head = String::with_capacity(256 + self.lines.len() + more_lines.len() + body.len());
-        let _ = write!(head, "HTTP/1.1 {status} {reason}\r\nDate: {date}\r\n");
-        let _ = if request.keep_alive {
-            // Or Node uses a connection again in the moment in which it is closed.
-            write!(head, "Connection: keep-alive\r\nKeep-Alive: timeout={}\r\n", KEEP_ALIVE_ANNOUNCED.as_secs())
-        } else {
-            write!(head, "Connection: close\r\n")
-        };
+        let mut head = response::begin(status, reason, request.keep_alive);
+        head.reserve(self.lines.len() + more_lines.len() + body.len());
         // None beside 304: it could only repeat what is known (RFC 9110 section 15.4.5).
         if status != 304 {
             let _ = write!(head, "Content-Length: {}\r\n", part.end - part.start);
