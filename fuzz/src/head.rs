@@ -60,13 +60,17 @@ pub fn target(bytes: &[u8]) -> Kind {
             check(&authority);
             check_fields(&route);
             let again = Route::of(render(&route).as_bytes(), &rules(), &search_domains(), || None);
-            assert_eq!(again.as_ref(), Ok(&route), "it is read the same again");
+            match (&again, &route) {
+                (Ok(Route::Channel(again, _)), Route::Channel(request, _)) => assert_eq!(again, request),
+                _ => assert_eq!(again.as_ref(), Ok(&route), "it is read the same again"),
+            }
             match route {
                 Route::WebSocket(channel, Upgrade { subprotocol, resumes, echo, after, history, .. }) => {
                     kind((channel.is_main(), subprotocol.is_some(), resumes, echo, after.is_some(), history.is_some()))
                 }
-                Route::Channel(ChannelRequest { channel, way, asked }) => {
-                    kind((channel.is_main(), std::mem::discriminant(&way), asked.head_only, asked.keep_alive))
+                Route::Channel(ChannelRequest { channel, way, asked }, cors) => {
+                    let way = std::mem::discriminant(&way);
+                    kind((channel.is_main(), way, asked.head_only, asked.keep_alive, cors.origin().is_some()))
                 }
                 Route::Redirect(location, Asked { head_only, keep_alive }) => kind((location, head_only, keep_alive)),
                 Route::Page(PageRequest { head_only, conditions, keep_alive, .. }) => {
@@ -193,7 +197,14 @@ fn check_fields(route: &Route) {
             }
         }
         // A name is checked when it is read, and is no more than it was then.
-        Route::Channel(_) | Route::Redirect(..) => {}
+        Route::Redirect(..) => {}
+        Route::Channel(ChannelRequest { way, .. }, cors) => {
+            check_header_lines(&cors.lines());
+            assert!(cors.origin().is_none_or(|origin| !origin.is_empty() && !origin.contains([' ', '\t'])));
+            if let Way::Options(lines) = way {
+                check_header_lines(lines);
+            }
+        }
         Route::WebSocket(_, upgrade) => {
             check(&upgrade.key);
             if let Some(name) = &upgrade.subprotocol {
@@ -201,6 +212,16 @@ fn check_fields(route: &Route) {
             }
             assert_eq!(upgrade.resumes, upgrade.subprotocol.as_deref() == Some(SUBPROTOCOL));
         }
+    }
+}
+
+/// Lines of ours for the head of an answer.
+fn check_header_lines(lines: &str) {
+    assert!(lines.ends_with("\r\n"), "{lines:?}");
+    for line in lines.strip_suffix("\r\n").unwrap_or_default().split("\r\n") {
+        check(line);
+        let (name, value) = line.split_once(": ").expect("a name and a value");
+        assert!(name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-') && !value.is_empty(), "{line:?}");
     }
 }
 
@@ -221,9 +242,18 @@ fn path_of(channel: &ChannelName) -> String {
     if channel.is_main() { "/".to_owned() } else { format!("/c/{channel}") }
 }
 
-fn render_plain(method: &str, target: &str, asked: Asked) -> String {
+fn render_plain(method: &str, target: &str, asked: Asked, lines: &str) -> String {
     let close = if asked.keep_alive { "" } else { "Connection: close\r\n" };
-    format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n{close}\r\n")
+    format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n{close}{lines}\r\n")
+}
+
+/// What a browser asks to be told this.
+fn render_preflight(told: &str) -> String {
+    let value = |name: &str| told.split("\r\n").find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    let method = value("Access-Control-Allow-Methods").map(|_| "Access-Control-Request-Method: PUT\r\n".to_owned());
+    let names =
+        value("Access-Control-Allow-Headers").map(|names| format!("Access-Control-Request-Headers: {names}\r\n"));
+    [method, names].into_iter().flatten().collect()
 }
 
 /// The plainest head that asks for the same.
@@ -237,17 +267,18 @@ fn render(route: &Route) -> String {
             let conditions = render_conditions(conditions);
             format!("{method} {below}{target} HTTP/1.1\r\nHost: {host}\r\nConnection: x{close}\r\n{conditions}\r\n")
         }
-        Route::Channel(ChannelRequest { channel, way, asked }) => {
-            let (method, query) = match way {
-                Way::Status if asked.head_only => ("HEAD", "?status"),
-                Way::Status => ("GET", "?status"),
-                Way::Deletion => ("DELETE", ""),
+        Route::Channel(ChannelRequest { channel, way, asked }, _) => {
+            let look = if asked.head_only { "HEAD" } else { "GET" };
+            let (method, query, lines) = match way {
+                Way::Status => (look, "?status", String::new()),
+                Way::Deletion => ("DELETE", "", String::new()),
+                Way::Options(told) => ("OPTIONS", "", render_preflight(told)),
             };
-            render_plain(method, &format!("{}{query}", path_of(channel)), *asked)
+            render_plain(method, &format!("{}{query}", path_of(channel)), *asked, &lines)
         }
         Route::Redirect(location, asked) => {
             let path = if *location == "./" { "/c" } else { "/c/" };
-            render_plain(if asked.head_only { "HEAD" } else { "GET" }, path, *asked)
+            render_plain(if asked.head_only { "HEAD" } else { "GET" }, path, *asked, "")
         }
         Route::WebSocket(channel, Upgrade { key, subprotocol, echo, after, history, replaces, .. }) => {
             let path = path_of(channel);

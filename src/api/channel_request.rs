@@ -3,6 +3,7 @@
 //! Leaves doing it to the other files of this folder, each to its own. What must stay true: what is no wish of ours is the page's, and a GET
 //! changes nothing.
 
+use crate::http::cors;
 use crate::http::head::Head;
 use crate::http::query;
 use crate::http::refusal::Refusal;
@@ -27,6 +28,8 @@ pub enum Way {
     Status,
     /// `DELETE`: that it forgets its messages.
     Deletion,
+    /// `OPTIONS`: to be told what can be done, in these header lines. A browser asks it before its page may do more than look.
+    Options(String),
 }
 
 impl ChannelRequest {
@@ -38,6 +41,7 @@ impl ChannelRequest {
         let way = match head.method {
             "GET" | "HEAD" => Self::looking(head),
             "DELETE" => Some(Way::Deletion),
+            "OPTIONS" => Some(Way::Options(cors::options_lines(&head.headers))),
             _ => None,
         };
         let Some(way) = way else { return Ok(None) };

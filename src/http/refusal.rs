@@ -15,13 +15,9 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// The whole answer, after which the connection ends. A HEAD request gets no body.
-    pub fn answer(&self, head_only: bool) -> String {
-        self.answer_with(head_only, "")
-    }
-
-    /// The same with these header lines more, each with its `\r\n`: what a browser has to know before its page may read the answer.
-    pub fn answer_with(&self, head_only: bool, more_lines: &str) -> String {
+    /// The whole answer, after which the connection ends. A HEAD request gets no body. `more_lines` are header lines, each with its
+    /// `\r\n`: what a browser has to know before its page may read the answer.
+    pub fn answer(&self, head_only: bool, more_lines: &str) -> String {
         let Self { status, sentence, header } = self;
         let reason = reason_phrase(*status);
         format!(

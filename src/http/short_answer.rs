@@ -60,6 +60,13 @@ impl ShortAnswer {
         self
     }
 
+    /// Adds header lines, each with its `\r\n`.
+    #[must_use]
+    pub fn with_lines(mut self, lines: &str) -> Self {
+        self.lines.push_str(lines);
+        self
+    }
+
     /// The response to a request.
     pub fn response(&self, asked: Asked) -> Response {
         let Self { status, lines, body } = self;

@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use crate::api::channel_request::{ChannelRequest, Way};
 use crate::api::{channel_status, deletion};
+use crate::http::cors::Cors;
 use crate::http::refusal::Refusal;
 use crate::http::short_answer::ShortAnswer;
 use crate::page::page_request::PageRequest;
@@ -49,6 +50,7 @@ impl Dispatch {
         socket: &Async<TcpStream>,
         peer: SocketAddr,
         request: &ChannelRequest,
+        cors: &Cors,
     ) -> Result<Answered<'_>, Refused> {
         let permit = self.admission.begin_request(id)?;
         let ChannelRequest { channel, way, asked } = request;
@@ -58,8 +60,9 @@ impl Dispatch {
                 ShortAnswer::json(&channel_status::figures(&self.broadcaster, channel, local))
             }
             Way::Deletion => deletion::answer(&self.broadcaster, channel, peer),
+            Way::Options(lines) => ShortAnswer::empty(204).with_lines(lines),
         };
-        Ok(Answered::of(&answer, *asked, Some(permit)))
+        Ok(Answered::of(&answer.with_lines(&cors.lines()), *asked, Some(permit)))
     }
 
     /// Sends an answer. Returns whether the connection goes on.

@@ -111,7 +111,10 @@ impl Dispatch {
                         Err(refusal.into())
                     }
                 },
-                Ok(Route::Channel(request)) => self.answer_channel(id, socket, peer, &request),
+                Ok(Route::Channel(request, cors)) => {
+                    let answered = self.answer_channel(id, socket, peer, &request, &cors);
+                    answered.map_err(|refused| Refused { cors: Some(cors), ..refused })
+                }
                 Ok(Route::Redirect(location, asked)) => Ok(Answered::of(&ShortAnswer::redirect(location), asked, None)),
                 Ok(Route::Page(request)) => {
                     self.answer_page(id, socket, peer, request, large_head).await.map_err(Refused::from)
@@ -125,7 +128,7 @@ impl Dispatch {
                     }
                 }
                 Err(refused) => {
-                    let answer = early_close.unwrap_or_else(|| refused.refusal.answer(head_only).into_bytes());
+                    let answer = early_close.unwrap_or_else(|| refused.answer(head_only).into_bytes());
                     self.refuse(socket, peer, &refused, &answer).await;
                     break;
                 }

@@ -22,7 +22,7 @@ const REASON_CHARS_MAX: usize = 300;
 impl Dispatch {
     /// Refuses a request with these bytes, and notes it.
     pub(super) async fn refuse(&self, socket: &Async<TcpStream>, peer: SocketAddr, refused: &Refused, answer: &[u8]) {
-        let Refused { refusal, reason } = refused;
+        let Refused { refusal, reason, .. } = refused;
         let Refusal { status, sentence, .. } = *refusal;
         match reason.as_ref().map(Reason::header) {
             Some((header, Some(value))) => {
@@ -40,7 +40,7 @@ impl Dispatch {
         }
     }
 
-    fn remember(&self, address: IpAddr, Refused { refusal, reason }: &Refused) {
+    fn remember(&self, address: IpAddr, Refused { refusal, reason, .. }: &Refused) {
         let cut = |value: String| {
             let is_cut = value.chars().count() > REFUSAL_VALUE_CHARS_MAX;
             value.chars().take(REFUSAL_VALUE_CHARS_MAX).chain(is_cut.then_some('…')).collect()

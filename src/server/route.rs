@@ -1,11 +1,12 @@
 //! What a request wants: the one place where ways into the server are told apart.
 //!
 //! Leaves reading heads to `http::head`, and serving to `dispatch`. What must stay true: Host is checked for every request,
-//! Origin for all but the page and its files.
+//! Origin for all but the page and its files; a page that may not come in can read no answer but those.
 
 use std::net::SocketAddr;
 
 use crate::api::channel_request::ChannelRequest;
+use crate::http::cors::Cors;
 use crate::http::head::Head;
 use crate::http::host::Host;
 use crate::http::host_policy::HostPolicy;
@@ -22,8 +23,8 @@ use crate::ws::handshake::Upgrade;
 pub enum Route {
     /// To join a channel.
     WebSocket(ChannelName, Upgrade),
-    /// Something of a channel.
-    Channel(ChannelRequest),
+    /// Something of a channel, and what the browser of a page that asks is told.
+    Channel(ChannelRequest, Cors),
     /// What is at another address.
     Redirect(&'static str, Asked),
     /// A page, or only its head.
@@ -37,6 +38,8 @@ pub struct Refused {
     pub refusal: Refusal,
     /// What those are told who run the server.
     pub reason: Option<Reason>,
+    /// What the browser of a page is told that may come in, if it is one.
+    pub cors: Option<Cors>,
 }
 
 /// The part of a request that was the reason to refuse it.
@@ -68,9 +71,16 @@ impl Reason {
     }
 }
 
+impl Refused {
+    /// The whole answer, after which the connection ends.
+    pub fn answer(&self, head_only: bool) -> String {
+        self.refusal.answer(head_only, &self.cors.as_ref().map(Cors::lines).unwrap_or_default())
+    }
+}
+
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, reason: None }
+        Self { refusal, reason: None, cors: None }
     }
 }
 
@@ -88,13 +98,19 @@ impl Route {
     ) -> Result<Self, Refused> {
         let head = Head::parse(head, own_address)?;
         if !policy.allows_host(&head.host, search_domains) {
-            return Err(Refused { refusal: FOREIGN_HOST, reason: Some(Reason::Host(head.host)) });
+            return Err(Refused { refusal: FOREIGN_HOST, reason: Some(Reason::Host(head.host)), cors: None });
         }
+        // All that is refused from here on can be read by a page that may come in.
+        Self::for_own_host(&head, policy)
+            .map_err(|refused| Refused { cors: Cors::check(&head, policy).ok(), ..refused })
+    }
+
+    fn for_own_host(head: &Head<'_>, policy: &HostPolicy) -> Result<Self, Refused> {
         let (path, query) =
             head.target.split_once('?').map_or((&*head.target, None), |(path, query)| (path, Some(query)));
         let address = Address::of(path);
         if head.headers.has_token("upgrade", "websocket") {
-            check_origin(&head, policy)?;
+            check_origin(head, policy)?;
             let channel = match address {
                 Address::Channel(name) => name,
                 // Any path outside of `/c/`, as with the Node library `ws`.
@@ -102,40 +118,33 @@ impl Route {
                 Address::Nameless { .. } if path == "/c" => ChannelName::MAIN,
                 Address::Nameless { .. } | Address::BelowChannels(_) => return Err(NO_CHANNEL_NAME.into()),
             };
-            return Ok(Self::WebSocket(channel, Upgrade::parse(&head)?));
+            return Ok(Self::WebSocket(channel, Upgrade::parse(head)?));
         }
         let is_look = head.method == "GET" || head.method == "HEAD";
         let page_path = match address {
             Address::Channel(name) => {
-                if let Some(request) = ChannelRequest::parse(&head, &name)? {
-                    check_origin(&head, policy)?;
-                    return Ok(Self::Channel(request));
+                if let Some(request) = ChannelRequest::parse(head, &name)? {
+                    return Ok(Self::Channel(request, check_origin(head, policy)?));
                 }
                 "/"
             }
             Address::Nameless { page } if is_look => {
                 head.framing.check_no_body()?;
-                return Ok(Self::Redirect(page, Asked::of(&head)));
+                return Ok(Self::Redirect(page, Asked::of(head)));
             }
             Address::BelowChannels(path) if is_look => path,
             Address::Nameless { .. } | Address::BelowChannels(_) => return Err(NO_CHANNEL_NAME.into()),
             Address::Elsewhere => path,
         };
         let target = query.map_or_else(|| page_path.to_owned(), |query| format!("{page_path}?{query}"));
-        Ok(Self::Page(PageRequest::parse(&head, target)?))
+        Ok(Self::Page(PageRequest::parse(head, target)?))
     }
 }
 
 /// Refuses a foreign page.
-fn check_origin(head: &Head<'_>, policy: &HostPolicy) -> Result<(), Refused> {
-    let origin = match head.headers.one("origin") {
-        Ok(text) => Origin::parse(text.unwrap_or_default()),
-        Err(_) => Origin::Other(String::new()),
-    };
-    if policy.allows_origin(&origin, &head.host) {
-        return Ok(());
-    }
-    Err(Refused { refusal: FOREIGN_ORIGIN, reason: Some(Reason::Origin(origin)) })
+fn check_origin(head: &Head<'_>, policy: &HostPolicy) -> Result<Cors, Refused> {
+    let foreign = |origin| Refused { reason: Some(Reason::Origin(origin)), ..FOREIGN_ORIGIN.into() };
+    Cors::check(head, policy).map_err(foreign)
 }
 
 #[cfg(test)]

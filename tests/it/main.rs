@@ -5,6 +5,7 @@
 //! - [`harness`]: starts and ends servers, and speaks raw HTTP and WebSocket, rules broken included
 //! - [`broadcast`]: what a client sees, slow, silent and greedy neighbours included
 //! - [`ws`]: how a WebSocket begins, and what ends it, by its close code
+//! - [`api`]: what a channel does for plain HTTP requests
 //! - [`http`]: what is not let in, by its status, and how an answer is sent
 //! - [`page`]: the built-in page, and folders in its place
 //! - [`net`]: where it listens; [`server`]: start, end, and limits on connections
@@ -15,6 +16,7 @@
 //! `FOGHORN_BIN` names another binary to test, and `FOGHORN_RUNNER` a command to start it with, such as
 //! `qemu-aarch64-static -L /some/root`.
 
+mod api;
 mod broadcast;
 mod cli;
 mod harness;
