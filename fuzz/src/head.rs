@@ -72,6 +72,7 @@ pub fn target(bytes: &[u8]) -> Kind {
                     let way = std::mem::discriminant(&way);
                     kind((channel.is_main(), way, asked.head_only, asked.keep_alive, cors.origin().is_some()))
                 }
+                Route::Metrics(Asked { head_only, keep_alive }) => kind(("metrics", head_only, keep_alive)),
                 Route::Redirect(location, Asked { head_only, keep_alive }) => kind((location, head_only, keep_alive)),
                 Route::Page(PageRequest { head_only, conditions, keep_alive, .. }) => {
                     let Conditions { if_match, if_unmodified_since, if_none_match, if_modified_since, range, if_range } =
@@ -197,7 +198,7 @@ fn check_fields(route: &Route) {
             }
         }
         // A name is checked when it is read, and is no more than it was then.
-        Route::Redirect(..) => {}
+        Route::Redirect(..) | Route::Metrics(_) => {}
         Route::Channel(ChannelRequest { way, .. }, cors) => {
             check_header_lines(&cors.lines());
             assert!(cors.origin().is_none_or(|origin| !origin.is_empty() && !origin.contains([' ', '\t'])));
@@ -276,6 +277,7 @@ fn render(route: &Route) -> String {
             };
             render_plain(method, &format!("{}{query}", path_of(channel)), *asked, &lines)
         }
+        Route::Metrics(asked) => render_plain(if asked.head_only { "HEAD" } else { "GET" }, "/metrics", *asked, ""),
         Route::Redirect(location, asked) => {
             let path = if *location == "./" { "/c" } else { "/c/" };
             render_plain(if asked.head_only { "HEAD" } else { "GET" }, path, *asked, "")

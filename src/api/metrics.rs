@@ -3,18 +3,20 @@
 //!
 //! Leaves counting to `telemetry`, and channels to whoever has them. What must stay true: the values of each label are few, since a
 //! monitor keeps a series for each, and there is nothing of a client or a message among them; what is called a counter never
-//! goes down while the server runs, but for one of a channel that has begun anew.
+//! goes down while the server runs, but for one of a channel whose name was forgotten and came back.
 
 use std::cell::Cell;
 use std::fmt::{Display, Write};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::broadcast::live_channel::Figures;
 use crate::http::refusal::STATUSES;
+use crate::http::short_answer::ShortAnswer;
 use crate::telemetry::counters::Counters;
 
 /// The `Content-Type`.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// How the main channel is called here. It has no name, and a label without a value is none; no name has a `/`.
 const MAIN_CHANNEL: &str = "/";
@@ -32,31 +34,21 @@ pub struct Metrics {
     started: Cell<Duration>,
 }
 
-/// What is told of a channel.
-#[derive(Debug, Clone, Copy)]
-pub struct ChannelFigures<'a> {
-    /// Its name, empty for the main one.
-    pub name: &'a str,
-    /// The number of its newest message.
-    pub head: u64,
-    /// Who receives it.
-    pub clients: u64,
-    /// How many of these are behind.
-    pub clients_behind: u64,
-    /// Who waits for room in its backlog.
-    pub publishers_waiting: u64,
-    /// Bytes in its backlog, index included.
-    pub backlog_bytes: u64,
-}
-
 impl Metrics {
     /// The figures of a server with this `--max-message` and `--backlog`.
     pub fn new(counters: Arc<Counters>, message_bytes_max: usize, backlog_bytes_max: usize) -> Self {
         Self { counters, message_bytes_max, backlog_bytes_max, started: Cell::default() }
     }
 
-    /// The body of an answer, with these channels, which are all that exist now.
-    pub fn text(&self, channels: &[ChannelFigures<'_>]) -> String {
+    /// An answer with these channels, which are all that exist now, by their names.
+    pub fn answer(&self, channels: &[(&str, Figures)]) -> ShortAnswer {
+        ShortAnswer { status: 200, lines: String::new(), body: self.text(channels).into_bytes() }
+            .with("Content-Type", CONTENT_TYPE)
+            .with("Cache-Control", "no-store")
+            .with("X-Content-Type-Options", "nosniff")
+    }
+
+    fn text(&self, channels: &[(&str, Figures)]) -> String {
         let mut text = Text::default();
         let version = [("version", env!("CARGO_PKG_VERSION"), 1)];
         text.family(Kind::Gauge, "foghorn_build_info", "The version of Foghorn.", version);
@@ -80,6 +72,7 @@ impl Metrics {
 
     fn clients_and_messages(&self, text: &mut Text) {
         let counters = &self.counters;
+        text.gauge("foghorn_channels", "Channels that exist, the main one included.", counters.channels.get());
         text.gauge("foghorn_clients", "Clients that are connected.", counters.clients.get());
         text.gauge("foghorn_clients_peak", "The most clients at a time since the start.", counters.clients_peak.get());
         text.counter("foghorn_joins_total", "Clients that have joined.", counters.clients_total.get());
@@ -126,24 +119,26 @@ impl Metrics {
     }
 }
 
-fn of_channels(channels: &[ChannelFigures<'_>], text: &mut Text) {
-    let mut family = |kind, name, help, value: fn(&ChannelFigures<'_>) -> u64| {
-        let samples = channels.iter().map(|channel| {
-            let name = if channel.name.is_empty() { MAIN_CHANNEL } else { channel.name };
-            ("channel", name, value(channel))
+fn of_channels(channels: &[(&str, Figures)], text: &mut Text) {
+    let mut family = |kind, name, help, value: fn(&Figures) -> u64| {
+        let samples = channels.iter().map(|(channel, figures)| {
+            let channel = if channel.is_empty() { MAIN_CHANNEL } else { channel };
+            ("channel", channel, value(figures))
         });
         text.family(kind, name, help, samples);
     };
     let (counter, gauge) = (Kind::Counter, Kind::Gauge);
-    family(gauge, "foghorn_channel_clients", "Clients of a channel.", |channel| channel.clients);
+    family(gauge, "foghorn_channel_clients", "Clients of a channel.", |figures| figures.clients);
     let help = "Clients that have not been sent all messages of a channel yet.";
-    family(gauge, "foghorn_channel_clients_behind", help, |channel| channel.clients_behind);
-    let help = "Messages of a channel in its present epoch.";
-    family(counter, "foghorn_channel_messages_total", help, |channel| channel.head);
+    family(gauge, "foghorn_channel_clients_behind", help, |figures| figures.clients_behind);
+    let help = "Messages published to a channel.";
+    family(counter, "foghorn_channel_messages_total", help, |figures| figures.messages);
+    let help = "Messages of a channel sent, once for each client.";
+    family(counter, "foghorn_channel_deliveries_total", help, |figures| figures.deliveries);
     let help = "Who waits for room in the backlog of a channel.";
-    family(gauge, "foghorn_channel_publishers_waiting", help, |channel| channel.publishers_waiting);
+    family(gauge, "foghorn_channel_publishers_waiting", help, |figures| figures.publishers_waiting);
     let help = "Bytes in the backlog of a channel.";
-    family(gauge, "foghorn_channel_backlog_bytes", help, |channel| channel.backlog_bytes);
+    family(gauge, "foghorn_channel_backlog_bytes", help, |figures| figures.backlog_bytes);
 }
 
 /// What a number is.
@@ -203,17 +198,9 @@ fn escaped(value: &str) -> String {
 mod tests {
     use super::*;
 
-    const CHANNELS: [ChannelFigures<'_>; 2] = [
-        ChannelFigures { name: "", head: 7, clients: 3, clients_behind: 2, publishers_waiting: 1, backlog_bytes: 700 },
-        ChannelFigures {
-            name: "a\"b\\c\nd",
-            head: 0,
-            clients: 0,
-            clients_behind: 0,
-            publishers_waiting: 0,
-            backlog_bytes: 0,
-        },
-    ];
+    fn channels() -> [(&'static str, Figures); 2] {
+        [("", Figures { messages: 7, ..Figures::default() }), ("a\"b\\c\nd", Figures::default())]
+    }
 
     fn metrics() -> Metrics {
         Metrics::new(Arc::new(Counters::new()), 1 << 20, 4 << 20)
@@ -221,7 +208,7 @@ mod tests {
 
     #[test]
     fn each_name_says_what_it_counts_and_in_which_unit() {
-        let text = metrics().text(&CHANNELS);
+        let text = metrics().text(&channels());
         let types: Vec<(&str, &str)> =
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
         assert!(types.len() > 20, "{types:?}");
@@ -239,7 +226,7 @@ mod tests {
 
     #[test]
     fn whatever_is_in_a_label_stays_between_its_quotes() {
-        let text = metrics().text(&CHANNELS);
+        let text = metrics().text(&channels());
         let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("foghorn_channel_messages_total")).collect();
         let expected = [
             "foghorn_channel_messages_total{channel=\"/\"} 7",

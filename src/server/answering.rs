@@ -9,7 +9,8 @@ use crate::api::channel_request::{ChannelRequest, Way};
 use crate::api::{channel_status, deletion};
 use crate::http::cors::Cors;
 use crate::http::refusal::Refusal;
-use crate::http::short_answer::ShortAnswer;
+
+use crate::http::short_answer::{Asked, ShortAnswer};
 use crate::page::page_request::PageRequest;
 use crate::runtime::socket::Async;
 use crate::server::admission::LargeHeadPermit;
@@ -63,6 +64,14 @@ impl Dispatch {
             Way::Options(lines) => ShortAnswer::empty(204).with_lines(lines),
         };
         Ok(Answered::of(&answer.with_lines(&cors.lines()), *asked, Some(permit)))
+    }
+
+    /// Answers with the figures for programs that watch.
+    pub(super) fn answer_metrics(&self, id: u64, asked: Asked) -> Result<Answered<'_>, Refused> {
+        let permit = self.admission.begin_request(id)?;
+        let channels = self.broadcaster.channels().all();
+        let figures: Vec<_> = channels.iter().map(|live| (live.name.as_str(), live.figures())).collect();
+        Ok(Answered::of(&self.metrics.answer(&figures), asked, Some(permit)))
     }
 
     /// Sends an answer. Returns whether the connection goes on.

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use smol::future::{self, FutureExt};
 
+use crate::api::metrics::Metrics;
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::live_channel::LiveChannel;
 use crate::config::limits::{CLOSING_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE_TIMEOUT};
@@ -47,6 +48,8 @@ pub struct Dispatch {
     pub broadcaster: Rc<Broadcaster>,
     /// The page.
     pub frontend: Frontend,
+    /// The figures for programs that watch.
+    pub metrics: Metrics,
     /// Sends what the page answers.
     pub sender: ResponseSender,
     /// The figures.
@@ -115,6 +118,7 @@ impl Dispatch {
                     let answered = self.answer_channel(id, socket, peer, &request, &cors);
                     answered.map_err(|refused| Refused { cors: Some(cors), ..refused })
                 }
+                Ok(Route::Metrics(asked)) => self.answer_metrics(id, asked),
                 Ok(Route::Redirect(location, asked)) => Ok(Answered::of(&ShortAnswer::redirect(location), asked, None)),
                 Ok(Route::Page(request)) => {
                     self.answer_page(id, socket, peer, request, large_head).await.map_err(Refused::from)

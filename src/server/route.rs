@@ -25,6 +25,8 @@ pub enum Route {
     WebSocket(ChannelName, Upgrade),
     /// Something of a channel, and what the browser of a page that asks is told.
     Channel(ChannelRequest, Cors),
+    /// The figures for programs that watch.
+    Metrics(Asked),
     /// What is at another address.
     Redirect(&'static str, Asked),
     /// A page, or only its head.
@@ -134,6 +136,10 @@ impl Route {
             }
             Address::BelowChannels(path) if is_look => path,
             Address::Nameless { .. } | Address::BelowChannels(_) => return Err(NO_CHANNEL_NAME.into()),
+            Address::Elsewhere if path == "/metrics" && is_look => {
+                head.framing.check_no_body()?;
+                return Ok(Self::Metrics(Asked::of(head)));
+            }
             Address::Elsewhere => path,
         };
         let target = query.map_or_else(|| page_path.to_owned(), |query| format!("{page_path}?{query}"));

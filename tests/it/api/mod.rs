@@ -1,5 +1,7 @@
 //! What a channel does for plain HTTP requests. In reading order:
 //!
 //! - [`cors`]: who may use it from a page
+//! - [`metrics`]: the figures for programs that watch
 
 mod cors;
+mod metrics;
