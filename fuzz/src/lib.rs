@@ -32,7 +32,7 @@ pub type Kind = u64;
 pub type Target = (&'static str, fn(&[u8]) -> Kind);
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("head", head::target),
     ("body", body::target),
     ("host_policy", host_policy::target),
