@@ -272,6 +272,7 @@ fn render(route: &Route) -> String {
             let look = if asked.head_only { "HEAD" } else { "GET" };
             let (method, query, lines) = match way {
                 Way::Status => (look, "?status", String::new()),
+                Way::Last(conditions) => (look, "?last", render_conditions(conditions)),
                 Way::Deletion => ("DELETE", "", String::new()),
                 Way::Options(told) => ("OPTIONS", "", render_preflight(told)),
             };

@@ -3,6 +3,7 @@
 //! Leaves doing it to the other files of this folder, each to its own. What must stay true: what is no wish of ours is the page's, and a GET
 //! changes nothing.
 
+use crate::http::conditions::Conditions;
 use crate::http::cors;
 use crate::http::head::Head;
 use crate::http::query;
@@ -26,6 +27,8 @@ pub struct ChannelRequest {
 pub enum Way {
     /// `GET ?status`: its figures.
     Status,
+    /// `GET ?last`: its last message, or only in a certain case, or only a part.
+    Last(Conditions),
     /// `DELETE`: that it forgets its messages.
     Deletion,
     /// `OPTIONS`: to be told what can be done, in these header lines. A browser asks it before its page may do more than look.
@@ -39,7 +42,7 @@ impl ChannelRequest {
     /// What is wrong with the request.
     pub fn parse(head: &Head<'_>, channel: &ChannelName) -> Result<Option<Self>, Refusal> {
         let way = match head.method {
-            "GET" | "HEAD" => Self::looking(head),
+            "GET" | "HEAD" => Self::looking(head)?,
             "DELETE" => Some(Way::Deletion),
             "OPTIONS" => Some(Way::Options(cors::options_lines(&head.headers))),
             _ => None,
@@ -49,10 +52,12 @@ impl ChannelRequest {
         Ok(Some(Self { channel: channel.clone(), way, asked: Asked::of(head) }))
     }
 
-    fn looking(head: &Head<'_>) -> Option<Way> {
-        query::pairs(&head.target).find_map(|(name, _)| match name {
-            "status" => Some(Way::Status),
-            _ => None,
+    fn looking(head: &Head<'_>) -> Result<Option<Way>, Refusal> {
+        let known = query::pairs(&head.target).find(|(name, _)| matches!(*name, "status" | "last"));
+        Ok(match known {
+            Some(("status", _)) => Some(Way::Status),
+            Some(_) => Some(Way::Last(Conditions::parse(&head.headers, head.method)?)),
+            None => None,
         })
     }
 }

@@ -4,6 +4,7 @@ pub mod bodies;
 pub mod channel_request;
 pub mod channel_status;
 pub mod deletion;
+pub mod last;
 pub mod metrics;
 pub mod post;
 pub mod shared_copies;

@@ -14,8 +14,9 @@ use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
 use smol::future::{self, FutureExt, poll_fn};
+use socket2::SockRef;
 
-use crate::config::limits::{FLUSH_BYTES_MAX, RESPONSE_STALL_TIMEOUT};
+use crate::config::limits::{FLUSH_BYTES_MAX, RESPONSE_STALL_TIMEOUT, RESPONSE_UNSENT_BYTES_MAX};
 use crate::runtime::socket::Async;
 use crate::runtime::timer::Timer;
 
@@ -93,6 +94,11 @@ impl<K> Reader<K> {
     /// # Errors
     /// If the connection breaks or stalls, or the copy is given up for a newer one.
     pub async fn send(&self, socket: &Async<TcpStream>, mut head: &[u8], mut part: Range<usize>) -> io::Result<()> {
+        if part.len() > FLUSH_BYTES_MAX {
+            // Or the kernel asks for more only when a third of its own buffer is free, which takes who is slow too long. A socket
+            // that refuses this works all the same.
+            let _ = SockRef::from(socket.get_ref()).set_tcp_notsent_lowat(RESPONSE_UNSENT_BYTES_MAX);
+        }
         while !head.is_empty() || !part.is_empty() {
             let stalled = async {
                 Timer::after(RESPONSE_STALL_TIMEOUT).await;

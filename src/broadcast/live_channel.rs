@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::broadcast::transport::Transport;
-use crate::hub::backlog::Backlog;
+use crate::hub::backlog::{Backlog, HeldFrame};
 use crate::hub::channel::{Channel, Start};
 use crate::hub::channel_name::ChannelName;
 use crate::hub::position::Position;
@@ -134,6 +134,12 @@ impl LiveChannel {
     /// The epoch, and the number of the newest message.
     pub fn head_position(&self) -> Position {
         self.channel.borrow().head_position()
+    }
+
+    /// Hands over the last message, if there is one, with its position.
+    pub fn with_last<R>(&self, take: impl FnOnce(Position, &HeldFrame<'_>) -> R) -> Option<R> {
+        let channel = self.channel.borrow();
+        channel.last().map(|(_, frame)| take(channel.head_position(), &frame))
     }
 
     /// When the last message came, by the clock of the boot, if there is one.

@@ -48,6 +48,14 @@ impl ShortAnswer {
         Self { status: 200, lines: lines.to_owned(), body: format!("{}\n", value.to_string()).into_bytes() }
     }
 
+    /// A sentence that says what to do, which nobody may keep.
+    pub fn sentence(status: u16, sentence: &str) -> Self {
+        Self { status, lines: String::new(), body: format!("{sentence}\n").into_bytes() }
+            .with("Content-Type", "text/plain; charset=utf-8")
+            .with("Cache-Control", "no-store")
+            .with("X-Content-Type-Options", "nosniff")
+    }
+
     /// To another address, from now on as well as today.
     pub fn redirect(location: &str) -> Self {
         Self { status: 308, lines: format!("Location: {location}\r\n"), body: Vec::new() }
@@ -69,19 +77,24 @@ impl ShortAnswer {
 
     /// The response to a request.
     pub fn response(&self, asked: Asked) -> Response {
-        let Self { status, lines, body } = self;
-        let mut head = response::begin(*status, reason_phrase(*status), asked.keep_alive);
-        let has_content = !matches!(status, 204 | 304);
-        if has_content {
-            let _ = write!(head, "Content-Length: {}\r\n", body.len());
+        let mut head_and_body = self.head(asked, self.body.len()).into_bytes();
+        if self.has_content() && !asked.head_only {
+            head_and_body.extend_from_slice(&self.body);
         }
-        head.push_str(lines);
-        head.push_str("\r\n");
-        let mut head_and_body = head.into_bytes();
-        if has_content && !asked.head_only {
-            head_and_body.extend_from_slice(body);
+        Response { status: self.status, head_and_body, file: None }
+    }
+
+    /// The head of a response to a request, with a body of so many bytes.
+    pub fn head(&self, asked: Asked, body_bytes: usize) -> String {
+        let mut head = response::begin(self.status, reason_phrase(self.status), asked.keep_alive);
+        if self.has_content() {
+            let _ = write!(head, "Content-Length: {body_bytes}\r\n");
         }
-        Response { status: *status, head_and_body, file: None }
+        head + &self.lines + "\r\n"
+    }
+
+    fn has_content(&self) -> bool {
+        !matches!(self.status, 204 | 304)
     }
 }
 

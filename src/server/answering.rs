@@ -6,6 +6,7 @@
 use std::net::{SocketAddr, TcpStream};
 
 use crate::api::channel_request::{ChannelRequest, Way};
+use crate::api::last::LastRequest;
 use crate::api::{channel_status, deletion};
 use crate::http::cors::Cors;
 use crate::http::refusal::Refusal;
@@ -41,7 +42,7 @@ impl Dispatch {
             (self.frontend.answer(&request).await?, Some(permit))
         };
         drop(large_head);
-        Ok(Answered { response, keep_alive: request.keep_alive, permit })
+        Ok(Answered { response, message: None, keep_alive: request.keep_alive, permit })
     }
 
     /// Answers a request for something of a channel, which waits for nobody.
@@ -61,6 +62,12 @@ impl Dispatch {
                 ShortAnswer::json(&channel_status::figures(&self.broadcaster, channel, local))
             }
             Way::Deletion => deletion::answer(&self.broadcaster, channel, peer),
+            Way::Last(conditions) => {
+                let live = self.broadcaster.channels().find(channel);
+                let request = LastRequest { conditions, asked: *asked, lines: &cors.lines() };
+                let (response, message) = self.last_messages.answer(request, live.as_deref());
+                return Ok(Answered { response, message, keep_alive: asked.keep_alive, permit: Some(permit) });
+            }
             Way::Options(lines) => ShortAnswer::empty(204).with_lines(lines),
         };
         Ok(Answered::of(&answer.with_lines(&cors.lines()), *asked, Some(permit)))
@@ -76,12 +83,16 @@ impl Dispatch {
 
     /// Sends an answer. Returns whether the connection goes on.
     pub(super) async fn send(&self, socket: &Async<TcpStream>, answered: Answered<'_>) -> bool {
-        let Answered { response, keep_alive, permit } = answered;
+        let Answered { response, message, keep_alive, permit } = answered;
         self.counters.http_requests.add(1);
         self.count_refusal(response.status);
         if let Some(permit) = &permit {
             permit.response_is_ready();
         }
-        self.sender.send(socket, response).await.is_ok() && keep_alive
+        let sent = match message {
+            Some(message) => message.send(socket, &response.head_and_body).await,
+            None => self.sender.send(socket, response).await,
+        };
+        sent.is_ok() && keep_alive
     }
 }

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use smol::future::{self, FutureExt};
 
+use crate::api::last::LastMessages;
 use crate::api::metrics::Metrics;
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::live_channel::LiveChannel;
@@ -48,6 +49,8 @@ pub struct Dispatch {
     pub broadcaster: Rc<Broadcaster>,
     /// The page.
     pub frontend: Frontend,
+    /// Answers with the last message of a channel.
+    pub last_messages: LastMessages,
     /// The figures for programs that watch.
     pub metrics: Metrics,
     /// Sends what the page answers.

@@ -20,6 +20,7 @@ use log::{info, warn};
 use smol::future::{self, FutureExt, poll_fn};
 use smol::stream::{Stream, StreamExt};
 
+use crate::api::last::LastMessages;
 use crate::api::metrics::Metrics;
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::config::fd_budget::FdBudget;
@@ -112,6 +113,7 @@ pub fn run(
         admission: Rc::new(Admission::new(budget, clients_per_ip_max, Arc::clone(&counters))),
         broadcaster,
         frontend: Frontend::new(status, is_baked_in, Rc::clone(&backend)),
+        last_messages: LastMessages::new(message_bytes_max),
         metrics: Metrics::new(Arc::clone(&counters), message_bytes_max, backlog_bytes),
         sender: ResponseSender::new(),
         counters,

@@ -19,7 +19,9 @@ fn allowed(response: &Response) -> Option<&str> {
 }
 
 /// A request for each way to use a channel, and what it is answered with.
-const WAYS: [(&str, &str, u16); 5] = [
+const WAYS: [(&str, &str, u16); 7] = [
+    ("GET", "/?last", 204),
+    ("HEAD", "/c/lights?last", 204),
     ("GET", "/?status", 200),
     ("HEAD", "/c/lights?status", 200),
     ("DELETE", "/", 200),

@@ -171,6 +171,15 @@ impl Client {
         assert!(rest.is_empty(), "more came: {:?}", String::from_utf8_lossy(&rest));
     }
 
+    /// All that still comes until the connection ends, however it does.
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        if let Err(error) = self.socket.read_to_end(&mut rest) {
+            assert_ne!(error.kind(), io::ErrorKind::WouldBlock, "the connection does not end");
+        }
+        rest
+    }
+
     /// Shows that the connection works in both directions, by an echo of its own. Messages of others are passed over.
     pub fn expect_echo(&mut self, text: &str) {
         self.send_text(text);

@@ -127,6 +127,10 @@ fn kib(bytes: usize) -> String {
     format!("{} KiB", bytes / 1024)
 }
 
+fn mib(bytes: usize) -> String {
+    format!("{} MiB", bytes >> 20)
+}
+
 fn seconds(duration: Duration) -> String {
     format!("{} s", duration.as_secs())
 }
@@ -145,6 +149,7 @@ fn readme_and_code_have_the_same_limits() {
         ("HTTP requests in work", vec![limits::HTTP_IN_FLIGHT_MAX.to_string(), seconds(limits::HTTP_TIMEOUT)]),
         ("connections that are not WebSockets", vec![limits::PENDING_MAX.to_string()]),
         ("visitors who are slow to take an answer", slow.to_vec()),
+        ("last messages that are read slowly", vec![mib(limits::LAST_COPIES_BYTES_MIN)]),
         ("entries of a folder that `--list` shows", vec![limits::LISTED_ENTRIES_MAX.to_string()]),
         ("path in the page's QR code", vec![format!("{} bytes", limits::PAGE_PATH_BYTES_MAX)]),
         ("one client's turn", turn.to_vec()),
