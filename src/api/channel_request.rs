@@ -44,7 +44,7 @@ impl ChannelRequest {
         let way = match head.method {
             "GET" | "HEAD" => Self::looking(head)?,
             "DELETE" => Some(Way::Deletion),
-            "OPTIONS" => Some(Way::Options(cors::options_lines(&head.headers))),
+            "OPTIONS" => Some(Way::Options(cors::options_lines(head))),
             _ => None,
         };
         let Some(way) = way else { return Ok(None) };

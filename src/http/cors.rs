@@ -7,7 +7,7 @@
 use std::fmt::Write;
 
 use crate::config::limits::{PREFLIGHT_HEADERS_BYTES_MAX, PREFLIGHT_MAX_AGE};
-use crate::http::head::{Head, Headers};
+use crate::http::head::Head;
 use crate::http::host_policy::HostPolicy;
 use crate::http::origin::Origin;
 
@@ -64,19 +64,23 @@ impl Cors {
     }
 }
 
-/// Header lines more for the answer to an `OPTIONS` request with these headers. For a preflight, which is one that a browser sends before
-/// a request that it would not have sent without scripts, they say what may be sent: any header, since a page that may come in may
+/// Whether a browser asks whether its page may send what no page could send without scripts.
+pub fn is_preflight(head: &Head<'_>) -> bool {
+    head.method == "OPTIONS" && head.headers.has_any(|name| name.eq_ignore_ascii_case("access-control-request-method"))
+}
+
+/// Header lines more for the answer to an `OPTIONS` request. For a preflight they say what may be sent: any header, since a page that may come in may
 /// send what a program may, and each by its name, since browsers before 2019 take no `*`.
 ///
 /// `Access-Control-Allow-Private-Network` is not among them: Chromium asked for it for some years, but went on without it, and
 /// asks its user now.
-pub fn options_lines(headers: &Headers<'_>) -> String {
+pub fn options_lines(head: &Head<'_>) -> String {
     let mut lines = format!("Allow: {METHODS}, OPTIONS\r\n");
-    if !headers.has_any(|name| name.eq_ignore_ascii_case("access-control-request-method")) {
+    if !is_preflight(head) {
         return lines;
     }
     let _ = write!(lines, "Access-Control-Allow-Methods: {METHODS}\r\n");
-    let wanted = headers.tokens("access-control-request-headers").filter(|name| is_token(name));
+    let wanted = head.headers.tokens("access-control-request-headers").filter(|name| is_token(name));
     let wanted = wanted.collect::<Vec<_>>().join(", ");
     if (1..=PREFLIGHT_HEADERS_BYTES_MAX).contains(&wanted.len()) {
         let _ = write!(lines, "Access-Control-Allow-Headers: {wanted}\r\n");
@@ -95,13 +99,13 @@ mod tests {
     use super::*;
 
     /// What is told to a request to `board.local` with these lines, if it may come in with these `--allow-origin`.
-    fn told(lines: &[&str], allowed: &[&str], say: impl Fn(&Cors, &Headers<'_>) -> String) -> Option<Vec<String>> {
+    fn told(lines: &[&str], allowed: &[&str], say: impl Fn(&Cors, &Head<'_>) -> String) -> Option<Vec<String>> {
         let head = ["OPTIONS / HTTP/1.1", "Host: board.local:1920"].iter().chain(lines);
         let head = head.flat_map(|line| [*line, "\r\n"]).chain(["\r\n"]).collect::<String>();
         let head = Head::parse(head.as_bytes(), || None).unwrap();
         let allowed: Vec<String> = allowed.iter().map(|&text| text.to_owned()).collect();
         let cors = Cors::check(&head, &HostPolicy::new(None, &[], &allowed).unwrap()).ok()?;
-        let lines = say(&cors, &head.headers);
+        let lines = say(&cors, &head);
         assert!(lines.is_empty() || lines.ends_with("\r\n"), "{lines:?}");
         Some(lines.lines().map(str::to_owned).collect())
     }
@@ -111,7 +115,7 @@ mod tests {
     }
 
     fn options(lines: &[&str]) -> Vec<String> {
-        told(lines, &[], |_, headers| options_lines(headers)).unwrap()
+        told(lines, &[], |_, head| options_lines(head)).unwrap()
     }
 
     #[test]
@@ -168,8 +172,7 @@ mod tests {
         for allowed in ["*", "https://example.com"] {
             for line in ["Access-Control-Request-Method: POST", "Access-Control-Request-Headers: authorization"] {
                 let lines = ["Origin: https://example.com", line];
-                for said in [answer(&lines, &[allowed]), told(&lines, &[allowed], |_, headers| options_lines(headers))]
-                {
+                for said in [answer(&lines, &[allowed]), told(&lines, &[allowed], |_, head| options_lines(head))] {
                     let said = said.unwrap().join("\n");
                     assert!(!said.contains("Credentials") && !said.contains('*'), "{said}");
                 }

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 
 use crate::api::channel_request::ChannelRequest;
-use crate::http::cors::Cors;
+use crate::http::cors::{Cors, is_preflight};
 use crate::http::head::Head;
 use crate::http::host::Host;
 use crate::http::host_policy::HostPolicy;
@@ -122,6 +122,8 @@ impl Route {
             };
             return Ok(Self::WebSocket(channel, Upgrade::parse(head)?));
         }
+        // At any address, or a page could not read why what it asks then is refused.
+        let address = if is_preflight(head) { Address::Channel(ChannelName::MAIN) } else { address };
         let is_look = head.method == "GET" || head.method == "HEAD";
         let page_path = match address {
             Address::Channel(name) => {

@@ -97,7 +97,7 @@ fn a_preflight_is_answered_to_a_page_that_may_join_and_refused_to_others() {
     let server = Server::start(&["--allow-origin", "null"]);
     let asks =
         "Access-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: content-type,x-requested-with\r\n";
-    for path in ["/", "/c/lights", "/c/lights?status"] {
+    for path in ["/", "/c/lights?status", "/c/no.name", "/elsewhere"] {
         for origin in [&*own(&server), "null"] {
             let response = from(&server, "OPTIONS", path, origin, asks);
             assert_eq!((response.status, allowed(&response)), (204, Some(origin)), "{path}");
