@@ -17,25 +17,15 @@ use smol::future::poll_fn;
 use crate::broadcast::channels::Channels;
 use crate::broadcast::live_channel::{Client, LiveChannel, Subscribers, new_epoch};
 use crate::broadcast::transport::Transport;
-use crate::broadcast::waiting_post::WaitingPost;
 use crate::config::settings::Config;
 use crate::hub::channel::{Joined, Start};
 use crate::hub::close_reason::CloseReason;
 use crate::hub::frame::Frame;
 use crate::hub::position::Position;
-use crate::hub::publishing::{Posted, Published};
+use crate::hub::publishing::Published;
 use crate::runtime::boot_clock::boot_secs;
 use crate::runtime::spawner::Spawner;
 use crate::telemetry::counters::Counters;
-
-/// What became of a message from outside.
-#[derive(Debug)]
-pub enum PostOutcome {
-    /// It is published, here.
-    Published(Position),
-    /// It waits for room.
-    Waiting(WaitingPost),
-}
 
 /// A client, if it is still there.
 type ClientRef = (Weak<Transport>, Weak<LiveChannel>);
@@ -187,16 +177,6 @@ impl Broadcaster {
         let published = live.channel.borrow_mut().publish(slot, frame, self.now_secs.get());
         transport.publish_blocked.set(published == Published::Later);
         published
-    }
-
-    /// Publishes a message of somebody who is no client, at once or when the backlog has room for it.
-    pub fn post(&self, live: &Rc<LiveChannel>, frame: Frame) -> PostOutcome {
-        self.mark_dirty(live);
-        let posted = live.channel.borrow_mut().post(frame, self.now_secs.get());
-        match posted {
-            Posted::Now(position) => PostOutcome::Published(position),
-            Posted::Later(number) => PostOutcome::Waiting(WaitingPost::new(Rc::clone(live), number)),
-        }
     }
 
     /// Forgets a channel's messages, which begins a new epoch; returns where that is. Clients that resume are told by the end of their

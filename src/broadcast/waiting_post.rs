@@ -1,28 +1,52 @@
-//! A message of somebody who is no subscriber, while it waits for room in the backlog.
+//! Messages of somebody who is no subscriber: published at once, or when there is room in the backlog.
 //!
-//! Leaves to whoever waits for how long. What must stay true: when nobody waits for it any more, it is not published.
+//! Leaves to whoever waits for how long. What must stay true: when nobody waits for a message any more, it is not published, and whoever
+//! waits behind it does not wait for it.
 
 use std::fmt;
 use std::rc::Rc;
 
 use smol::future::poll_fn;
 
+use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::live_channel::{LiveChannel, Waiter};
+use crate::hub::frame::Frame;
 use crate::hub::position::Position;
+use crate::hub::publishing::Posted;
 
-/// The message. Dropped before it is published, it is taken back.
-pub struct WaitingPost {
+/// What became of a message from outside.
+#[derive(Debug)]
+pub enum PostOutcome<'a> {
+    /// It is published, here.
+    Published(Position),
+    /// It waits for room.
+    Waiting(WaitingPost<'a>),
+}
+
+/// A message that waits for room. Dropped before it is published, it is taken back.
+pub struct WaitingPost<'a> {
+    broadcaster: &'a Broadcaster,
     live: Rc<LiveChannel>,
+    /// What it goes by in the channel.
     number: u64,
 }
 
-impl WaitingPost {
-    /// For a message that goes by this number in the channel.
-    pub(super) fn new(live: Rc<LiveChannel>, number: u64) -> Self {
-        live.waiting_posts.borrow_mut().insert(number, Waiter::default());
-        Self { live, number }
+impl Broadcaster {
+    /// Publishes a message of somebody who is no client, at once or when the backlog has room for it.
+    pub fn post(&self, live: &Rc<LiveChannel>, frame: Frame) -> PostOutcome<'_> {
+        self.mark_dirty(live);
+        let posted = live.channel.borrow_mut().post(frame, self.now_secs.get());
+        match posted {
+            Posted::Now(position) => PostOutcome::Published(position),
+            Posted::Later(number) => {
+                live.waiting_posts.borrow_mut().insert(number, Waiter::default());
+                PostOutcome::Waiting(WaitingPost { broadcaster: self, live: Rc::clone(live), number })
+            }
+        }
     }
+}
 
+impl WaitingPost<'_> {
     /// Waits until it is in the backlog, and says where.
     pub async fn published(&self) -> Position {
         poll_fn(|cx| {
@@ -33,14 +57,15 @@ impl WaitingPost {
     }
 }
 
-impl Drop for WaitingPost {
+impl Drop for WaitingPost<'_> {
     fn drop(&mut self) {
         self.live.waiting_posts.borrow_mut().remove(&self.number);
         self.live.channel.borrow_mut().withdraw_post(self.number);
+        self.broadcaster.mark_dirty(&self.live);
     }
 }
 
-impl fmt::Debug for WaitingPost {
+impl fmt::Debug for WaitingPost<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WaitingPost").field("number", &self.number).finish_non_exhaustive()
     }
