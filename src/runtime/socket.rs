@@ -17,7 +17,7 @@ use smol::future::poll_fn;
 use smol::io::{AsyncRead, AsyncWrite};
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
-use crate::runtime::reactor::{Reactor, Registration};
+use crate::runtime::reactor::{Reactor, Registration, Side};
 
 /// A socket whose readiness is known. At most one task may wait for each of its directions.
 pub struct Async<T: AsFd> {
@@ -51,6 +51,17 @@ impl<T: AsFd> Async<T> {
     /// Waits until a write may be taken.
     pub async fn writable(&self) {
         poll_fn(|cx| self.registration.source.writing.poll(cx)).await;
+    }
+
+    /// Waits until the connection is broken, as by a reset. What there is to be read stays there, and its end breaks nothing.
+    pub async fn broken(&self) {
+        let reading = &self.registration.source.reading;
+        let _unread = Unread(reading);
+        while SockRef::from(&self.socket).take_error().is_ok_and(|error| error.is_none()) {
+            // For the next event, whether or not all that has come was read.
+            reading.is_ready.set(false);
+            poll_fn(|cx| reading.poll(cx)).await;
+        }
     }
 
     /// Reads without waiting.
@@ -104,6 +115,15 @@ impl<T: AsFd> Async<T> {
             }
         }
         Poll::Pending
+    }
+}
+
+/// Leaves a direction behind as one in which something may be left to read.
+struct Unread<'a>(&'a Side);
+
+impl Drop for Unread<'_> {
+    fn drop(&mut self) {
+        self.0.is_ready.set(true);
     }
 }
 

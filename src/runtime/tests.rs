@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -239,4 +239,41 @@ fn what_comes_behind_an_urgent_mark_is_read_without_further_arrivals() {
         .unwrap();
         assert_eq!(read, expected);
     }
+}
+
+#[test]
+fn a_reset_is_told_whatever_is_left_to_read_and_the_end_of_what_comes_is_none() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let accept = || Async::new(listener.accept().unwrap().0).unwrap();
+    let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let socket = accept();
+    block_on(async {
+        assert!(stays_pending(socket.broken()).await);
+        peer.write_all(b"hello").unwrap();
+        assert!(stays_pending(socket.broken()).await, "something has come");
+        peer.shutdown(Shutdown::Write).unwrap();
+        assert!(stays_pending(socket.broken()).await, "no more comes");
+        let mut text = Vec::new();
+        (&socket).read_to_end(&mut text).await.unwrap();
+        assert_eq!(text, b"hello", "it was left where it was");
+
+        for is_known_before in [false, true] {
+            let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let socket = accept();
+            peer.write_all(b"hello").unwrap();
+            SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
+            if is_known_before {
+                drop(peer);
+                Timer::after(Duration::from_millis(1)).await;
+                socket.broken().await;
+            } else {
+                let reset = async {
+                    Timer::after(Duration::from_millis(1)).await;
+                    drop(peer);
+                };
+                future::zip(socket.broken(), reset).await;
+            }
+        }
+    })
+    .unwrap();
 }
