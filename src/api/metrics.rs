@@ -99,6 +99,9 @@ impl Metrics {
     fn requests(&self, text: &mut Text) {
         let counters = &self.counters;
         text.counter("foghorn_http_requests_total", "HTTP requests that were answered.", counters.http_requests.get());
+        text.counter("foghorn_posts_total", "Messages that were posted over HTTP.", counters.posts.get());
+        let posts_bytes = counters.posts_bytes.get();
+        text.gauge("foghorn_posts_bytes", "Memory of messages that are being posted.", posts_bytes);
         // Those that are known always, any other as soon as there is one: no series appears with its first refusal only.
         let shown = counters.refused_by_status().filter(|(status, count)| STATUSES.contains(status) || *count > 0);
         let refused = shown.map(|(status, count)| ("status", status, count));

@@ -1,6 +1,7 @@
 //! What a channel does for plain HTTP requests, and the figures for programs that watch.
 
 pub mod bodies;
+pub mod body_reader;
 pub mod channel_request;
 pub mod channel_status;
 pub mod deletion;

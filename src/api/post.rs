@@ -1,6 +1,6 @@
 //! What a post says of itself: how its body is framed, and of what kind the message is.
 //!
-//! Leaves reading the body to `bodies`. What must stay true: text is UTF-8, as it has to be in a text frame (RFC 6455 section 5.6).
+//! Leaves reading the body to `body_reader`. What must stay true: text is UTF-8, as it has to be in a text frame (RFC 6455 section 5.6).
 
 use crate::http::body::Framing;
 use crate::http::head::Head;
@@ -16,8 +16,6 @@ pub struct Post {
     pub is_binary: bool,
     /// Whether the client waits for a word before it sends the body (RFC 9110 section 10.1.1).
     pub waits_for_continue: bool,
-    /// Whether the client wants to send further requests on this connection.
-    pub keep_alive: bool,
 }
 
 impl Post {
@@ -38,7 +36,6 @@ impl Post {
             is_binary: headers.one("content-type")?.is_some_and(is_binary),
             // HTTP/1.0 knows no such word. Other expectations may be ignored.
             waits_for_continue: *minor_version == 1 && headers.has_token("expect", "100-continue"),
-            keep_alive: head.keep_alive(),
         })
     }
 

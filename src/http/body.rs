@@ -1,6 +1,6 @@
 //! The body of a request: where it ends (RFC 9112 section 6), and what is in it (section 7.1).
 //!
-//! Leaves reading, and how much memory all bodies may have together, to `api::bodies`. What must stay true: a body has one end, which no
+//! Leaves reading to `api::body_reader`. What must stay true: a body has one end, which no
 //! other server can see elsewhere; what could have two is refused.
 
 use crate::config::limits::BODY_EXTRA_BYTES_MAX;

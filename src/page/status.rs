@@ -54,6 +54,8 @@ impl Status {
             "backlogBytes": counters.backlog_bytes.get(),
             "backlogBytesMax": self.backlog_bytes,
             "maxMessage": self.message_bytes_max,
+            "posts": counters.posts.get(),
+            "postsBytes": counters.posts_bytes.get(),
             "httpRequests": counters.http_requests.get(),
             "httpRestarts": counters.http_restarts.get(),
             "pendingDropped": counters.pending_dropped.get(),

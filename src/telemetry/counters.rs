@@ -56,6 +56,10 @@ pub struct Counters {
     pub bytes_out: Count,
     /// Bytes in the backlog now, index included.
     pub backlog_bytes: Count,
+    /// Messages that were posted over HTTP.
+    pub posts: Count,
+    /// The memory of posted messages that are under way now, in bytes.
+    pub posts_bytes: Count,
     /// HTTP requests answered by the page.
     pub http_requests: Count,
     /// Pending connections dropped for newer ones: idle ones, and slow readers.
@@ -89,6 +93,8 @@ impl Counters {
             bytes_in: Count::default(),
             bytes_out: Count::default(),
             backlog_bytes: Count::default(),
+            posts: Count::default(),
+            posts_bytes: Count::default(),
             http_requests: Count::default(),
             pending_dropped: Count::default(),
             accept_errors: Count::default(),

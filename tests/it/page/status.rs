@@ -36,6 +36,8 @@ fn the_figures_count_what_has_happened() {
         ("clientsBehind", 0),
         ("publishersWaiting", 0),
         ("messages", 1),
+        ("posts", 0),
+        ("postsBytes", 0),
         ("deliveries", 2),
         ("maxMessage", 1 << 20),
         ("backlogBytesMax", 4 << 20),
