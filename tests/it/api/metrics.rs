@@ -50,7 +50,7 @@ fn scrape(server: &Server) -> BTreeMap<String, f64> {
 }
 
 /// The figures of `/status`, and what they are called here.
-const FIGURES: [(&str, &str); 17] = [
+const FIGURES: [(&str, &str); 19] = [
     ("/channels", "foghorn_channels{}"),
     ("/clients", "foghorn_clients{}"),
     ("/clientsPeak", "foghorn_clients_peak{}"),
@@ -63,6 +63,8 @@ const FIGURES: [(&str, &str); 17] = [
     ("/bytesOut", "foghorn_sent_bytes_total{}"),
     ("/backlogBytes", "foghorn_backlog_bytes{}"),
     ("/backlogBytesMax", "foghorn_backlog_limit_bytes{}"),
+    ("/posts", "foghorn_posts_total{}"),
+    ("/postsBytes", "foghorn_posts_bytes{}"),
     ("/maxMessage", "foghorn_message_limit_bytes{}"),
     ("/httpRestarts", "foghorn_page_server_restarts_total{}"),
     ("/pendingDropped", "foghorn_pending_dropped_total{}"),
