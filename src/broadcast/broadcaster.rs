@@ -23,7 +23,7 @@ use crate::hub::close_reason::CloseReason;
 use crate::hub::frame::Frame;
 use crate::hub::position::Position;
 use crate::hub::publishing::Published;
-use crate::runtime::boot_clock::boot_secs;
+use crate::runtime::boot_clock::BootClock;
 use crate::runtime::spawner::Spawner;
 use crate::telemetry::counters::Counters;
 
@@ -44,6 +44,7 @@ pub struct Broadcaster {
     pub(super) in_review: RefCell<Vec<Rc<LiveChannel>>>,
     /// The time by which messages are dated, read once for each flush.
     pub(super) now_secs: Cell<u32>,
+    clock: BootClock,
     pub(super) flush_waker: Cell<Option<Waker>>,
     /// The task that waits for the next flush.
     pub(super) flush_watcher: Cell<Option<Waker>>,
@@ -64,12 +65,14 @@ impl Broadcaster {
     /// # Errors
     /// If there is no memory for the backlog of the main channel.
     pub fn new(config: Arc<Config>, counters: Arc<Counters>, spawner: Spawner) -> Result<Self, TryReserveError> {
+        let clock = BootClock::new();
         Ok(Self {
             channels: Channels::new(config.limits.clone(), Arc::clone(&counters))?,
             dirty: RefCell::default(),
             flushing: Cell::default(),
             in_review: RefCell::default(),
-            now_secs: Cell::new(boot_secs()),
+            now_secs: Cell::new(clock.secs()),
+            clock,
             config,
             counters,
             spawner,
@@ -227,7 +230,7 @@ impl Broadcaster {
         }
         let mut dirty = self.dirty.borrow_mut();
         if dirty.is_empty() {
-            self.now_secs.set(boot_secs());
+            self.now_secs.set(self.clock.secs());
         }
         dirty.push(Rc::clone(live));
         if let Some(waker) = self.flush_waker.take() {

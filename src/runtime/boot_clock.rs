@@ -2,9 +2,60 @@
 //!
 //! What must stay true: it never goes back.
 
-use rustix::time::{ClockId, clock_gettime};
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 
-/// Seconds since the machine was started (`CLOCK_BOOTTIME`, `clock_gettime(2)`): enough for 136 years.
+/// For how long a reading is as good as a new one: the clock counts in seconds, and to read it takes a call of the kernel.
+const FRESH_FOR: Duration = Duration::from_millis(100);
+
+/// Seconds since the machine was started (`sysinfo(2)`, which counts by `CLOCK_BOOTTIME`): enough for 136 years.
 pub fn boot_secs() -> u32 {
-    u32::try_from(clock_gettime(ClockId::Boottime).tv_sec).unwrap_or(u32::MAX)
+    u32::try_from(rustix::system::sysinfo().uptime).unwrap_or(u32::MAX)
+}
+
+/// The same for whoever asks for every message.
+#[derive(Debug)]
+pub struct BootClock {
+    read_at: Cell<Instant>,
+    secs: Cell<u32>,
+}
+
+impl BootClock {
+    /// Reads the clock for the first time.
+    pub fn new() -> Self {
+        Self { read_at: Cell::new(Instant::now()), secs: Cell::new(boot_secs()) }
+    }
+
+    /// Seconds since the machine was started, as they were a moment ago at most.
+    pub fn secs(&self) -> u32 {
+        let now = Instant::now();
+        if now.saturating_duration_since(self.read_at.get()) > FRESH_FOR {
+            self.read_at.set(now);
+            self.secs.set(boot_secs());
+        }
+        self.secs.get()
+    }
+}
+
+impl Default for BootClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn it_counts_as_the_kernel_does() {
+        let uptime = || fs::read_to_string("/proc/uptime").unwrap().split('.').next().unwrap().parse::<u32>().unwrap();
+        let clock = BootClock::new();
+        let (before, secs, after) = (uptime(), boot_secs(), uptime());
+        // One of the two rounds up.
+        assert!((before..=after + 1).contains(&secs), "{before} {secs} {after}");
+        assert!(secs <= clock.secs() + 1);
+    }
 }
