@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use foghorn::api::channel_request::{ChannelRequest, Way};
+use foghorn::api::post::Post;
 use foghorn::config::limits::HEAD_BYTES_MAX;
+use foghorn::http::body::Framing;
 use foghorn::http::conditions::Conditions;
+use foghorn::http::cors::Cors;
 use foghorn::http::head::{self, Head};
 use foghorn::http::host_policy::HostPolicy;
 use foghorn::http::refusal::{Refusal, STATUSES};
@@ -54,7 +57,8 @@ pub fn target(bytes: &[u8]) -> Kind {
             check_refusal(refused.refusal)
         }
         Ok(route) => {
-            check_lines(head);
+            let is_post = matches!(&route, Route::Post(..));
+            check_lines(head, is_post);
             let authority = Head::parse(head, || Some(own_address())).expect("its route is known").authority;
             assert_eq!(authority, asked_host(head), "the host that is asked");
             check(&authority);
@@ -67,6 +71,10 @@ pub fn target(bytes: &[u8]) -> Kind {
             match route {
                 Route::WebSocket(channel, Upgrade { subprotocol, resumes, echo, after, history, .. }) => {
                     kind((channel.is_main(), subprotocol.is_some(), resumes, echo, after.is_some(), history.is_some()))
+                }
+                Route::Post(Post { channel, asked, framing, is_binary, waits_for_continue }, cors) => {
+                    let post = (std::mem::discriminant(&framing), is_binary, waits_for_continue);
+                    kind((channel.is_main(), post, asked.keep_alive, cors.origin().is_some()))
                 }
                 Route::Channel(ChannelRequest { channel, way, asked }, cors) => {
                     let way = std::mem::discriminant(&way);
@@ -158,7 +166,7 @@ fn check_refusal(refusal: Refusal) -> Kind {
 }
 
 /// The simplest reading of a head that there is, and what must not be in one that gets through.
-fn check_lines(head: &[u8]) {
+fn check_lines(head: &[u8], may_have_body: bool) {
     let text = String::from_utf8_lossy(head);
     let lines: Vec<&str> = text.split("\r\n").collect();
     let values = |wanted: &str| {
@@ -176,14 +184,23 @@ fn check_lines(head: &[u8]) {
     }
     let hosts = values("host").len();
     assert!(hosts == 1 || hosts == 0 && lines[0].ends_with("1.0"), "one Host");
-    assert_eq!(values("transfer-encoding"), Vec::<String>::new(), "no body");
-    assert!(values("content-length").iter().all(|length| !length.is_empty() && length.trim_matches('0').is_empty()));
-    assert!(values("content-length").len() <= 1, "one Content-Length");
+    let (lengths, codings) = (values("content-length"), values("transfer-encoding"));
+    assert!(lengths.iter().all(|length| !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit())));
+    assert!(lengths.len() + codings.len() <= 1, "one end of the body");
+    assert!(codings.iter().all(|coding| coding.eq_ignore_ascii_case("chunked")), "{codings:?}");
+    let is_empty = codings.is_empty() && lengths.iter().all(|length| length.trim_matches('0').is_empty());
+    assert!(may_have_body || is_empty, "no body");
 }
 
 /// Nothing but visible ASCII and blanks.
 fn check(field: &str) {
     assert!(field.bytes().all(|byte| (0x20..0x7f).contains(&byte) || byte == b'\t'), "{field:?}");
+}
+
+/// What a browser is told.
+fn check_cors(cors: &Cors) {
+    check_header_lines(&cors.lines());
+    assert!(cors.origin().is_none_or(|origin| !origin.is_empty() && !origin.contains([' ', '\t'])));
 }
 
 /// What is passed on to tiny_http, or comes back in an answer.
@@ -199,9 +216,9 @@ fn check_fields(route: &Route) {
         }
         // A name is checked when it is read, and is no more than it was then.
         Route::Redirect(..) | Route::Metrics(_) => {}
+        Route::Post(_, cors) => check_cors(cors),
         Route::Channel(ChannelRequest { way, .. }, cors) => {
-            check_header_lines(&cors.lines());
-            assert!(cors.origin().is_none_or(|origin| !origin.is_empty() && !origin.contains([' ', '\t'])));
+            check_cors(cors);
             if let Way::Options(lines) = way {
                 check_header_lines(lines);
             }
@@ -257,6 +274,17 @@ fn render_preflight(told: &str) -> String {
     [method, names].into_iter().flatten().collect()
 }
 
+fn render_post(post: &Post) -> String {
+    let framing = match post.framing {
+        Framing::None => String::new(),
+        Framing::Length(bytes) => format!("Content-Length: {bytes}\r\n"),
+        Framing::Chunked => "Transfer-Encoding: chunked\r\n".to_owned(),
+    };
+    let expect = if post.waits_for_continue { "Expect: 100-continue\r\n" } else { "" };
+    let kind = if post.is_binary { "Content-Type: image/png\r\n" } else { "" };
+    format!("{framing}{expect}{kind}")
+}
+
 /// The plainest head that asks for the same.
 fn render(route: &Route) -> String {
     match route {
@@ -278,6 +306,7 @@ fn render(route: &Route) -> String {
             };
             render_plain(method, &format!("{}{query}", path_of(channel)), *asked, &lines)
         }
+        Route::Post(post, _) => render_plain("POST", &path_of(&post.channel), post.asked, &render_post(post)),
         Route::Metrics(asked) => render_plain(if asked.head_only { "HEAD" } else { "GET" }, "/metrics", *asked, ""),
         Route::Redirect(location, asked) => {
             let path = if *location == "./" { "/c" } else { "/c/" };

@@ -6,7 +6,7 @@ use fastrand::Rng;
 const INPUT_BYTES_MAX: usize = 16 * 1024 + 64;
 
 /// Words that a random byte would hardly ever spell.
-const WORDS: [&[u8]; 76] = [
+const WORDS: [&[u8]; 81] = [
     b"\r\n",
     b"\r\n\r\n",
     b"\n",
@@ -35,6 +35,11 @@ const WORDS: [&[u8]; 76] = [
     b"18446744073709551616",
     b"GET / HTTP/1.1\r\n",
     b"HEAD ",
+    b"POST ",
+    b"Expect: 100-continue\r\n",
+    b"Content-Type: image/png\r\n",
+    b"Content-Encoding: gzip\r\n",
+    b"Content-Range: bytes 0-0/1\r\n",
     b"Host: x\r\n",
     b"Host: board.local:1919\r\n",
     b"Origin: http://board.local\r\n",

@@ -7,7 +7,7 @@ use crate::http::conditions::Conditions;
 use crate::http::cors;
 use crate::http::head::Head;
 use crate::http::query;
-use crate::http::refusal::Refusal;
+use crate::http::refusal::{BAD_CHANNEL_METHOD, Refusal};
 use crate::http::short_answer::Asked;
 use crate::hub::channel_name::ChannelName;
 
@@ -45,7 +45,7 @@ impl ChannelRequest {
             "GET" | "HEAD" => Self::looking(head)?,
             "DELETE" => Some(Way::Deletion),
             "OPTIONS" => Some(Way::Options(cors::options_lines(head))),
-            _ => None,
+            _ => return Err(BAD_CHANNEL_METHOD),
         };
         let Some(way) = way else { return Ok(None) };
         head.framing.check_no_body()?;

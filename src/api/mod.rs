@@ -8,4 +8,5 @@ pub mod deletion;
 pub mod last;
 pub mod metrics;
 pub mod post;
+pub mod publish;
 pub mod shared_copies;

@@ -5,11 +5,17 @@
 use crate::http::body::Framing;
 use crate::http::head::Head;
 use crate::http::refusal::{ENCODED, NOT_UTF8, PARTIAL, Refusal};
+use crate::http::short_answer::Asked;
+use crate::hub::channel_name::ChannelName;
 use crate::hub::frame::Frame;
 
 /// The head of a post.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Post {
+    /// The channel.
+    pub channel: ChannelName,
+    /// How the answer is wanted.
+    pub asked: Asked,
     /// Where its body ends.
     pub framing: Framing,
     /// Whether its message is binary.
@@ -19,11 +25,11 @@ pub struct Post {
 }
 
 impl Post {
-    /// Reads the head of a `POST` or `PUT`.
+    /// Reads the head of a `POST` or `PUT` to this channel.
     ///
     /// # Errors
     /// If the body is no message as it is: compressed, or a part of one.
-    pub fn parse(head: &Head<'_>) -> Result<Self, Refusal> {
+    pub fn parse(head: &Head<'_>, channel: ChannelName) -> Result<Self, Refusal> {
         let Head { headers, framing, minor_version, .. } = head;
         if headers.tokens("content-encoding").any(|coding| !coding.eq_ignore_ascii_case("identity")) {
             return Err(ENCODED);
@@ -32,6 +38,8 @@ impl Post {
             return Err(PARTIAL);
         }
         Ok(Self {
+            channel,
+            asked: Asked::of(head),
             framing: *framing,
             is_binary: headers.one("content-type")?.is_some_and(is_binary),
             // HTTP/1.0 knows no such word. Other expectations may be ignored.
@@ -65,7 +73,9 @@ mod tests {
 
     fn post(lines: &str) -> Result<Post, u16> {
         let head = format!("POST / HTTP/1.1\r\nHost: x\r\n{lines}\r\n");
-        Head::parse(head.as_bytes(), || None).and_then(|head| Post::parse(&head)).map_err(|refusal| refusal.status)
+        Head::parse(head.as_bytes(), || None)
+            .and_then(|head| Post::parse(&head, ChannelName::MAIN))
+            .map_err(|refusal| refusal.status)
     }
 
     #[test]
@@ -120,7 +130,7 @@ mod tests {
         let waits = |version: &str, expect: &str| {
             let head = format!("PUT / HTTP/{version}\r\nHost: x\r\nExpect: {expect}\r\nContent-Length: 1\r\n\r\n");
             let head = Head::parse(head.as_bytes(), || None).unwrap();
-            Post::parse(&head).unwrap().waits_for_continue
+            Post::parse(&head, ChannelName::MAIN).unwrap().waits_for_continue
         };
         assert!(waits("1.1", "100-continue"));
         assert!(waits("1.1", "100-Continue"));

@@ -53,8 +53,8 @@ impl Channels {
             self.directory.borrow_mut().note_use(name);
             return Ok(live);
         }
-        let Limits { message_bytes_max, channel_backlog_bytes, patience, .. } = self.limits;
-        let message_bytes_max = message_bytes_max.min(channel_backlog_bytes / 2);
+        let Limits { channel_backlog_bytes, patience, .. } = self.limits;
+        let message_bytes_max = self.message_bytes_max(name);
         let mut directory = self.directory.borrow_mut();
         if let Some(forgotten) = directory.make_room(|live| live.channel.borrow().usage())? {
             forgotten.retract(&self.counters);
@@ -67,6 +67,12 @@ impl Channels {
         directory.insert(name.clone(), Rc::clone(&live));
         self.counters.channels.set(1 + directory.len() as u64);
         Ok(live)
+    }
+
+    /// The largest payload of a message in the channel of this name, which need not exist.
+    pub fn message_bytes_max(&self, name: &ChannelName) -> usize {
+        let Limits { message_bytes_max, channel_backlog_bytes, .. } = self.limits;
+        if name.is_main() { message_bytes_max } else { message_bytes_max.min(channel_backlog_bytes / 2) }
     }
 
     /// The epoch of the main channel.

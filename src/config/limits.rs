@@ -26,6 +26,10 @@ pub const BODY_BYTES_PER_SEC: u64 = 64 * 1024;
 /// The memory of all bodies that are under way, in bytes; or two of the largest messages, if that is more. When another one needs the
 /// place, the one that has stood still for longest goes.
 pub const BODIES_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How long a posted message waits for room in the log of its channel.
+pub const POST_ROOM_TIMEOUT: Duration = Duration::from_secs(5);
+/// The most posted messages that wait for it. More are answered with 503 at once, so that they keep no places from other requests.
+pub const POSTS_WAITING_MAX: usize = 256;
 /// For how long each answer says that its connection is kept for the next request, in whole seconds (`Keep-Alive: timeout=`).
 pub const KEEP_ALIVE_ANNOUNCED: Duration = Duration::from_secs(12);
 /// How long it is kept. Longer than announced, so that who goes by that never sends a request into a connection that is being closed;

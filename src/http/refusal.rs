@@ -85,11 +85,20 @@ pub const FOREIGN_ORIGIN: Refusal = refuse(
 /// Something below `/c/` that is no name of a channel.
 pub const NO_CHANNEL_NAME: Refusal =
     refuse(404, "There is no such channel: a name has 1 to 64 of a-z, 0-9, - and _, as in /c/lights.");
+/// A message to an address of the page.
+pub const NO_CHANNEL: Refusal =
+    refuse(404, "Nobody listens at this address; post messages to / or to /c/ and the name of a channel.");
 /// Another method than GET and HEAD.
 pub const BAD_METHOD: Refusal = refuse_with(
     405,
-    "Only GET and HEAD are answered here; messages are sent over the WebSocket.",
+    "Only GET and HEAD are answered here; messages are posted to / or to /c/ and the name of a channel.",
     "Allow: GET, HEAD\r\n",
+);
+/// A method that means nothing to a channel.
+pub const BAD_CHANNEL_METHOD: Refusal = refuse_with(
+    405,
+    "A channel answers GET, HEAD, POST, PUT and DELETE; send one of these.",
+    "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS\r\n",
 );
 /// The head did not come in time.
 pub const HEAD_TOO_SLOW: Refusal = refuse(408, "The request took too long; send it again.");
@@ -100,9 +109,11 @@ pub const BODY_TOO_SLOW: Refusal =
 pub const BODY_DISPLACED: Refusal =
     refuse(408, "Too much was being sent at once, and this message stood still for longest; send it again.");
 /// A body of unknown length.
-pub const NO_LENGTH: Refusal = refuse(411, "Send no body; messages are sent over the WebSocket.");
+pub const NO_LENGTH: Refusal =
+    refuse(411, "Send no body with this request; a message is sent with POST, or over a WebSocket.");
 /// A body.
-pub const BODY: Refusal = refuse(413, "Send no body; messages are sent over the WebSocket.");
+pub const BODY: Refusal =
+    refuse(413, "Send no body with this request; a message is sent with POST, or over a WebSocket.");
 /// A body that is larger than a message of its channel may be.
 pub const MESSAGE_TOO_LARGE: Refusal = refuse(
     413,

@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use crate::api::channel_request::{ChannelRequest, Way};
 use crate::api::last::LastRequest;
+use crate::api::post::Post;
 use crate::api::{channel_status, deletion};
 use crate::http::cors::Cors;
 use crate::http::refusal::Refusal;
@@ -71,6 +72,22 @@ impl Dispatch {
             Way::Options(lines) => ShortAnswer::empty(204).with_lines(lines),
         };
         Ok(Answered::of(&answer.with_lines(&cors.lines()), *asked, Some(permit)))
+    }
+
+    /// Publishes what is posted. What comes behind the request is in `buffer`, before and afterwards. `None`: the client has gone.
+    pub(super) async fn answer_post(
+        &self,
+        id: u64,
+        socket: &Async<TcpStream>,
+        buffer: &mut Vec<u8>,
+        post: &Post,
+        cors: &Cors,
+    ) -> Result<Option<Answered<'_>>, Refused> {
+        let Some(message) = self.posts.read(&self.broadcaster, socket, buffer, post).await? else { return Ok(None) };
+        // Not before: who is slow to send has no place among those who are answered.
+        let permit = self.admission.begin_request(id)?;
+        let answer = self.posts.publish(&self.broadcaster, &post.channel, message, socket).await?;
+        Ok(answer.map(|answer| Answered::of(&answer.with_lines(&cors.lines()), post.asked, Some(permit))))
     }
 
     /// Answers with the figures for programs that watch.

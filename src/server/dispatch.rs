@@ -12,6 +12,7 @@ use smol::future::{self, FutureExt};
 
 use crate::api::last::LastMessages;
 use crate::api::metrics::Metrics;
+use crate::api::publish::Posts;
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::live_channel::LiveChannel;
 use crate::config::limits::{CLOSING_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE_TIMEOUT};
@@ -47,6 +48,8 @@ pub struct Dispatch {
     pub admission: Rc<Admission>,
     /// The broadcast.
     pub broadcaster: Rc<Broadcaster>,
+    /// What is posted.
+    pub posts: Posts,
     /// The page.
     pub frontend: Frontend,
     /// Answers with the last message of a channel.
@@ -120,6 +123,10 @@ impl Dispatch {
                 Ok(Route::Channel(request, cors)) => {
                     let answered = self.answer_channel(id, socket, peer, &request, &cors);
                     answered.map_err(|refused| Refused { cors: Some(cors), ..refused })
+                }
+                Ok(Route::Post(post, cors)) => {
+                    let answered = self.answer_post(id, socket, &mut buffer, &post, &cors).await;
+                    answered.map_err(|refused| Refused { cors: Some(cors), ..refused }).transpose()?
                 }
                 Ok(Route::Metrics(asked)) => self.answer_metrics(id, asked),
                 Ok(Route::Redirect(location, asked)) => Ok(Answered::of(&ShortAnswer::redirect(location), asked, None)),

@@ -9,7 +9,7 @@ use std::time::Instant;
 use log::{debug, info};
 
 use crate::config::limits::REFUSAL_VALUE_CHARS_MAX;
-use crate::http::refusal::{BUSY, Refusal};
+use crate::http::refusal::{BODY_DISPLACED, BUSY, NO_ROOM, Refusal};
 use crate::http::response::write_all;
 use crate::runtime::socket::Async;
 use crate::server::dispatch::Dispatch;
@@ -32,7 +32,7 @@ impl Dispatch {
         }
         self.count_refusal(status);
         // A visitor who is told to come back was not kept out.
-        if *refusal != BUSY {
+        if ![BUSY, NO_ROOM, BODY_DISPLACED].contains(refusal) {
             self.remember(peer.ip(), refused);
         }
         if let Err(error) = write_all(socket, answer).await {

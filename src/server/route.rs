@@ -6,12 +6,13 @@
 use std::net::SocketAddr;
 
 use crate::api::channel_request::ChannelRequest;
+use crate::api::post::Post;
 use crate::http::cors::{Cors, is_preflight};
 use crate::http::head::Head;
 use crate::http::host::Host;
 use crate::http::host_policy::HostPolicy;
 use crate::http::origin::Origin;
-use crate::http::refusal::{FOREIGN_HOST, FOREIGN_ORIGIN, NO_CHANNEL_NAME, Refusal};
+use crate::http::refusal::{FOREIGN_HOST, FOREIGN_ORIGIN, NO_CHANNEL, NO_CHANNEL_NAME, Refusal};
 use crate::http::short_answer::Asked;
 use crate::hub::channel_name::ChannelName;
 use crate::page::page_request::PageRequest;
@@ -25,6 +26,8 @@ pub enum Route {
     WebSocket(ChannelName, Upgrade),
     /// Something of a channel, and what the browser of a page that asks is told.
     Channel(ChannelRequest, Cors),
+    /// To publish a message, whose body follows; and the same.
+    Post(Post, Cors),
     /// The figures for programs that watch.
     Metrics(Asked),
     /// What is at another address.
@@ -125,7 +128,12 @@ impl Route {
         // At any address, or a page could not read why what it asks then is refused.
         let address = if is_preflight(head) { Address::Channel(ChannelName::MAIN) } else { address };
         let is_look = head.method == "GET" || head.method == "HEAD";
+        let is_post = head.method == "POST" || head.method == "PUT";
         let page_path = match address {
+            Address::Channel(name) if is_post => {
+                let cors = check_origin(head, policy)?;
+                return Ok(Self::Post(Post::parse(head, name)?, cors));
+            }
             Address::Channel(name) => {
                 if let Some(request) = ChannelRequest::parse(head, &name)? {
                     return Ok(Self::Channel(request, check_origin(head, policy)?));
@@ -142,6 +150,8 @@ impl Route {
                 head.framing.check_no_body()?;
                 return Ok(Self::Metrics(Asked::of(head)));
             }
+            // A typing error must not speak to everybody.
+            Address::Elsewhere if is_post => return Err(NO_CHANNEL.into()),
             Address::Elsewhere => path,
         };
         let target = query.map_or_else(|| page_path.to_owned(), |query| format!("{page_path}?{query}"));
@@ -158,6 +168,7 @@ fn check_origin(head: &Head<'_>, policy: &HostPolicy) -> Result<Cors, Refused> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::body::Framing;
     use crate::http::conditions::Conditions;
 
     fn route(lines: &[&str]) -> Result<Route, Refused> {
@@ -199,7 +210,7 @@ mod tests {
         assert!(page(&["HEAD / HTTP/1.0", "Host: x"]).head_only);
         assert!(!page(&["HEAD / HTTP/1.0", "Host: x"]).keep_alive);
         assert!(!page(&["GET / HTTP/1.1", "Host: x", "Connection: close"]).keep_alive);
-        assert_eq!(status(&["POST / HTTP/1.1", "Host: x", "Content-Length: 0"]), 405);
+        assert_eq!(status(&["POST /status HTTP/1.1", "Host: x", "Content-Length: 0"]), 404);
         assert_eq!(status(&["OPTIONS * HTTP/1.1", "Host: x"]), 405);
         assert_eq!(status(&["GET / HTTP/1.1", "Host: x", "If-None-Match: \"é\""]), 400);
         assert_eq!(status(&["GET / HTTP/1.1", "Host: x", "Transfer-Encoding: chunked"]), 411);
@@ -229,7 +240,7 @@ mod tests {
         assert_eq!(origin("Origin: HTTP://Evil.com"), Some(("Origin", Some("http://evil.com".into()))));
         assert_eq!(origin("Origin: My Sensor"), Some(("Origin", Some("my sensor".into()))));
         assert_eq!(origin("Origin: é"), Some(("Origin", None)));
-        assert_eq!(reason(&["POST / HTTP/1.1", "Host: x"]), None);
+        assert_eq!(reason(&["POST /status HTTP/1.1", "Host: x"]), None);
     }
 
     #[test]
@@ -292,6 +303,25 @@ mod tests {
         for path in ["/c", "/c/", "/c/a.b"] {
             assert_eq!(status(&[&format!("DELETE {path} HTTP/1.1"), "Host: x"]), 404, "{path}");
         }
+    }
+
+    #[test]
+    fn a_message_is_posted_to_a_channel_and_nowhere_else() {
+        let post = |first: &str, line: &str| match route(&[first, "Host: x", "Content-Length: 3", line]) {
+            Ok(Route::Post(post, _)) => {
+                assert_eq!(post.framing, Framing::Length(3));
+                Ok(post.channel.to_string())
+            }
+            Ok(other) => panic!("{first} is {other:?}"),
+            Err(refused) => Err(refused.refusal.status),
+        };
+        assert_eq!(post("POST / HTTP/1.1", "A: b"), Ok(String::new()));
+        assert_eq!(post("PUT /c/Lights?a HTTP/1.1", "A: b"), Ok("lights".into()));
+        for path in ["/chat", "/status", "//", "/c", "/c/", "/c/a.b", "/c/a%62"] {
+            assert_eq!(post(&format!("POST {path} HTTP/1.1"), "A: b"), Err(404), "{path}");
+        }
+        assert_eq!(post("POST / HTTP/1.1", "Origin: http://evil.com"), Err(403));
+        assert_eq!(post("PATCH / HTTP/1.1", "A: b"), Err(405));
     }
 
     #[test]

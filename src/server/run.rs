@@ -22,6 +22,7 @@ use smol::stream::{Stream, StreamExt};
 
 use crate::api::last::LastMessages;
 use crate::api::metrics::Metrics;
+use crate::api::publish::Posts;
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::config::fd_budget::FdBudget;
 use crate::config::limits::{DRAIN_TIMEOUT, RECEIVE_BYTES_MAX_32_BIT};
@@ -112,6 +113,7 @@ pub fn run(
         search_domains: SearchDomains::of(RESOLV_CONF),
         admission: Rc::new(Admission::new(budget, clients_per_ip_max, Arc::clone(&counters))),
         broadcaster,
+        posts: Posts::new(message_bytes_max, &counters),
         frontend: Frontend::new(status, is_baked_in, Rc::clone(&backend)),
         last_messages: LastMessages::new(message_bytes_max),
         metrics: Metrics::new(Arc::clone(&counters), message_bytes_max, backlog_bytes),
@@ -188,7 +190,13 @@ async fn serve(
     let drained = async {
         let all_served = async {
             dispatch.admission.wait_for_first_requests().await;
-            poll_fn(|cx| dispatch.admission.poll_empty(cx)).await;
+            poll_fn(|cx| {
+                // Both, since a post that has come is answered.
+                let has_posts = dispatch.posts.poll_empty(cx).is_pending();
+                let is_empty = dispatch.admission.poll_empty(cx).is_ready() && !has_posts;
+                if is_empty { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
         };
         all_served.or(Timer::after(DRAIN_TIMEOUT)).await;
         Ended::Drained

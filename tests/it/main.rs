@@ -4,8 +4,8 @@
 //!
 //! - [`harness`]: starts and ends servers, and speaks raw HTTP and WebSocket, rules broken included
 //! - [`broadcast`]: what a client sees, slow, silent and greedy neighbours included
-//! - [`ws`]: how a WebSocket begins, and what ends it, by its close code
 //! - [`api`]: what a channel does for plain HTTP requests
+//! - [`ws`]: how a WebSocket begins, and what ends it, by its close code
 //! - [`http`]: what is not let in, by its status, and how an answer is sent
 //! - [`page`]: the built-in page, and folders in its place
 //! - [`net`]: where it listens; [`server`]: start, end, and limits on connections

@@ -7,7 +7,8 @@ use std::time::Duration;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use super::frames::{BINARY, CLOSE, FIN, Frame, TEXT, masked};
-use super::http::{Response, request_head, upgrade_head};
+use super::http::{Response, post_head, request_head, upgrade_head};
+use super::server::Server;
 use super::wait::patience;
 
 pub const GREETING: &str = "connected to WebSocket server";
@@ -202,6 +203,13 @@ pub fn request(address: SocketAddr, method: &str, path: &str, lines: &str) -> Re
     let mut client = Client::connect(address);
     client.send(request_head(address, method, path, lines).as_bytes());
     client.response(method == "HEAD")
+}
+
+/// Posts a message on a connection of its own, with more header lines, and reads the answer.
+pub fn post(server: &Server, path: &str, lines: &str, body: &[u8]) -> Response {
+    let mut client = Client::connect(server.address());
+    client.send(&[post_head(server.address(), path, lines, body.len()).as_bytes(), body].concat());
+    client.response(false)
 }
 
 /// Sends these bytes on a connection of their own, and reads the one answer, with which the connection ends.

@@ -9,6 +9,11 @@ pub fn request_head(address: SocketAddr, method: &str, path: &str, lines: &str) 
     format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n{lines}\r\n")
 }
 
+/// The head of a post with a body of so many bytes.
+pub fn post_head(address: SocketAddr, path: &str, lines: &str, body_bytes: usize) -> String {
+    request_head(address, "POST", path, &format!("Content-Length: {body_bytes}\r\n{lines}"))
+}
+
 /// The head of a WebSocket handshake, with the key that RFC 6455 has as its example.
 pub fn upgrade_head(host: &str, path: &str, lines: &str) -> String {
     format!(

@@ -25,10 +25,10 @@ mod terminal;
 mod wait;
 
 pub use bystanders::Bystanders;
-pub use client::{Client, GREETING, get, refused, request};
+pub use client::{Client, GREETING, get, post, refused, request};
 pub use files::{Closed, LARGE_BYTES, contents, folder, folder_with_large_file, project};
 pub use frames::{BINARY, CLOSE, CONTINUATION, FIN, Frame, PING, PONG, TEXT, masked, unmasked};
-pub use http::{Response, lines, request_head, upgrade_head};
+pub use http::{Response, lines, post_head, request_head, upgrade_head};
 pub use launch::Launch;
 pub use load::{Loop, ask_for_large_file, expect_numbered, numbered, publish_numbered, raise_own_limit, sleeper};
 pub use network::{OWN_ADDRESSES, free_listener, in_own_network};

@@ -142,11 +142,20 @@ fn readme_and_code_have_the_same_limits() {
     let log = [format!("{} a second", limits::LOG_LINES_PER_SEC), format!("{} at once", limits::LOG_LINES_BURST)];
     let slow = [limits::SLOW_READERS_MAX.to_string(), seconds(limits::RESPONSE_STALL_TIMEOUT)];
     let progress = kib(usize::try_from(limits::PROGRESS_BYTES_MIN).unwrap());
+    let rate = kib(usize::try_from(limits::BODY_BYTES_PER_SEC).unwrap());
+    let posts = [
+        format!("{} MiB together", limits::BODIES_BYTES_MAX >> 20),
+        format!("{} and 1 s for each {rate}", seconds(limits::BODY_TIMEOUT)),
+    ];
+    let posts_waiting = [limits::POSTS_WAITING_MAX.to_string(), format!("for {}", seconds(limits::POST_ROOM_TIMEOUT))];
     let expected = BTreeMap::from([
         ("request head", head.to_vec()),
         ("request heads of more than 4 KiB", vec![limits::LARGE_HEADS_MAX.to_string()]),
         ("wait for the next request of a connection", vec![seconds(limits::KEEP_ALIVE_ANNOUNCED)]),
         ("HTTP requests in work", vec![limits::HTTP_IN_FLIGHT_MAX.to_string(), seconds(limits::HTTP_TIMEOUT)]),
+        ("posted messages under way", posts.to_vec()),
+        ("posted messages that wait for room", posts_waiting.to_vec()),
+        ("what comes beside the data of a body in chunks", vec![kib(limits::BODY_EXTRA_BYTES_MAX)]),
         ("connections that are not WebSockets", vec![limits::PENDING_MAX.to_string()]),
         ("visitors who are slow to take an answer", slow.to_vec()),
         ("last messages that are read slowly", vec![mib(limits::LAST_COPIES_BYTES_MIN)]),

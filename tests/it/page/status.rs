@@ -184,7 +184,7 @@ fn a_long_value_is_cut_and_pages_that_are_not_there_are_no_refusals() {
     assert_eq!(refusals(&server, LAPTOP)[0]["value"], format!("{}…", &origin[..60]));
     assert_eq!(server.get("/nothing").status, 404);
     assert_eq!(refusals(&server, LAPTOP).len(), 1);
-    assert_eq!(request(server.address(), "POST", "/", "Content-Length: 2\r\n").status, 405);
+    assert_eq!(request(server.address(), "POST", "/nothing", "Content-Length: 2\r\n").status, 404);
     assert_eq!(refusals(&server, LAPTOP).len(), 2, "who posts is told what to do in an answer that it may not show");
 }
 

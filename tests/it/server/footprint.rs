@@ -1,15 +1,17 @@
 //! What clients cost the process: memory, threads, descriptors, wake-ups.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use foghorn::config::limits::{HEAD_BYTES_MAX, HEAD_SMALL_BYTES, LARGE_HEADS_MAX, PENDING_MAX};
 
 use crate::harness::{
-    BINARY, Bystanders, Client, FIN, Launch, Loop, PONG, Server, TEXT, eventually, is_emulated, masked, project,
-    raise_own_limit, request_head,
+    BINARY, Bystanders, Client, FIN, Launch, Loop, PONG, Server, TEXT, eventually, is_emulated, masked, post_head,
+    project, raise_own_limit, request_head,
 };
 
 /// The formula of the README. An emulated process has its emulator's memory too.
@@ -17,9 +19,41 @@ fn memory_bound_kib(clients: u64, senders: u64, backlog_kib: u64, message_kib: u
     let readme = std::fs::read_to_string(project().join("README.md")).unwrap().replace('\n', " ");
     let formula = "16 MiB + clients × 4 KiB + 3 × (`--backlog` + channels × `--channel-backlog`) + 2 × `--max-message` for each \
                    client that is in the middle of sending one";
+    assert!(readme.contains("and as much for posts"), "one of the tests has them");
     assert!(readme.contains(formula), "the README has the formula that is tested here");
     let emulator_kib = if is_emulated() { 64 * 1024 } else { 0 };
     16 * 1024 + 4 * clients + 3 * backlog_kib + 2 * message_kib * senders + emulator_kib
+}
+
+#[test]
+fn memory_stays_within_its_bound_however_much_is_posted_at_once() {
+    const POSTERS: usize = 60;
+    const MESSAGE_BYTES: usize = 1 << 20;
+    let server = Server::start(&["--backlog", "2MiB"]);
+    let address = server.address();
+    // Each keeps the last byte back until it has to go.
+    let body = vec![b'x'; MESSAGE_BYTES - 1];
+    let most = Arc::new([post_head(address, "/", "", MESSAGE_BYTES).as_bytes(), &body].concat());
+    let floods: Vec<Loop> = (0..POSTERS)
+        .map(|_| {
+            let most = Arc::clone(&most);
+            Loop::start(move || {
+                let mut poster = TcpStream::connect(address)?;
+                // What is refused before all is sent is refused all the same.
+                let _ = poster.write_all(&most);
+                let _ = poster.read(&mut [0]);
+                Ok(())
+            })
+        })
+        .collect();
+    eventually("many had to go", || server.figure("/refused/408") >= 500);
+    let peak_kib = server.process_figure("VmHWM");
+    let bound_kib = memory_bound_kib(0, 0, 2048, 1024) + 8 * 1024;
+    assert!(peak_kib <= bound_kib, "{peak_kib} KiB at the peak, and {bound_kib} are allowed");
+    drop(server);
+    for flood in floods {
+        flood.stop();
+    }
 }
 
 #[test]

@@ -1,0 +1,140 @@
+//! `POST` and `PUT`: a body becomes a message.
+//!
+//! Leaves reading the body to `body_reader`, and the order of messages to `broadcast`. What must stay true: who is told anything but 200 has
+//! published nothing, and only a message that is there makes a channel.
+
+use std::cell::Cell;
+use std::fmt;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use serde_json::json;
+use smol::future::FutureExt;
+
+use crate::api::bodies::{Bodies, Body};
+use crate::api::body_reader::{BodyReader, Expected};
+use crate::api::post::Post;
+use crate::broadcast::broadcaster::Broadcaster;
+use crate::broadcast::live_channel::LiveChannel;
+use crate::broadcast::waiting_post::PostOutcome;
+use crate::config::limits::{POST_ROOM_TIMEOUT, POSTS_WAITING_MAX};
+use crate::http::refusal::{NO_CHANNEL_LEFT, NO_ROOM, Refusal};
+use crate::http::short_answer::ShortAnswer;
+use crate::hub::channel_name::ChannelName;
+use crate::hub::directory::NoPlace;
+use crate::hub::frame::Frame;
+use crate::hub::position::Position;
+use crate::runtime::socket::Async;
+use crate::runtime::timer::Timer;
+use crate::telemetry::counters::Counters;
+
+/// All posts that are under way.
+pub struct Posts {
+    reader: BodyReader,
+    counters: Arc<Counters>,
+    /// How many wait for room in the log of their channel.
+    waiting: Cell<usize>,
+}
+
+/// A message that has come, with the place that it takes until it is published.
+#[derive(Debug)]
+pub struct Message<'a> {
+    frame: Frame,
+    _body: Body<'a>,
+}
+
+impl Posts {
+    /// For messages of at most so many bytes.
+    pub fn new(message_bytes_max: usize, counters: &Arc<Counters>) -> Self {
+        let reader = BodyReader::new(Bodies::new(message_bytes_max, Arc::clone(counters)));
+        Self { reader, counters: Arc::clone(counters), waiting: Cell::new(0) }
+    }
+
+    /// Ready when no post is under way.
+    pub fn poll_empty(&self, cx: &Context<'_>) -> Poll<()> {
+        self.reader.poll_empty(cx)
+    }
+
+    /// Reads the message of a post, of which the first bytes may be in `buffer`; what follows it is there afterwards. `None`: the client
+    /// has closed the connection.
+    ///
+    /// # Errors
+    /// Why it cannot be taken.
+    pub async fn read(
+        &self,
+        broadcaster: &Broadcaster,
+        socket: &Async<TcpStream>,
+        buffer: &mut Vec<u8>,
+        post: &Post,
+    ) -> Result<Option<Message<'_>>, Refusal> {
+        let Post { ref channel, framing, waits_for_continue, .. } = *post;
+        let bytes_max = broadcaster.channels().message_bytes_max(channel);
+        let expected = Expected { framing, bytes_max, waits_for_continue };
+        let Some(mut body) = self.reader.read(socket, buffer, expected).await? else { return Ok(None) };
+        let frame = post.message(body.take())?;
+        Ok(Some(Message { frame, _body: body }))
+    }
+
+    /// Publishes a message, if need be when there is room for it, and says where it is. `None`: the connection was reset in the meantime,
+    /// and the message is not published.
+    ///
+    /// # Errors
+    /// Why it is not published.
+    pub async fn publish(
+        &self,
+        broadcaster: &Broadcaster,
+        channel: &ChannelName,
+        message: Message<'_>,
+        socket: &Async<TcpStream>,
+    ) -> Result<Option<ShortAnswer>, Refusal> {
+        let live = broadcaster.channels().open(channel).map_err(|NoPlace| NO_CHANNEL_LEFT)?;
+        let waiting = match broadcaster.post(&live, message.frame) {
+            PostOutcome::Published(position) => return Ok(Some(self.published(&live, position))),
+            PostOutcome::Waiting(waiting) => waiting,
+        };
+        let _counted = Waiting::begin(&self.waiting)?;
+        let published = async { Ok(Some(self.published(&live, waiting.published().await))) };
+        let taken_back = async {
+            socket.broken().await;
+            Ok(None)
+        };
+        let in_vain = async {
+            Timer::after(POST_ROOM_TIMEOUT).await;
+            Err(NO_ROOM)
+        };
+        published.or(taken_back).or(in_vain).await
+    }
+
+    /// The answer to a message that is here now.
+    fn published(&self, live: &LiveChannel, position: Position) -> ShortAnswer {
+        self.counters.posts.add(1);
+        ShortAnswer::json(&json!({ "epoch": position.epoch, "seq": position.seq, "clients": live.clients() }))
+            .with("Foghorn-Seq", position)
+    }
+}
+
+/// One that waits for room.
+struct Waiting<'a>(&'a Cell<usize>);
+
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a Cell<usize>) -> Result<Self, Refusal> {
+        if waiting.get() >= POSTS_WAITING_MAX {
+            return Err(NO_ROOM);
+        }
+        waiting.set(waiting.get() + 1);
+        Ok(Self(waiting))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+impl fmt::Debug for Posts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Posts").field("reader", &self.reader).finish_non_exhaustive()
+    }
+}
