@@ -22,7 +22,7 @@ const BYTES_PER_TICK: usize = 20 * 1024;
 type Scene = (&'static str, fn(&mut Rng) -> Vec<Step>);
 
 /// All kinds.
-const SCENES: [Scene; 32] = [
+const SCENES: [Scene; 34] = [
     ("connects, says nothing", |rng| vec![Step::Wait(time(rng, 7000))]),
     ("head: stops halfway", |rng| vec![Step::Send(cut(rng, &upgrade("/", ""))), Step::Wait(time(rng, 7000))]),
     ("head: dribbles", |rng| vec![Step::Dribble(upgrade("/", ""), 1 + rng.usize(..3)), Step::ReadHead]),
@@ -46,6 +46,14 @@ const SCENES: [Scene; 32] = [
         vec![Step::Send(page("/foghorn.js", "").repeat(8)), Step::Read(20, time(rng, 5000)), Step::Reset]
     }),
     ("page: goes at once", |_| vec![Step::Send(page("/", "").repeat(3)), Step::Reset]),
+    ("last message: asks often", |rng| {
+        let ways = ["/?last", "/?status", "/metrics", "/c/nobody?last"];
+        let asks = (0..=rng.usize(..12)).flat_map(|_| page(ways[rng.usize(..ways.len())], "")).collect();
+        vec![Step::Send(asks), Step::Read(READ_BYTES_MAX, time(rng, 800))]
+    }),
+    ("last message: reads slowly", |rng| {
+        vec![Step::Send(page("/?last", "").repeat(8)), Step::Read(20, time(rng, 5000)), Step::Reset]
+    }),
     ("joins, says goodbye", |rng| joined(&[frame(0x88, b"\x03\xe8bye")], vec![Step::ReadToEnd], rng)),
     ("joins, goes", |rng| joined(&[], vec![], rng)),
     ("joins, resets", |rng| joined(&[], vec![Step::Reset], rng)),
