@@ -3,14 +3,10 @@
 //! Leaves readers that are slow to `shared_copies`. What must stay true: a tag names one message for ever, as the position does of
 //! which it is made; a look makes no channel.
 
-use std::io;
-use std::net::TcpStream;
-use std::ops::Range;
 use std::rc::Rc;
 
-use crate::api::shared_copies::{Reader, SharedCopies};
+use crate::api::shared_copies::{CopyOf, Reader, SharedCopies};
 use crate::broadcast::live_channel::LiveChannel;
-use crate::config::limits::LAST_COPIES_BYTES_MIN;
 use crate::http::conditions::{Conditions, Selected, Validators};
 use crate::http::cors::MESSAGE_LINES;
 use crate::http::response::Response;
@@ -19,7 +15,6 @@ use crate::hub::backlog::HeldFrame;
 use crate::hub::channel_name::ChannelName;
 use crate::hub::position::Position;
 use crate::runtime::boot_clock::boot_secs;
-use crate::runtime::socket::Async;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -32,92 +27,63 @@ pub struct LastRequest<'a> {
     pub lines: &'a str,
 }
 
-/// What tells a message from all others.
-type Key = (ChannelName, Position);
-
-/// The last messages of all channels.
-#[derive(Debug)]
-pub struct LastMessages {
-    copies: Rc<SharedCopies<Key>>,
-}
-
-/// What of a message is sent behind a head.
-#[derive(Debug)]
-pub struct MessagePart {
-    message: Reader<Key>,
-    range: Range<usize>,
-}
-
-impl LastMessages {
-    /// For messages of up to so many bytes.
-    pub fn new(message_bytes_max: usize) -> Self {
-        Self { copies: SharedCopies::new(LAST_COPIES_BYTES_MIN.max(2 * message_bytes_max)) }
-    }
-
-    /// Answers with what is there at this moment: a response, and what of a message follows it. `live` is the channel, if it exists.
-    pub fn answer(&self, request: LastRequest<'_>, live: Option<&LiveChannel>) -> (Response, Option<MessagePart>) {
-        let found = live.and_then(|live| {
-            live.with_last(|position, frame| self.answer_with(request, (live.name.clone(), position), frame))
-        });
-        found.unwrap_or_else(|| {
-            if request.conditions.if_match.is_some() {
-                return without_message(request, another());
-            }
-            let mut answer = ShortAnswer::empty(204).with("Cache-Control", "no-cache");
-            if let Some(live) = live {
-                // Here a newcomer begins.
-                answer = answer.with("Foghorn-Seq", live.head_position());
-            }
-            without_message(request, answer)
-        })
-    }
-
-    fn answer_with(
-        &self,
-        request: LastRequest<'_>,
-        (channel, position): Key,
-        frame: &HeldFrame<'_>,
-    ) -> (Response, Option<MessagePart>) {
-        let bytes: usize = frame.payload.iter().map(|slice| slice.len()).sum();
-        let etag = format!("\"{position}\"");
-        let validators = Validators { etag: Some(etag.clone()), last_modified: None };
-        let (status, part) = match request.conditions.select(&validators, bytes as u64) {
-            Selected::Whole => (200, 0..bytes),
-            Selected::Part(part) => (206, index(part.start)..index(part.end)),
-            Selected::NotModified => (304, 0..0),
-            Selected::Failed => return without_message(request, another()),
-            Selected::Unsatisfiable => return without_message(request, unsatisfiable(bytes)),
-        };
-        let mut answer = ShortAnswer::empty(status)
-            .with("Content-Type", if frame.is_text { "text/plain; charset=utf-8" } else { "application/octet-stream" })
-            .with("Foghorn-Seq", &position)
-            .with("Age", boot_secs().saturating_sub(frame.at_secs))
-            .with("ETag", etag)
-            .with("Accept-Ranges", "bytes")
-            .with("Cache-Control", "no-cache")
-            .with_lines(MESSAGE_LINES)
-            .with_lines(request.lines);
-        if status == 206 {
-            answer = answer.with("Content-Range", format_args!("bytes {}-{}/{bytes}", part.start, part.end - 1));
+/// Answers with what is there at this moment: a response, and what of a message follows it. `live` is the channel, if it exists.
+pub fn answer(
+    request: LastRequest<'_>,
+    live: Option<&LiveChannel>,
+    copies: &Rc<SharedCopies>,
+) -> (Response, Option<Reader>) {
+    let found =
+        live.and_then(|live| live.with_last(|position, frame| found(request, &live.name, position, frame, copies)));
+    found.unwrap_or_else(|| {
+        if request.conditions.if_match.is_some() {
+            return without_message(request, another());
         }
-        let head_and_body = answer.head(request.asked, part.len()).into_bytes();
-        let is_sent = !request.asked.head_only && !part.is_empty();
-        let part = is_sent.then(|| {
-            let message = self.copies.read((channel, position), bytes, || frame.payload.concat());
-            MessagePart { message, range: part }
-        });
-        (Response { status, head_and_body, file: None }, part)
-    }
+        let mut answer = ShortAnswer::empty(204).with("Cache-Control", "no-cache");
+        if let Some(live) = live {
+            // Here a newcomer begins.
+            answer = answer.with("Foghorn-Seq", live.head_position());
+        }
+        without_message(request, answer)
+    })
 }
 
-impl MessagePart {
-    /// Sends it behind this head, for as long as the client keeps taking some of it.
-    ///
-    /// # Errors
-    /// If the connection breaks or stalls, or the message is given up for newer ones.
-    pub async fn send(&self, socket: &Async<TcpStream>, head: &[u8]) -> io::Result<()> {
-        self.message.send(socket, head, self.range.clone()).await
+fn found(
+    request: LastRequest<'_>,
+    channel: &ChannelName,
+    position: Position,
+    frame: &HeldFrame<'_>,
+    copies: &Rc<SharedCopies>,
+) -> (Response, Option<Reader>) {
+    let bytes: usize = frame.payload.iter().map(|slice| slice.len()).sum();
+    let etag = format!("\"{position}\"");
+    let validators = Validators { etag: Some(etag.clone()), last_modified: None };
+    let (status, part) = match request.conditions.select(&validators, bytes as u64) {
+        Selected::Whole => (200, 0..bytes),
+        Selected::Part(part) => (206, index(part.start)..index(part.end)),
+        Selected::NotModified => (304, 0..0),
+        Selected::Failed => return without_message(request, another()),
+        Selected::Unsatisfiable => return without_message(request, unsatisfiable(bytes)),
+    };
+    let mut answer = ShortAnswer::empty(status)
+        .with("Content-Type", if frame.is_text { "text/plain; charset=utf-8" } else { "application/octet-stream" })
+        .with("Foghorn-Seq", &position)
+        .with("Age", boot_secs().saturating_sub(frame.at_secs))
+        .with("ETag", etag)
+        .with("Accept-Ranges", "bytes")
+        .with("Cache-Control", "no-cache")
+        .with_lines(MESSAGE_LINES)
+        .with_lines(request.lines);
+    if status == 206 {
+        answer = answer.with("Content-Range", format_args!("bytes {}-{}/{bytes}", part.start, part.end - 1));
     }
+    let head_and_body = answer.head(request.asked, part.len()).into_bytes();
+    let is_sent = !request.asked.head_only && !part.is_empty();
+    let reader = is_sent.then(|| {
+        let message = CopyOf::Message(channel.clone(), position);
+        copies.read(message, bytes, part, || frame.payload.concat())
+    });
+    (Response { status, head_and_body, file: None }, reader)
 }
 
 fn another() -> ShortAnswer {
@@ -130,7 +96,7 @@ fn unsatisfiable(bytes: usize) -> ShortAnswer {
 }
 
 /// An answer without a message.
-fn without_message(request: LastRequest<'_>, answer: ShortAnswer) -> (Response, Option<MessagePart>) {
+fn without_message(request: LastRequest<'_>, answer: ShortAnswer) -> (Response, Option<Reader>) {
     (answer.with_lines(request.lines).response(request.asked), None)
 }
 

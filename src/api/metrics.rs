@@ -7,12 +7,15 @@
 
 use std::cell::Cell;
 use std::fmt::{Display, Write};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::api::shared_copies::{CopyOf, Reader, SharedCopies};
 use crate::broadcast::live_channel::Figures;
 use crate::http::refusal::STATUSES;
-use crate::http::short_answer::ShortAnswer;
+use crate::http::response::Response;
+use crate::http::short_answer::{Asked, ShortAnswer};
 use crate::telemetry::counters::Counters;
 
 /// The `Content-Type`.
@@ -32,20 +35,35 @@ pub struct Metrics {
     backlog_bytes_max: usize,
     /// When the server was started, as it was told last: time since 1970.
     started: Cell<Duration>,
+    /// How many answers there were.
+    answers: Cell<u64>,
 }
 
 impl Metrics {
     /// The figures of a server with this `--max-message` and `--backlog`.
     pub fn new(counters: Arc<Counters>, message_bytes_max: usize, backlog_bytes_max: usize) -> Self {
-        Self { counters, message_bytes_max, backlog_bytes_max, started: Cell::default() }
+        Self { counters, message_bytes_max, backlog_bytes_max, started: Cell::default(), answers: Cell::default() }
     }
 
-    /// An answer with these channels, which are all that exist now, by their names.
-    pub fn answer(&self, channels: &[(&str, Figures)]) -> ShortAnswer {
-        ShortAnswer { status: 200, lines: String::new(), body: self.text(channels).into_bytes() }
+    /// Answers with these channels, which are all that exist now, by their names: a response, and the text that follows it.
+    pub fn answer(
+        &self,
+        asked: Asked,
+        channels: &[(&str, Figures)],
+        copies: &Rc<SharedCopies>,
+    ) -> (Response, Option<Reader>) {
+        let text = self.text(channels);
+        let answer = ShortAnswer::empty(200)
             .with("Content-Type", CONTENT_TYPE)
             .with("Cache-Control", "no-store")
-            .with("X-Content-Type-Options", "nosniff")
+            .with("X-Content-Type-Options", "nosniff");
+        let head_and_body = answer.head(asked, text.len()).into_bytes();
+        let reader = (!asked.head_only).then(|| {
+            let number = self.answers.get();
+            self.answers.set(number + 1);
+            copies.read(CopyOf::Figures(number), text.len(), 0..text.len(), || text.into_bytes())
+        });
+        (Response { status: 200, head_and_body, file: None }, reader)
     }
 
     fn text(&self, channels: &[(&str, Figures)]) -> String {
@@ -200,6 +218,8 @@ fn escaped(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::limits::{CHANNELS_MAX, SHARED_COPIES_BYTES_MIN};
+    use crate::hub::channel_name::NAME_BYTES_MAX;
 
     fn channels() -> [(&'static str, Figures); 2] {
         [("", Figures { messages: 7, ..Figures::default() }), ("a\"b\\c\nd", Figures::default())]
@@ -248,6 +268,21 @@ mod tests {
         }
         assert!(text.contains("foghorn_refused_total{status=\"501\"} 2\n"));
         assert_eq!(text.matches("foghorn_refused_total{").count(), STATUSES.len() + 1);
+    }
+
+    #[test]
+    fn the_figures_of_as_many_channels_as_there_may_be_find_room_whatever_they_are() {
+        let figures = Figures {
+            clients: u64::MAX,
+            clients_behind: u64::MAX,
+            publishers_waiting: u64::MAX,
+            backlog_bytes: u64::MAX,
+            messages: u64::MAX,
+            deliveries: u64::MAX,
+        };
+        let name = "x".repeat(NAME_BYTES_MAX);
+        let text = metrics().text(&vec![(&*name, figures); CHANNELS_MAX + 1]);
+        assert!(text.len() <= SHARED_COPIES_BYTES_MIN, "{} bytes", text.len());
     }
 
     #[test]

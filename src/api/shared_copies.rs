@@ -1,6 +1,6 @@
-//! Copies of messages for those who are sent one as it is and do not take it at once: one for each message, whoever reads it.
+//! Copies of what may be large, for those who do not take it at once: one for each message that is sent as it is, whoever reads it.
 //!
-//! Leaves to `last` which message that is. What must stay true: all copies together have no more than so many bytes at any moment, however
+//! Leaves to `last` and `metrics` what it is. What must stay true: all copies together have no more than so many bytes at any moment, however
 //! slow their readers are; who takes all of one turn's bytes at once is never cut short.
 
 use std::cell::RefCell;
@@ -16,37 +16,57 @@ use slab::Slab;
 use smol::future::{self, FutureExt, poll_fn};
 use socket2::SockRef;
 
-use crate::config::limits::{FLUSH_BYTES_MAX, RESPONSE_STALL_TIMEOUT, RESPONSE_UNSENT_BYTES_MAX};
+use crate::config::limits::{
+    FLUSH_BYTES_MAX, RESPONSE_STALL_TIMEOUT, RESPONSE_UNSENT_BYTES_MAX, SHARED_COPIES_BYTES_MIN,
+};
+use crate::hub::channel_name::ChannelName;
+use crate::hub::position::Position;
 use crate::runtime::socket::Async;
 use crate::runtime::timer::Timer;
 
-/// All copies. `K` tells messages apart.
+/// Of what there is a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CopyOf {
+    /// A message, by its place.
+    Message(ChannelName, Position),
+    /// The figures of a moment: each of them has a number of its own.
+    Figures(u64),
+}
+
+/// All copies.
 #[derive(Debug)]
-pub struct SharedCopies<K> {
+pub struct SharedCopies {
     bytes_max: usize,
     /// Those that somebody reads, the oldest first.
-    copies: RefCell<VecDeque<Rc<SharedCopy<K>>>>,
+    copies: RefCell<VecDeque<Rc<SharedCopy>>>,
 }
 
 #[derive(Debug)]
-struct SharedCopy<K> {
-    key: K,
+struct SharedCopy {
+    of: CopyOf,
     /// `None` when it was given up.
     bytes: RefCell<Option<Vec<u8>>>,
     /// Who reads it: the tasks that wait for their sockets.
     readers: RefCell<Slab<Option<Waker>>>,
 }
 
-impl<K: PartialEq> SharedCopies<K> {
-    /// No copies yet, and never more than so many bytes. The largest message is smaller.
-    pub fn new(bytes_max: usize) -> Rc<Self> {
+impl SharedCopies {
+    /// No copies yet, and never more than there is room for two messages of so many bytes, or for all figures.
+    pub fn new(message_bytes_max: usize) -> Rc<Self> {
+        let bytes_max = SHARED_COPIES_BYTES_MIN.max(2 * message_bytes_max);
         Rc::new(Self { bytes_max, copies: RefCell::default() })
     }
 
-    /// The copy of a message of so many bytes, which is made if nobody reads one: the oldest others are given up for it.
-    pub fn read(self: &Rc<Self>, key: K, bytes_len: usize, make: impl FnOnce() -> Vec<u8>) -> Reader<K> {
+    /// A reader of a part of something that has so many bytes. The copy is made if nobody reads one: the oldest others are given up for it.
+    pub fn read(
+        self: &Rc<Self>,
+        of: CopyOf,
+        bytes_len: usize,
+        part: Range<usize>,
+        make: impl FnOnce() -> Vec<u8>,
+    ) -> Reader {
         let mut copies = self.copies.borrow_mut();
-        let known = copies.iter().find(|copy| copy.key == key).cloned();
+        let known = copies.iter().find(|copy| copy.of == of).cloned();
         let copy = known.unwrap_or_else(|| {
             let mut held_bytes: usize = copies.iter().map(|copy| copy.len()).sum();
             while held_bytes + bytes_len > self.bytes_max {
@@ -54,17 +74,17 @@ impl<K: PartialEq> SharedCopies<K> {
                 held_bytes -= oldest.len();
                 oldest.give_up();
             }
-            let copy = SharedCopy { key, bytes: RefCell::new(Some(make())), readers: RefCell::default() };
+            let copy = SharedCopy { of, bytes: RefCell::new(Some(make())), readers: RefCell::default() };
             let copy = Rc::new(copy);
             copies.push_back(Rc::clone(&copy));
             copy
         });
         let slot = copy.readers.borrow_mut().insert(None);
-        Reader { copies: Rc::clone(self), copy, slot }
+        Reader { copies: Rc::clone(self), copy, slot, part }
     }
 }
 
-impl<K> SharedCopy<K> {
+impl SharedCopy {
     fn len(&self) -> usize {
         self.bytes.borrow().as_ref().map_or(0, Vec::len)
     }
@@ -82,18 +102,21 @@ impl<K> SharedCopy<K> {
 
 /// Somebody who reads a copy.
 #[derive(Debug)]
-pub struct Reader<K> {
-    copies: Rc<SharedCopies<K>>,
-    copy: Rc<SharedCopy<K>>,
+pub struct Reader {
+    copies: Rc<SharedCopies>,
+    copy: Rc<SharedCopy>,
     slot: usize,
+    /// What is read of it.
+    part: Range<usize>,
 }
 
-impl<K> Reader<K> {
-    /// Sends a head and this part of the copy, with a new deadline for every piece that the client takes.
+impl Reader {
+    /// Sends a head and its part of the copy, with a new deadline for every piece that the client takes.
     ///
     /// # Errors
     /// If the connection breaks or stalls, or the copy is given up for a newer one.
-    pub async fn send(&self, socket: &Async<TcpStream>, mut head: &[u8], mut part: Range<usize>) -> io::Result<()> {
+    pub async fn send(&self, socket: &Async<TcpStream>, mut head: &[u8]) -> io::Result<()> {
+        let mut part = self.part.clone();
         if part.len() > FLUSH_BYTES_MAX {
             // Or the kernel asks for more only when a third of its own buffer is free, which takes who is slow too long. A socket
             // that refuses this works all the same.
@@ -139,7 +162,7 @@ impl<K> Reader<K> {
     }
 }
 
-impl<K> Drop for Reader<K> {
+impl Drop for Reader {
     fn drop(&mut self) {
         let mut readers = self.copy.readers.borrow_mut();
         readers.remove(self.slot);
@@ -153,31 +176,34 @@ impl<K> Drop for Reader<K> {
 mod tests {
     use super::*;
 
-    const MAX: usize = 100;
+    /// What there is room for.
+    const MAX: usize = SHARED_COPIES_BYTES_MIN;
+    const PERCENT: usize = MAX / 100;
 
-    fn read(copies: &Rc<SharedCopies<u32>>, key: u32, bytes: usize) -> Reader<u32> {
-        let reader = copies.read(key, bytes, || vec![7; bytes]);
-        assert!(held(copies) <= MAX);
+    fn read(copies: &Rc<SharedCopies>, number: u64, percent: usize) -> Reader {
+        let bytes = percent * PERCENT;
+        let reader = copies.read(CopyOf::Figures(number), bytes, 0..bytes, || vec![7; bytes]);
+        assert!(copies.copies.borrow().iter().map(|copy| copy.len()).sum::<usize>() <= MAX);
         reader
     }
 
-    fn held(copies: &SharedCopies<u32>) -> usize {
-        copies.copies.borrow().iter().map(|copy| copy.len()).sum()
+    fn held(copies: &SharedCopies) -> usize {
+        copies.copies.borrow().iter().map(|copy| copy.len()).sum::<usize>() / PERCENT
     }
 
-    fn has_its_copy(reader: &Reader<u32>) -> bool {
+    fn has_its_copy(reader: &Reader) -> bool {
         reader.copy.bytes.borrow().is_some()
     }
 
     #[test]
     fn a_message_is_copied_once_for_all_who_read_it_and_no_longer_than_somebody_does() {
-        let copies = SharedCopies::new(MAX);
+        let copies = SharedCopies::new(MAX / 2);
         let first = read(&copies, 1, 60);
-        let second = copies.read(1, 60, || panic!("there is one"));
+        let second = copies.read(CopyOf::Figures(1), 60 * PERCENT, 0..1, || panic!("there is one"));
         let other = read(&copies, 2, 40);
-        assert_eq!(held(&copies), MAX);
+        assert_eq!(held(&copies), 100);
         drop(first);
-        assert_eq!(held(&copies), MAX, "somebody still reads it");
+        assert_eq!(held(&copies), 100, "somebody still reads it");
         drop(second);
         assert_eq!(held(&copies), 40);
         let anew = read(&copies, 1, 60);
@@ -187,7 +213,7 @@ mod tests {
 
     #[test]
     fn the_oldest_copies_give_way_to_a_new_one_and_their_readers_are_woken() {
-        let copies = SharedCopies::new(MAX);
+        let copies = SharedCopies::new(MAX / 2);
         let readers = [(1, 50), (2, 20), (3, 30)].map(|(key, bytes)| read(&copies, key, bytes));
         let also = read(&copies, 1, 50);
         let (sender, woken) = std::sync::mpsc::channel();

@@ -45,9 +45,9 @@ pub const RESPONSE_UNSENT_BYTES_MAX: u32 = 32 * 1024;
 pub const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(7200);
 /// The names of headers that a preflight may ask for, in bytes. Pages ask for a few.
 pub const PREFLIGHT_HEADERS_BYTES_MAX: usize = 1024;
-/// The least that all copies of messages may take that are made for slow readers of `?last`, in bytes: they may take twice
+/// The least that all copies may take that are made for slow readers of `?last` and `/metrics`, in bytes: they may take twice
 /// `--max-message` if that is more.
-pub const LAST_COPIES_BYTES_MIN: usize = 8 * 1024 * 1024;
+pub const SHARED_COPIES_BYTES_MIN: usize = 8 * 1024 * 1024;
 /// The most HTTP requests in flight at the same time. More wait.
 pub const HTTP_IN_FLIGHT_MAX: usize = 32;
 /// How long a request waits for its turn and its answer, before it is answered with 503.

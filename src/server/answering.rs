@@ -6,7 +6,7 @@
 use std::net::{SocketAddr, TcpStream};
 
 use crate::api::channel_request::{ChannelRequest, Way};
-use crate::api::last::LastRequest;
+use crate::api::last::{self, LastRequest};
 use crate::api::post::Post;
 use crate::api::{channel_status, deletion};
 use crate::http::cors::Cors;
@@ -43,7 +43,7 @@ impl Dispatch {
             (self.frontend.answer(&request).await?, Some(permit))
         };
         drop(large_head);
-        Ok(Answered { response, message: None, keep_alive: request.keep_alive, permit })
+        Ok(Answered { response, reader: None, keep_alive: request.keep_alive, permit })
     }
 
     /// Answers a request for something of a channel, which waits for nobody.
@@ -66,8 +66,8 @@ impl Dispatch {
             Way::Last(conditions) => {
                 let live = self.broadcaster.channels().find(channel);
                 let request = LastRequest { conditions, asked: *asked, lines: &cors.lines() };
-                let (response, message) = self.last_messages.answer(request, live.as_deref());
-                return Ok(Answered { response, message, keep_alive: asked.keep_alive, permit: Some(permit) });
+                let (response, reader) = last::answer(request, live.as_deref(), &self.copies);
+                return Ok(Answered { response, reader, keep_alive: asked.keep_alive, permit: Some(permit) });
             }
             Way::Options(lines) => ShortAnswer::empty(204).with_lines(lines),
         };
@@ -95,19 +95,20 @@ impl Dispatch {
         let permit = self.admission.begin_request(id)?;
         let channels = self.broadcaster.channels().all();
         let figures: Vec<_> = channels.iter().map(|live| (live.name.as_str(), live.figures())).collect();
-        Ok(Answered::of(&self.metrics.answer(&figures), asked, Some(permit)))
+        let (response, reader) = self.metrics.answer(asked, &figures, &self.copies);
+        Ok(Answered { response, reader, keep_alive: asked.keep_alive, permit: Some(permit) })
     }
 
     /// Sends an answer. Returns whether the connection goes on.
     pub(super) async fn send(&self, socket: &Async<TcpStream>, answered: Answered<'_>) -> bool {
-        let Answered { response, message, keep_alive, permit } = answered;
+        let Answered { response, reader, keep_alive, permit } = answered;
         self.counters.http_requests.add(1);
         self.count_refusal(response.status);
         if let Some(permit) = &permit {
             permit.response_is_ready();
         }
-        let sent = match message {
-            Some(message) => message.send(socket, &response.head_and_body).await,
+        let sent = match reader {
+            Some(reader) => reader.send(socket, &response.head_and_body).await,
             None => self.sender.send(socket, response).await,
         };
         sent.is_ok() && keep_alive

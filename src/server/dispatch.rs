@@ -10,9 +10,9 @@ use std::time::Instant;
 
 use smol::future::{self, FutureExt};
 
-use crate::api::last::LastMessages;
 use crate::api::metrics::Metrics;
 use crate::api::publish::Posts;
+use crate::api::shared_copies::SharedCopies;
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::live_channel::LiveChannel;
 use crate::config::limits::{CLOSING_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE_TIMEOUT};
@@ -52,8 +52,8 @@ pub struct Dispatch {
     pub posts: Posts,
     /// The page.
     pub frontend: Frontend,
-    /// Answers with the last message of a channel.
-    pub last_messages: LastMessages,
+    /// What is sent to those who read large answers slowly.
+    pub copies: Rc<SharedCopies>,
     /// The figures for programs that watch.
     pub metrics: Metrics,
     /// Sends what the page answers.

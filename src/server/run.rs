@@ -20,9 +20,9 @@ use log::{info, warn};
 use smol::future::{self, FutureExt, poll_fn};
 use smol::stream::{Stream, StreamExt};
 
-use crate::api::last::LastMessages;
 use crate::api::metrics::Metrics;
 use crate::api::publish::Posts;
+use crate::api::shared_copies::SharedCopies;
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::config::fd_budget::FdBudget;
 use crate::config::limits::{DRAIN_TIMEOUT, RECEIVE_BYTES_MAX_32_BIT};
@@ -115,7 +115,7 @@ pub fn run(
         broadcaster,
         posts: Posts::new(message_bytes_max, &counters),
         frontend: Frontend::new(status, is_baked_in, Rc::clone(&backend)),
-        last_messages: LastMessages::new(message_bytes_max),
+        copies: SharedCopies::new(message_bytes_max),
         metrics: Metrics::new(Arc::clone(&counters), message_bytes_max, backlog_bytes),
         sender: ResponseSender::new(),
         counters,

@@ -158,7 +158,7 @@ fn readme_and_code_have_the_same_limits() {
         ("what comes beside the data of a body in chunks", vec![kib(limits::BODY_EXTRA_BYTES_MAX)]),
         ("connections that are not WebSockets", vec![limits::PENDING_MAX.to_string()]),
         ("visitors who are slow to take an answer", slow.to_vec()),
-        ("last messages that are read slowly", vec![mib(limits::LAST_COPIES_BYTES_MIN)]),
+        ("last messages and `/metrics` that are read slowly", vec![mib(limits::SHARED_COPIES_BYTES_MIN)]),
         ("entries of a folder that `--list` shows", vec![limits::LISTED_ENTRIES_MAX.to_string()]),
         ("path in the page's QR code", vec![format!("{} bytes", limits::PAGE_PATH_BYTES_MAX)]),
         ("one client's turn", turn.to_vec()),
