@@ -110,6 +110,22 @@ fn who_has_the_last_message_already_is_told_so() {
 }
 
 #[test]
+fn a_message_that_was_deleted_is_the_last_one_no_longer_and_its_tag_names_no_other() {
+    let server = Server::start(&[]);
+    publish_text(&server, "/c/lights", "on");
+    let first = server.get("/c/lights?last");
+    assert_eq!(request(server.address(), "DELETE", "/c/lights", "").status, 200);
+    let none = server.get("/c/lights?last");
+    let position = none.header("Foghorn-Seq").expect("where a newcomer begins").to_owned();
+    assert_eq!((none.status, &position[position.len() - 2..]), (204, ":0"));
+    publish_text(&server, "/c/lights", "on");
+    let known = format!("If-None-Match: {}\r\n", first.header("ETag").expect("a tag"));
+    let second = ask(&server, "/c/lights?last", &known);
+    assert_eq!((second.status, second.text()), (200, "on".to_owned()));
+    assert_eq!(second.header("Foghorn-Seq"), Some(&*position.replace(":0", ":1")));
+}
+
+#[test]
 fn a_part_of_a_message_is_a_part_of_that_message() {
     let server = Server::start(&[]);
     publish_text(&server, "/", "0123456789");
