@@ -1,5 +1,5 @@
 //! The way of a message: encoded, into the backlog, through a channel of subscribers who come, go and take what they take, out
-//! again in pieces, and decoded by a client. What is decoded is what was published, in order, from where it began.
+//! again in pieces, as frames or as a stream, and decoded by a client. What is decoded is what was published, in order, from where it began.
 //!
 //! The input is a list of orders, three bytes each: what, who, how much.
 
@@ -9,18 +9,28 @@ use std::time::{Duration, Instant};
 
 use foghorn::hub::channel::{Channel, Start};
 use foghorn::hub::frame::Frame;
+use foghorn::hub::position::Position;
 use foghorn::hub::publishing::{Admitted, Published};
+use foghorn::hub::stream_delivery::Surroundings;
+use foghorn::hub::stream_encoding::{self, Encoding, SLACK_BYTES};
 use tungstenite::protocol::{Message, Role, WebSocket, WebSocketConfig};
 
 use crate::{Kind, kind};
 
 const BACKLOG_BYTES: usize = 2048;
 const PATIENCE: Duration = Duration::from_secs(2);
+const EPOCH: &str = "epoch";
+type Hello = fn(Encoding, &Position, u64) -> Vec<u8>;
+/// What streams need beside the log. The epoch is one and the same, so there is no second hello.
+const SURROUNDINGS: Surroundings<Hello> =
+    Surroundings { clock_began: 1_764_081_234, hello: |_, _, _| unreachable!("there is one epoch") };
 const SUBSCRIBERS_MAX: usize = 12;
 
 /// One who has joined, and what its socket was given.
 struct Subscriber {
     echo: bool,
+    /// How it shows messages, if it is a stream.
+    encoding: Option<Encoding>,
     /// The number before the first message that it gets.
     seq: u64,
     received: Vec<u8>,
@@ -83,13 +93,19 @@ impl Scene {
         let echo = how & 1 == 0;
         let start = if how & 2 == 0 { Start::History(amount % 8) } else { Start::After(amount) };
         let head = self.channel.head();
-        let joined = self.channel.join((), echo, start);
+        let encoding = (how & 0b1100 == 0b1100)
+            .then_some([Encoding::Events, Encoding::Lines, Encoding::Json][usize::from(how % 3)]);
+        let joined = match encoding {
+            Some(encoding) => self.channel.join_stream((), encoding, start, None),
+            None => self.channel.join((), echo, start),
+        };
         assert_eq!(joined.head, head);
         assert!(joined.seq <= head, "nobody begins in the future");
         if let Start::After(seq) = start {
             assert_eq!(joined.seq, seq.min(head) + joined.lost, "what is lost is counted");
         }
-        let subscriber = Subscriber { echo, seq: joined.seq, received: Vec::new(), waits: false };
+        let echo = echo || encoding.is_some();
+        let subscriber = Subscriber { echo, encoding, seq: joined.seq, received: Vec::new(), waits: false };
         assert!(self.subscribers.insert(joined.slot, subscriber).is_none(), "a place is held by one");
         self.joined += 1;
         self.joinings.insert(joined.slot, self.joined);
@@ -129,6 +145,16 @@ impl Scene {
     }
 
     fn write(&mut self, slot: usize, bytes_max: usize) {
+        if let Some(place) = self.channel.place(slot) {
+            let mut piece = Vec::new();
+            let next = self.subscribers.keys().find_map(|&other| self.channel.place(other));
+            let bytes_max = bytes_max.clamp(1, BACKLOG_BYTES);
+            let behind = self.channel.encode_piece(place, next, &SURROUNDINGS, bytes_max, &mut piece);
+            assert!(piece.len() <= bytes_max + SLACK_BYTES);
+            self.subscribers.get_mut(&slot).expect("it is a subscriber").received.extend(&piece);
+            self.channel.move_to(slot, behind);
+            return;
+        }
         let mut slices = [IoSlice::new(&[]); 8];
         let filled = self.channel.pending(slot, &mut slices, bytes_max);
         let written: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect();
@@ -195,6 +221,18 @@ impl Scene {
         let seq = usize::try_from(subscriber.seq).expect("few");
         let expected: Vec<&Message> =
             self.published[seq..].iter().filter(is_for_it).map(|(_, message)| message).collect();
+        if let Some(encoding) = subscriber.encoding {
+            let shown: Vec<u8> =
+                expected.iter().zip(subscriber.seq + 1..).flat_map(|(said, seq)| show(encoding, seq, said)).collect();
+            assert!(shown.starts_with(&subscriber.received), "unchanged and in order");
+            assert!(
+                !all || shown.len() == subscriber.received.len(),
+                "{} of {}",
+                subscriber.received.len(),
+                shown.len()
+            );
+            return;
+        }
         let settings = Some(WebSocketConfig::default());
         let mut client = WebSocket::from_raw_socket(Cursor::new(subscriber.received.clone()), Role::Client, settings);
         let mut decoded = Vec::new();
@@ -207,6 +245,21 @@ impl Scene {
         assert!(decoded.iter().zip(&expected).all(|(its, published)| its == *published), "unchanged and in order");
         assert!(!all || decoded.len() == expected.len(), "{} of {}", decoded.len(), expected.len());
     }
+}
+
+/// A message as a stream shows it, in one piece. What comes out of it is for the target `stream`.
+fn show(encoding: Encoding, seq: u64, said: &Message) -> Vec<u8> {
+    let payload = said.clone().into_data();
+    let message = stream_encoding::Message {
+        seq,
+        epoch: EPOCH,
+        at_unix_secs: SURROUNDINGS.clock_began,
+        is_text: said.is_text(),
+        payload: [&payload, b""],
+    };
+    let mut shown = Vec::new();
+    encoding.encode(&message, None, usize::MAX, &mut shown);
+    shown
 }
 
 /// RFC 6455 section 5.2, from a server.

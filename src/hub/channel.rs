@@ -7,7 +7,7 @@
 //! The backlog numbers all frames that it ever had. A message's number counts from the beginning of its epoch, and is the one that
 //! everybody else knows.
 
-use std::collections::TryReserveError;
+use std::collections::{BTreeMap, TryReserveError};
 use std::time::Duration;
 
 use slab::Slab;
@@ -18,6 +18,7 @@ use crate::hub::directory::Usage;
 use crate::hub::epochs::Epochs;
 use crate::hub::laggards::Laggards;
 use crate::hub::position::Position;
+use crate::hub::stream_encoding::Encoding;
 
 /// Where a newcomer's cursor starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,12 +44,33 @@ pub struct Joined {
     pub head: u64,
 }
 
+/// In which form a subscriber gets messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// All frames.
+    Frames,
+    /// All frames but its own.
+    FramesOfOthers,
+    /// A stream over HTTP, which is outside of the rounds that the others share.
+    Stream,
+}
+
+/// What is kept of a stream beside what is kept of every subscriber.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stream {
+    pub(super) encoding: Encoding,
+    /// The number in the backlog of the last frame that it gets.
+    pub(super) last: u64,
+    /// The epoch that it was told last.
+    pub(super) epoch: u64,
+}
+
 #[derive(Debug)]
 pub(super) struct Subscriber<T> {
     pub(super) transport: T,
     /// Identifies the sender in the backlog. Unlike a slot it is not reused, until 2^32 subscribers have joined; never [`OUTSIDER`].
     pub(super) number: u32,
-    pub(super) echo: bool,
+    pub(super) form: Form,
     /// Whether it is in `laggards`, and under which cursor. The rest of a laggard's state is kept there, because every message
     /// goes through all subscribers and this struct has to stay small.
     pub(super) is_behind: bool,
@@ -63,8 +85,10 @@ pub(super) struct Subscriber<T> {
 pub struct Channel<T> {
     pub(super) backlog: Backlog,
     pub(super) subscribers: Slab<Subscriber<T>>,
+    /// What is kept of those that are streams, by their slots.
+    pub(super) streams: BTreeMap<usize, Stream>,
     next_number: u32,
-    epochs: Epochs,
+    pub(super) epochs: Epochs,
     /// Whoever is not behind has everything below this position.
     pub(super) flushed: u64,
     pub(super) laggards: Laggards,
@@ -83,6 +107,7 @@ impl<T> Channel<T> {
         Ok(Self {
             backlog: Backlog::new(capacity_bytes)?,
             subscribers: Slab::new(),
+            streams: BTreeMap::new(),
             next_number: OUTSIDER + 1,
             epochs: Epochs::new(epoch),
             flushed: 0,
@@ -92,11 +117,16 @@ impl<T> Channel<T> {
         })
     }
 
-    /// Lets a subscriber in. With `echo` it gets its own messages too.
+    /// Lets a subscriber in that gets frames. With `echo` it gets its own messages too.
+    pub fn join(&mut self, transport: T, echo: bool, start: Start) -> Joined {
+        self.join_as(transport, if echo { Form::Frames } else { Form::FramesOfOthers }, start)
+    }
+
+    /// Lets a subscriber in.
     ///
     /// It starts in the newer half of the backlog at the earliest: one that started at the oldest frame of a full backlog
     /// would keep the next publisher waiting at once, and a row of such subscribers would do so for ever.
-    pub fn join(&mut self, transport: T, echo: bool, start: Start) -> Joined {
+    pub(super) fn join_as(&mut self, transport: T, form: Form, start: Start) -> Joined {
         let (head, frames_before) = (self.head(), self.epochs.frames_before());
         let first_held = self.backlog.first_seq_of_newer_half();
         let wanted = match start {
@@ -108,16 +138,17 @@ impl<T> Channel<T> {
         let number = self.next_number;
         self.next_number = self.next_number.checked_add(1).unwrap_or(OUTSIDER + 1);
         let (is_behind, behind_at) = (false, 0);
-        let subscriber = Subscriber { transport, number, echo, is_behind, behind_at, cursor, seq: first };
+        let subscriber = Subscriber { transport, number, form, is_behind, behind_at, cursor, seq: first };
         let slot = self.subscribers.insert(subscriber);
         self.reindex(slot);
         Joined { slot, epoch: self.epoch().to_owned(), seq: first - 1 - frames_before, lost: first - wanted, head }
     }
 
     /// Lets a subscriber go. Returns what it lacks of a frame that it has in part: that has to be written before anything else
-    /// is, and the backlog need not keep it any longer.
+    /// is, and the backlog need not keep it any longer. Of a stream that is nothing: its end is where it is cut.
     pub fn leave(&mut self, slot: usize) -> (T, Vec<u8>) {
-        let frame_tail = self.frame_tail(slot).concat();
+        let is_stream = self.streams.remove(&slot).is_some();
+        let frame_tail = if is_stream { Vec::new() } else { self.frame_tail(slot).concat() };
         let subscriber = self.subscribers.remove(slot);
         if subscriber.is_behind {
             self.laggards.remove(slot, subscriber.behind_at);

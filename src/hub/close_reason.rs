@@ -26,11 +26,13 @@ pub enum CloseReason {
     Replaced,
     /// Numbers begin anew in the client's channel, and it counts them.
     NewEpoch,
+    /// It was a stream that wanted so many messages, and has them.
+    Complete,
 }
 
 impl CloseReason {
     /// All reasons, in the order of their counters.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ClosedByClient,
         Self::Vanished,
         Self::ServerStops,
@@ -41,13 +43,14 @@ impl CloseReason {
         Self::Silent,
         Self::Replaced,
         Self::NewEpoch,
+        Self::Complete,
     ];
 
     /// The close code that the server sends (RFC 6455 section 7.4.1; 1012 and 1013 from the IANA registry), where it sends one
     /// of its own: a client's goodbye is answered with the client's code, and a dead connection is told nothing.
     pub fn code(self) -> Option<u16> {
         match self {
-            Self::ClosedByClient | Self::Vanished | Self::Silent => None,
+            Self::ClosedByClient | Self::Vanished | Self::Silent | Self::Complete => None,
             Self::Replaced => Some(1000),
             Self::ServerStops => Some(1001),
             Self::ProtocolError => Some(1002),
@@ -71,6 +74,7 @@ impl CloseReason {
             Self::Silent => "no sign of life",
             Self::Replaced => "came back over another connection",
             Self::NewEpoch => "the channel's messages were deleted; come back and begin anew",
+            Self::Complete => "has as many messages as it wanted",
         }
     }
 
@@ -87,6 +91,7 @@ impl CloseReason {
             Self::Silent => "silent",
             Self::Replaced => "replaced",
             Self::NewEpoch => "newEpoch",
+            Self::Complete => "complete",
         }
     }
 }

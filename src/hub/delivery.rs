@@ -6,7 +6,7 @@
 use std::io::IoSlice;
 use std::ops::Range;
 
-use crate::hub::channel::Channel;
+use crate::hub::channel::{Channel, Form};
 
 impl<T> Channel<T> {
     /// Whether something was published since the last round.
@@ -32,7 +32,7 @@ impl<T> Channel<T> {
         let mut others = Vec::new();
         for (slot, subscriber) in &mut self.subscribers {
             let has_all_before = !subscriber.is_behind && subscriber.cursor == self.flushed;
-            let takes_unflushed = subscriber.echo && has_all_before && bytes <= bytes_max;
+            let takes_unflushed = subscriber.form == Form::Frames && has_all_before && bytes <= bytes_max;
             let written = if takes_unflushed { write(&subscriber.transport, slices) } else { None };
             if written == Some(bytes) {
                 (subscriber.cursor, subscriber.seq) = (end, seq);
@@ -68,7 +68,7 @@ impl<T> Channel<T> {
             }
             left_bytes > 0
         };
-        if subscriber.echo {
+        if subscriber.form == Form::Frames {
             put(subscriber.cursor..self.backlog.end());
         } else {
             self.backlog.ranges_without(subscriber.number, subscriber.cursor).take(ranges_max).all(put);
@@ -79,13 +79,17 @@ impl<T> Channel<T> {
     /// Moves the subscriber's cursor by the bytes that were written of what [`pending`](Self::pending) gave.
     pub fn advance(&mut self, slot: usize, written: usize) {
         let subscriber = &self.subscribers[slot];
-        let cursor = if subscriber.echo {
+        let cursor = if subscriber.form == Form::Frames {
             subscriber.cursor + written as u64
         } else {
             self.position_without_own(slot, written as u64)
         };
         let seq = if cursor == self.backlog.end() { self.backlog.next_seq() } else { self.backlog.seq_at(cursor) };
-        let own = if subscriber.echo { 0 } else { self.backlog.count_of(subscriber.number, subscriber.cursor..cursor) };
+        let own = if subscriber.form == Form::Frames {
+            0
+        } else {
+            self.backlog.count_of(subscriber.number, subscriber.cursor..cursor)
+        };
         self.deliveries += seq - subscriber.seq - own;
         let subscriber = &mut self.subscribers[slot];
         (subscriber.cursor, subscriber.seq) = (cursor, seq);

@@ -11,17 +11,20 @@ pub struct Epochs {
     list: VecDeque<Epoch>,
 }
 
+/// One of them.
 #[derive(Debug)]
-struct Epoch {
-    name: String,
+pub(super) struct Epoch {
+    pub(super) name: String,
+    /// Which it is of all that the channel has had.
+    pub(super) nth: u64,
     /// How many frames the backlog had before it.
-    frames_before: u64,
+    pub(super) frames_before: u64,
 }
 
 impl Epochs {
     /// The first one.
     pub fn new(name: String) -> Self {
-        Self { list: VecDeque::from([Epoch { name, frames_before: 0 }]) }
+        Self { list: VecDeque::from([Epoch { name, nth: 0, frames_before: 0 }]) }
     }
 
     /// The name of the present one.
@@ -36,21 +39,34 @@ impl Epochs {
 
     /// The name of the epoch in which a held frame is, or that comes next, and its number there. `seq` is its number in the backlog.
     pub fn find(&self, seq: u64) -> (&str, u64) {
-        let epoch = self.list.iter().rev().find(|epoch| epoch.frames_before < seq).unwrap_or(&self.list[0]);
+        let epoch = self.of(seq);
         (&epoch.name, seq.saturating_sub(epoch.frames_before))
+    }
+
+    /// How many frames it has had; `frames` are those of all.
+    pub(super) fn frames_of(&self, epoch: &Epoch, frames: u64) -> u64 {
+        let next = self.list.iter().find(|other| other.nth > epoch.nth);
+        next.map_or(frames, |next| next.frames_before) - epoch.frames_before
     }
 
     /// Begins a new one behind so many frames, and forgets those of which none is held: `first_held` is the number of the oldest.
     pub fn begin(&mut self, name: String, frames_before: u64, first_held: u64) {
+        let nth = self.last().nth + 1;
         // One that has had no frame.
         self.list.retain(|past| past.frames_before < frames_before);
         while self.list.get(1).is_some_and(|second| second.frames_before < first_held) {
             self.list.pop_front();
         }
-        self.list.push_back(Epoch { name, frames_before });
+        self.list.push_back(Epoch { name, nth, frames_before });
     }
 
-    fn last(&self) -> &Epoch {
+    /// The epoch in which a held frame is, or that comes next, by its number in the backlog.
+    pub(super) fn of(&self, seq: u64) -> &Epoch {
+        self.list.iter().rev().find(|epoch| epoch.frames_before < seq).unwrap_or(&self.list[0])
+    }
+
+    /// The present one.
+    pub(super) fn last(&self) -> &Epoch {
         self.list.back().expect("it is never empty")
     }
 }

@@ -12,4 +12,5 @@ pub mod frame;
 pub mod laggards;
 pub mod position;
 pub mod publishing;
+pub mod stream_delivery;
 pub mod stream_encoding;

@@ -79,6 +79,17 @@ impl Encoding {
         Encoded::Whole
     }
 
+    /// What tells a reader that the stream is alive and says nothing else; empty where there is no such thing. It has its place between
+    /// messages.
+    pub fn heartbeat(self) -> &'static [u8] {
+        match self {
+            // A comment, and the end of no event.
+            Self::Events => b":\n\n",
+            Self::Lines => b"",
+            Self::Json => b"\n",
+        }
+    }
+
     fn begin(self, message: &Message<'_>, into: &mut Vec<u8>) {
         let Message { seq, epoch, at_unix_secs, is_text, .. } = message;
         let beginning = match self {
