@@ -44,7 +44,7 @@ pub struct Broadcaster {
     pub(super) in_review: RefCell<Vec<Rc<LiveChannel>>>,
     /// The time by which messages are dated, read once for each flush.
     pub(super) now_secs: Cell<u32>,
-    clock: BootClock,
+    pub(super) clock: BootClock,
     pub(super) flush_waker: Cell<Option<Waker>>,
     /// The task that waits for the next flush.
     pub(super) flush_watcher: Cell<Option<Waker>>,
@@ -86,12 +86,20 @@ impl Broadcaster {
         })
     }
 
-    /// Lets a client in. `first` makes its first frame, which comes after the answer to the handshake and before any
-    /// message.
+    /// Lets a client in. `first` makes its first frame, behind the answer to the handshake and before any message.
     pub fn join(&self, client: &Client, echo: bool, start: Start, first: impl FnOnce(&Joined, usize) -> Vec<u8>) {
-        let Client { transport, live } = client;
+        self.let_in(client, |channel, transport| channel.join(transport, echo, start), first);
+    }
+
+    /// [`join`](Self::join), in whatever way a client joins its channel.
+    pub(super) fn let_in(
+        &self,
+        Client { transport, live }: &Client,
+        join: impl FnOnce(&mut Subscribers, Rc<Transport>) -> Joined,
+        first: impl FnOnce(&Joined, usize) -> Vec<u8>,
+    ) {
         let mut channel = live.channel.borrow_mut();
-        let joined = channel.join(Rc::clone(transport), echo, start);
+        let joined = join(&mut channel, Rc::clone(transport));
         transport.push_control(&first(&joined, channel.len()));
         transport.slot.set(Some(joined.slot));
         transport.heard_sweep.set(self.sweep.get());
@@ -192,6 +200,7 @@ impl Broadcaster {
                 transport.end(CloseReason::NewEpoch);
             }
         }
+        live.pending_writes.borrow_mut().extend(channel.streams());
         self.mark_dirty(live);
         channel.head_position()
     }

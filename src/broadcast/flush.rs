@@ -83,9 +83,7 @@ impl Broadcaster {
         if channel.has_unflushed() {
             self.write_unflushed(live, channel);
         } else {
-            for slot in pending_writes {
-                self.try_write(live, channel, slot);
-            }
+            self.write_each(live, channel, pending_writes.into_iter().map(|slot| (slot, None)));
         }
         let needs_review = channel.needs_review();
         for admitted in channel.admit(self.now_secs.get()) {
@@ -133,15 +131,31 @@ impl Broadcaster {
             }
         });
         self.counters.bytes_out.add(bytes_out);
-        for (slot, written) in others {
+        self.write_each(live, channel, others);
+        channel.end_round();
+    }
+
+    /// Writes to subscribers one by one what each lacks; those that have taken a part of a write already have to wait.
+    fn write_each(
+        self: &Rc<Self>,
+        live: &Rc<LiveChannel>,
+        channel: &mut Subscribers,
+        subscribers: impl IntoIterator<Item = (usize, Option<usize>)>,
+    ) {
+        let mut streams = Vec::new();
+        for (slot, written) in subscribers {
             if let Some(bytes) = written {
                 channel.advance(slot, bytes);
                 self.wait_until_writable(live, channel, slot);
+            } else if channel.is_stream(slot) {
+                streams.push(slot);
             } else {
                 self.try_write(live, channel, slot);
             }
         }
-        channel.end_round();
+        for slot in self.write_streams(live, channel, streams) {
+            self.wait_until_writable(live, channel, slot);
+        }
     }
 
     /// Leaves a subscriber alone until its socket takes more.
@@ -166,6 +180,9 @@ impl Broadcaster {
         let (late, look_again) = channel.review(Instant::now());
         for slot in late {
             let transport = Rc::clone(channel.get(slot).expect("whoever is late is here"));
+            if channel.is_within_message(slot) {
+                transport.abort();
+            }
             self.unsubscribe(live, channel, &transport);
             transport.end(CloseReason::TooSlow);
         }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::broadcast::live_channel::LiveChannel;
 use crate::hub::channel::Joined;
+use crate::hub::stream_encoding::Encoding;
 
 /// The fields for one that has just joined. `clients` are there by now; `is_stranded`: it has named a place that is not known here.
 pub fn hello(live: &LiveChannel, greeting: &str, joined: &Joined, clients: usize, is_stranded: bool) -> Value {
@@ -20,4 +21,25 @@ pub fn hello(live: &LiveChannel, greeting: &str, joined: &Joined, clients: usize
         "clients": clients,
         "maxMessage": live.message_bytes_max,
     })
+}
+
+/// The hello of a stream.
+pub fn stream_hello(
+    encoding: Encoding,
+    live: &LiveChannel,
+    greeting: &str,
+    joined: &Joined,
+    clients: usize,
+    is_stranded: bool,
+) -> Vec<u8> {
+    let fields = || hello(live, greeting, joined, clients, is_stranded);
+    match encoding {
+        Encoding::Events => {
+            let Joined { epoch, seq, .. } = joined;
+            format!("event: hello\nid: {epoch}:{seq}\ndata: {}\n\n", fields()).into_bytes()
+        }
+        Encoding::Json => format!("{}\n", fields()).into_bytes(),
+        // It has no place for anything but messages.
+        Encoding::Lines => Vec::new(),
+    }
 }

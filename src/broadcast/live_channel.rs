@@ -56,6 +56,11 @@ impl Client {
     pub fn is_up_to_date(&self) -> bool {
         self.transport.slot.get().is_none_or(|slot| self.live.channel.borrow().is_up_to_date(slot))
     }
+
+    /// Whether it is a stream that has a message in part.
+    pub fn is_within_message(&self) -> bool {
+        self.transport.slot.get().is_some_and(|slot| self.live.channel.borrow().is_within_message(slot))
+    }
 }
 
 /// What became of a message from outside so far, and who wants to know.

@@ -5,7 +5,9 @@ pub mod channels;
 pub mod flush;
 pub mod heartbeat;
 pub mod hello;
+pub mod leave_guard;
 pub mod live_channel;
+pub mod stream_writer;
 pub mod transport;
 pub mod waiting_post;
 

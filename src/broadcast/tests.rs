@@ -1,7 +1,7 @@
 //! The flush and the heartbeat step by step, over pairs of sockets.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
@@ -14,13 +14,16 @@ use socket2::SockRef;
 use super::broadcaster::Broadcaster;
 use super::live_channel::Client;
 use super::transport::Transport;
-use crate::config::limits::{FLUSH_BYTES_MAX, SWEEPS_PER_HEARTBEAT};
+use crate::config::limits::{
+    FLUSH_BYTES_MAX, STREAM_BATCH_PIECES, STREAM_PIECE_BYTES, STREAM_TURN_BYTES_MAX, SWEEPS_PER_HEARTBEAT,
+};
 use crate::config::settings::Config;
 use crate::hub::channel::Start;
 use crate::hub::channel_name::ChannelName;
 use crate::hub::close_reason::CloseReason;
 use crate::hub::frame::{Frame, PING};
 use crate::hub::publishing::Published;
+use crate::hub::stream_encoding::{Encoding, SLACK_BYTES};
 use crate::runtime::reactor;
 use crate::runtime::socket::Async;
 use crate::runtime::spawner::Spawner;
@@ -49,12 +52,27 @@ impl Stage {
     }
 
     fn join_at(&self, channel: &ChannelName) -> (Client, UnixStream) {
-        let (ours, theirs) = pair();
-        let ours = Async::new(TcpStream::from(OwnedFd::from(ours))).unwrap();
-        let transport = Rc::new(Transport::new(ours, ([127, 0, 0, 1], 1).into(), Vec::new()));
-        let client = Client { transport, live: self.broadcaster.channels().open(channel).unwrap() };
+        let (client, theirs) = self.connect(channel);
         self.broadcaster.join(&client, true, Start::History(0), |_, _| Vec::new());
         (client, theirs)
+    }
+
+    /// A stream that wants nothing from before.
+    fn join_stream(&self, encoding: Encoding) -> (Client, UnixStream) {
+        let (client, theirs) = self.connect(&ChannelName::MAIN);
+        self.broadcaster.join_stream(&client, encoding, Start::History(0), None, |_, _| Vec::new());
+        (client, theirs)
+    }
+
+    fn connect(&self, channel: &ChannelName) -> (Client, UnixStream) {
+        let (ours, theirs) = pair();
+        (self.client(TcpStream::from(OwnedFd::from(ours)), channel), theirs)
+    }
+
+    fn client(&self, socket: TcpStream, channel: &ChannelName) -> Client {
+        let socket = Async::new(socket).unwrap();
+        let transport = Rc::new(Transport::new(socket, ([127, 0, 0, 1], 1).into(), Vec::new()));
+        Client { transport, live: self.broadcaster.channels().open(channel).unwrap() }
     }
 
     /// Publishes a message that the backlog has room for.
@@ -82,7 +100,7 @@ fn pair() -> (UnixStream, UnixStream) {
 }
 
 /// All that has arrived.
-fn received(mut socket: &UnixStream) -> Vec<u8> {
+fn received(mut socket: impl Read) -> Vec<u8> {
     let mut bytes = Vec::new();
     match socket.read_to_end(&mut bytes) {
         Err(error) if error.kind() == ErrorKind::WouldBlock => bytes,
@@ -259,4 +277,87 @@ fn the_tail_of_a_frame_goes_before_control_bytes_and_its_memory_counts_until_the
         future::zip(first.transport.finish_control(), read).await.0.is_ok()
     });
     assert!(has_ended && bytes == [&large().to_vec()[..], &[0x8a, 0]].concat(), "its frame to the end, then the pong");
+}
+
+#[test]
+fn a_stream_has_a_share_of_a_turn_and_takes_nothing_of_anybody_elses() {
+    let stage = Stage::new();
+    let (client, socket) = stage.join();
+    let streams = [Encoding::Lines, Encoding::Events, Encoding::Json].map(|encoding| stage.join_stream(encoding));
+    stage.broadcaster.flush();
+    stage.publish(&client, large());
+    stage.broadcaster.flush();
+    assert_eq!(received(&socket).len(), FLUSH_BYTES_MAX);
+    let share =
+        STREAM_TURN_BYTES_MAX..=STREAM_TURN_BYTES_MAX + STREAM_BATCH_PIECES * (STREAM_PIECE_BYTES + SLACK_BYTES);
+    for (stream, socket) in &streams {
+        let bytes = received(socket).len();
+        assert!(share.contains(&bytes), "{bytes} bytes in one turn");
+        assert!(!stream.transport.write_blocked.get(), "its socket would take more");
+    }
+    stage.broadcaster.flush();
+    assert!(streams.iter().all(|(_, socket)| share.contains(&received(socket).len())), "the next turn goes on");
+}
+
+#[test]
+fn what_a_socket_does_not_take_of_one_piece_is_all_that_a_stream_keeps() {
+    let stage = Stage::new();
+    let (client, _socket) = stage.join();
+    // Unlike pairs of sockets, TCP takes a part of what it is given.
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    theirs.set_nonblocking(true).unwrap();
+    let stream = stage.client(listener.accept().unwrap().0, &ChannelName::MAIN);
+    stage.broadcaster.join_stream(&stream, Encoding::Events, Start::History(0), None, |_, _| Vec::new());
+    stage.broadcaster.flush();
+    stage.publish(&client, Frame::text("x".repeat(LARGE_BYTES)));
+    let mut bytes = Vec::new();
+    let mut has_kept = false;
+    let flush = stage.executor.spawn(Rc::clone(&stage.broadcaster).run_flush());
+    stage.run(async {
+        // Full, then emptied, again and again, with the heartbeat in between.
+        while bytes.len() <= LARGE_BYTES {
+            if stream.transport.write_blocked.get() || stream.is_up_to_date() {
+                let kept_bytes = stream.transport.control_bytes();
+                assert!(kept_bytes <= STREAM_PIECE_BYTES + SLACK_BYTES, "{kept_bytes} bytes are kept");
+                has_kept |= kept_bytes > 0;
+                for _ in 0..=SWEEPS_PER_HEARTBEAT {
+                    client.transport.note_heard();
+                    stage.broadcaster.sweep_silent();
+                }
+                bytes.extend(received(&theirs));
+            }
+            future::yield_now().await;
+        }
+    });
+    assert!(has_kept, "it has taken a part of a piece now and then, or this test shows nothing");
+    let text = String::from_utf8(bytes).unwrap();
+    let text = text.split_once("\ndata: ").expect("it begins").1;
+    assert!(text[..LARGE_BYTES].bytes().all(|byte| byte == b'x') && !text[LARGE_BYTES..].contains('x'));
+    drop(flush);
+}
+
+#[test]
+fn a_stream_is_told_something_after_a_heartbeat_of_silence_but_never_within_a_message() {
+    let stage = Stage::new();
+    let (client, _socket) = stage.join();
+    let streams = [Encoding::Events, Encoding::Json, Encoding::Lines].map(|encoding| stage.join_stream(encoding));
+    let told = || {
+        for _ in 0..SWEEPS_PER_HEARTBEAT {
+            client.transport.note_heard();
+            stage.broadcaster.sweep_silent();
+        }
+        stage.broadcaster.flush();
+        streams.each_ref().map(|(_, socket)| String::from_utf8(received(socket)).unwrap())
+    };
+    stage.broadcaster.flush();
+    assert_eq!(told(), [":\n\n", "\n", ""]);
+    assert_eq!(told(), [":\n\n", "\n", ""]);
+    stage.publish(&client, Frame::text("x".repeat(3 * STREAM_TURN_BYTES_MAX)));
+    stage.broadcaster.flush();
+    assert!(streams.iter().all(|(stream, _)| stream.is_within_message()));
+    for (_, socket) in &streams {
+        received(socket);
+    }
+    assert!(told().iter().all(|more| more.len() >= STREAM_TURN_BYTES_MAX && more.bytes().all(|byte| byte == b'x')));
 }

@@ -115,6 +115,12 @@ impl Transport {
         !self.control.borrow().is_empty()
     }
 
+    /// How many control bytes wait.
+    #[cfg(test)]
+    pub(super) fn control_bytes(&self) -> usize {
+        self.control.borrow().len()
+    }
+
     /// Whether more control bytes wait than a client that reads would leave.
     pub fn has_too_much_control(&self) -> bool {
         self.control.borrow().len() > CONTROL_BYTES_MAX

@@ -103,6 +103,11 @@ pub const FLUSH_BYTES_MAX: usize = 256 * 1024;
 /// The length of the pieces in which messages are encoded for streams, in bytes; a piece may be a little longer
 /// (`hub::stream_encoding::SLACK_BYTES`). What a socket does not take of one is all that a stream holds.
 pub const STREAM_PIECE_BYTES: usize = 4 * 1024;
+/// How many of them are encoded one behind the other, so that a socket that takes them all is asked once. The more, the more is encoded
+/// for nothing where it takes a part.
+pub const STREAM_BATCH_PIECES: usize = 4;
+/// The most bytes that one stream is handed in one turn of the flush, and what is left of a batch.
+pub const STREAM_TURN_BYTES_MAX: usize = 64 * 1024;
 /// The most slices in one vectored write. The kernel takes 1,024 (`IOV_MAX`); most writes have one.
 pub const FLUSH_SLICES_MAX: usize = 32;
 /// The most bytes that are read from one client in one turn, before others get theirs. The thread's buffer has this size.
@@ -113,6 +118,9 @@ pub const PROGRESS_BYTES_MIN: u64 = 64 * 1024;
 pub const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 /// tungstenite's buffer, in bytes, one for each client. It grows for a larger message, and `ws::reader` has it back to this size.
 pub const READ_BUFFER_BYTES: usize = 1024;
+/// After how long a stream's client is asked whether it is still there that has finished sending, where that can only be found by the
+/// kernel. The kernel counts in seconds.
+pub const KEEPALIVE_AFTER_FIN: Duration = Duration::from_secs(5);
 /// Connections that the kernel keeps for us until they are accepted: phones come in bursts.
 pub const ACCEPT_QUEUE: i32 = 1024;
 /// Pause after a failed accept: the first, and the longest after it has doubled again and again.

@@ -3,7 +3,7 @@
 //! What must stay true: it never goes back.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// For how long a reading is as good as a new one: the clock counts in seconds, and to read it takes a call of the kernel.
 const FRESH_FOR: Duration = Duration::from_millis(100);
@@ -18,12 +18,13 @@ pub fn boot_secs() -> u32 {
 pub struct BootClock {
     read_at: Cell<Instant>,
     secs: Cell<u32>,
+    began_at: Cell<u64>,
 }
 
 impl BootClock {
     /// Reads the clock for the first time.
     pub fn new() -> Self {
-        Self { read_at: Cell::new(Instant::now()), secs: Cell::new(boot_secs()) }
+        Self { read_at: Cell::new(Instant::now()), secs: Cell::new(boot_secs()), began_at: Cell::new(began_at()) }
     }
 
     /// Seconds since the machine was started, as they were a moment ago at most.
@@ -35,6 +36,21 @@ impl BootClock {
         }
         self.secs.get()
     }
+
+    /// When this clock was at 0, as the clock of the day has it, in seconds since 1970. It stays the same for as long as that clock does not
+    /// jump, wherever in their seconds the two of them are.
+    pub fn began_at(&self) -> u64 {
+        let began_at = began_at();
+        if began_at.abs_diff(self.began_at.get()) > 1 {
+            self.began_at.set(began_at);
+        }
+        self.began_at.get()
+    }
+}
+
+fn began_at() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    since_1970.as_secs().saturating_sub(boot_secs().into())
 }
 
 impl Default for BootClock {

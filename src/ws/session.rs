@@ -19,6 +19,7 @@ use smol::future::{FutureExt, poll_fn};
 use smol::stream::Stream;
 
 use crate::broadcast::broadcaster::Broadcaster;
+use crate::broadcast::leave_guard::LeaveGuard;
 use crate::broadcast::live_channel::{Client, LiveChannel};
 use crate::broadcast::transport::Transport;
 use crate::config::limits::CLOSING_TIMEOUT;
@@ -80,19 +81,6 @@ pub fn serve<P>(broadcaster: Rc<Broadcaster>, upgraded: Upgraded<P>) -> impl Fut
         if !transport.is_aborted() {
             close(transport, reason, its_code).await;
         }
-    }
-}
-
-/// Removes the client from its channel when the session ends, also by a panic.
-struct LeaveGuard<'a> {
-    broadcaster: &'a Broadcaster,
-    client: &'a Client,
-}
-
-impl Drop for LeaveGuard<'_> {
-    fn drop(&mut self) {
-        self.broadcaster.leave(self.client);
-        self.broadcaster.forget(&self.client.transport);
     }
 }
 

@@ -139,6 +139,7 @@ fn seconds(duration: Duration) -> String {
 fn readme_and_code_have_the_same_limits() {
     let head = [kib(limits::HEAD_BYTES_MAX), format!("{} lines", limits::HEADERS_MAX), seconds(limits::HEAD_TIMEOUT)];
     let turn = [kib(limits::TURN_BYTES_MAX) + " read", kib(limits::FLUSH_BYTES_MAX) + " written"];
+    let stream_turn = [kib(limits::STREAM_TURN_BYTES_MAX) + " written", kib(limits::STREAM_PIECE_BYTES)];
     let log = [format!("{} a second", limits::LOG_LINES_PER_SEC), format!("{} at once", limits::LOG_LINES_BURST)];
     let slow = [limits::SLOW_READERS_MAX.to_string(), seconds(limits::RESPONSE_STALL_TIMEOUT)];
     let progress = kib(usize::try_from(limits::PROGRESS_BYTES_MIN).unwrap());
@@ -162,6 +163,7 @@ fn readme_and_code_have_the_same_limits() {
         ("entries of a folder that `--list` shows", vec![limits::LISTED_ENTRIES_MAX.to_string()]),
         ("path in the page's QR code", vec![format!("{} bytes", limits::PAGE_PATH_BYTES_MAX)]),
         ("one client's turn", turn.to_vec()),
+        ("one stream's turn", stream_turn.to_vec()),
         ("pongs that a client does not read", vec![kib(limits::CONTROL_BYTES_MAX)]),
         ("a client that others wait for", vec![progress]),
         ("closing handshake", vec![seconds(limits::CLOSING_TIMEOUT)]),

@@ -17,7 +17,7 @@ use crate::harness::{
 /// The formula of the README. An emulated process has its emulator's memory too.
 fn memory_bound_kib(clients: u64, senders: u64, backlog_kib: u64, message_kib: u64) -> u64 {
     let readme = std::fs::read_to_string(project().join("README.md")).unwrap().replace('\n', " ");
-    let formula = "16 MiB + clients × 4 KiB + 3 × (`--backlog` + channels × `--channel-backlog`) + 2 × `--max-message` for each \
+    let formula = "16 MiB + clients × 4 KiB + streams × 4 KiB more + 3 × (`--backlog` + channels × `--channel-backlog`) + 2 × `--max-message` for each \
                    client that is in the middle of sending one";
     assert!(readme.contains("and as much for posts"), "one of the tests has them");
     assert!(readme.contains(formula), "the README has the formula that is tested here");
