@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use foghorn::api::channel_request::{ChannelRequest, Way};
 use foghorn::api::post::Post;
+use foghorn::api::stream_request::StreamRequest;
 use foghorn::config::limits::HEAD_BYTES_MAX;
 use foghorn::http::body::Framing;
 use foghorn::http::conditions::Conditions;
@@ -14,6 +15,7 @@ use foghorn::http::host_policy::HostPolicy;
 use foghorn::http::refusal::{Refusal, STATUSES};
 use foghorn::http::short_answer::Asked;
 use foghorn::hub::channel_name::ChannelName;
+use foghorn::hub::stream_encoding::Encoding;
 use foghorn::page::page_request::PageRequest;
 use foghorn::server::route::{Reason, Refused, Route};
 use foghorn::ws::handshake::{SUBPROTOCOL, Upgrade};
@@ -66,6 +68,9 @@ pub fn target(bytes: &[u8]) -> Kind {
             let again = Route::of(render(&route).as_bytes(), &rules(), &search_domains(), || None);
             match (&again, &route) {
                 (Ok(Route::Channel(again, _)), Route::Channel(request, _)) => assert_eq!(again, request),
+                (Ok(Route::Stream(channel, again, _)), Route::Stream(its_channel, request, _)) => {
+                    assert_eq!((channel, again), (its_channel, request));
+                }
                 _ => assert_eq!(again.as_ref(), Ok(&route), "it is read the same again"),
             }
             match route {
@@ -79,6 +84,11 @@ pub fn target(bytes: &[u8]) -> Kind {
                 Route::Channel(ChannelRequest { channel, way, asked }, cors) => {
                     let way = std::mem::discriminant(&way);
                     kind((channel.is_main(), way, asked.head_only, asked.keep_alive, cors.origin().is_some()))
+                }
+                Route::Stream(channel, StreamRequest { encoding, after, history, count }, cors) => {
+                    let after = after.map(|after| after.epoch.is_empty());
+                    let wishes = (after, history.is_some(), count.is_some());
+                    kind((channel.is_main(), encoding, wishes, cors.origin().is_some()))
                 }
                 Route::Metrics(Asked { head_only, keep_alive }) => kind(("metrics", head_only, keep_alive)),
                 Route::Redirect(location, Asked { head_only, keep_alive }) => kind((location, head_only, keep_alive)),
@@ -217,6 +227,11 @@ fn check_fields(route: &Route) {
         // A name is checked when it is read, and is no more than it was then.
         Route::Redirect(..) | Route::Metrics(_) => {}
         Route::Post(_, cors) => check_cors(cors),
+        Route::Stream(_, StreamRequest { after, .. }, cors) => {
+            check_header_lines(&cors.lines());
+            let epoch = after.as_ref().map_or("", |after| &after.epoch);
+            assert!(epoch.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{epoch:?}");
+        }
         Route::Channel(ChannelRequest { way, .. }, cors) => {
             check_cors(cors);
             if let Way::Options(lines) = way {
@@ -307,6 +322,25 @@ fn render(route: &Route) -> String {
             render_plain(method, &format!("{}{query}", path_of(channel)), *asked, &lines)
         }
         Route::Post(post, _) => render_plain("POST", &path_of(&post.channel), post.asked, &render_post(post)),
+        Route::Stream(channel, StreamRequest { encoding, after, history, count }, _) => {
+            let form = match encoding {
+                Encoding::Events => "events",
+                Encoding::Lines => "lines",
+                Encoding::Json => "json",
+            };
+            let history = history.map_or_else(String::new, |history| format!("&history={history}"));
+            let count = count.map_or_else(String::new, |count| format!("&count={count}"));
+            // A place that nobody knows can only have come as an id.
+            let id = after.as_ref().map_or_else(String::new, |after| {
+                if after.epoch.is_empty() {
+                    "Last-Event-ID: ?\r\n".to_owned()
+                } else {
+                    format!("Last-Event-ID: {after}\r\n")
+                }
+            });
+            let target = format!("{}?as={form}{history}{count}", path_of(channel));
+            render_plain("GET", &target, Asked { head_only: false, keep_alive: true }, &id)
+        }
         Route::Metrics(asked) => render_plain(if asked.head_only { "HEAD" } else { "GET" }, "/metrics", *asked, ""),
         Route::Redirect(location, asked) => {
             let path = if *location == "./" { "/c" } else { "/c/" };

@@ -10,3 +10,5 @@ pub mod metrics;
 pub mod post;
 pub mod publish;
 pub mod shared_copies;
+pub mod stream;
+pub mod stream_request;

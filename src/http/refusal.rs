@@ -74,6 +74,10 @@ pub const BAD_ECHO: Refusal = refuse(400, "In the address, echo has to be 0 or 1
 pub const BAD_AFTER: Refusal = refuse(400, "In the address, after has to be EPOCH:SEQ as the server has told them.");
 /// `?history=` with something else than a number.
 pub const BAD_HISTORY: Refusal = refuse(400, "In the address, history has to be a whole number of messages.");
+/// `?as=` with something else than the forms of a stream.
+pub const BAD_AS: Refusal = refuse(400, "In the address, as has to be events, lines or json.");
+/// `?count=` with something else than a number.
+pub const BAD_COUNT: Refusal = refuse(400, "In the address, count has to be a whole number of messages.");
 /// A name that a foreign page may have.
 pub const FOREIGN_HOST: Refusal =
     refuse(403, "The server does not go by this name; start it with --allow-host and the name to change that.");
@@ -100,6 +104,8 @@ pub const BAD_CHANNEL_METHOD: Refusal = refuse_with(
     "A channel answers GET, HEAD, POST, PUT and DELETE; send one of these.",
     "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS\r\n",
 );
+/// A stream that is asked for with HEAD.
+pub const STREAM_BY_GET: Refusal = refuse_with(405, "A stream is asked for with GET.", "Allow: GET\r\n");
 /// The head did not come in time.
 pub const HEAD_TOO_SLOW: Refusal = refuse(408, "The request took too long; send it again.");
 /// A body that did not come in time.

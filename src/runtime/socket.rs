@@ -48,6 +48,12 @@ impl<T: AsFd> Async<T> {
         poll_fn(|cx| self.registration.source.reading.poll(cx)).await;
     }
 
+    /// Waits until the kernel tells of something new, such as bytes, an end or an error. What there is to read already is left there.
+    pub async fn wait_for_news(&self) {
+        self.registration.source.reading.is_ready.set(false);
+        self.readable().await;
+    }
+
     /// Waits until a write may be taken.
     pub async fn writable(&self) {
         poll_fn(|cx| self.registration.source.writing.poll(cx)).await;

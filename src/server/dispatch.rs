@@ -13,9 +13,12 @@ use smol::future::{self, FutureExt};
 use crate::api::metrics::Metrics;
 use crate::api::publish::Posts;
 use crate::api::shared_copies::SharedCopies;
+use crate::api::stream::{self, Streaming};
+use crate::api::stream_request::StreamRequest;
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::live_channel::LiveChannel;
 use crate::config::limits::{CLOSING_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE_TIMEOUT};
+use crate::http::cors::Cors;
 use crate::http::head;
 use crate::http::host_policy::HostPolicy;
 use crate::http::refusal::{HEAD_TOO_SLOW, NO_CHANNEL_LEFT, Refusal};
@@ -77,10 +80,17 @@ impl Dispatch {
     async fn serve(self: Rc<Self>, id: u64, socket: Async<TcpStream>, peer: SocketAddr) {
         // A box, since the task of a client lives long and needs none of this.
         let upgraded = Box::pin(self.answer_requests(id, &socket, peer)).await;
-        if let Some(Joining { live, upgrade, read_ahead, permit }) = upgraded {
-            let upgraded = Upgraded { socket, peer, upgrade, live, read_ahead, permit };
-            let session = session::serve(Rc::clone(&self.broadcaster), upgraded);
-            self.spawner.spawn(session).detach();
+        let broadcaster = Rc::clone(&self.broadcaster);
+        match upgraded {
+            Some(Joining { live, permit, wish: Wish::WebSocket(upgrade, read_ahead) }) => {
+                let upgraded = Upgraded { socket, peer, upgrade, live, read_ahead, permit };
+                self.spawner.spawn(session::serve(broadcaster, upgraded)).detach();
+            }
+            Some(Joining { live, permit, wish: Wish::Stream(request, cors) }) => {
+                let streaming = Streaming { socket, peer, request, cors, live, permit };
+                self.spawner.spawn(stream::serve(broadcaster, streaming)).detach();
+            }
+            None => {}
         }
         self.admission.remove_pending(id);
     }
@@ -108,16 +118,26 @@ impl Dispatch {
             };
             // Of most large heads nothing large is left. What is, waits for its answer at most, and never for somebody to take that.
             let large_head = large_head.filter(|_| matches!(&route, Ok(Route::Page(request)) if request.is_large()));
-            // What a WebSocket is told that could not see the status of a refusal.
+            // What somebody is told who could not see the status of a refusal, or would make too much of it.
             let mut early_close = None;
             let answered = match route {
-                Ok(Route::WebSocket(channel, upgrade)) => match self.admit_to(&channel, peer.ip(), &upgrade).await {
-                    Ok((live, permit)) => {
-                        return Some(Joining { live, upgrade, read_ahead: buffer.as_slice().to_vec(), permit });
+                Ok(Route::WebSocket(channel, upgrade)) => {
+                    match self.admit_to(&channel, peer.ip(), upgrade.predecessor()).await {
+                        Ok((live, permit)) => {
+                            let wish = Wish::WebSocket(upgrade, buffer.as_slice().to_vec());
+                            return Some(Joining { live, permit, wish });
+                        }
+                        Err(refusal) => {
+                            early_close = upgrade.answer_and_close(refusal);
+                            Err(refusal.into())
+                        }
                     }
+                }
+                Ok(Route::Stream(channel, request, cors)) => match self.admit_to(&channel, peer.ip(), None).await {
+                    Ok((live, permit)) => return Some(Joining { live, permit, wish: Wish::Stream(request, cors) }),
                     Err(refusal) => {
-                        early_close = upgrade.answer_and_close(refusal);
-                        Err(refusal.into())
+                        early_close = stream::come_back(&request, &cors.lines());
+                        Err(Refused { cors: Some(cors), ..refusal.into() })
                     }
                 },
                 Ok(Route::Channel(request, cors)) => {
@@ -178,20 +198,20 @@ impl Dispatch {
         &self,
         channel: &ChannelName,
         ip: IpAddr,
-        upgrade: &Upgrade,
+        predecessor: Option<&str>,
     ) -> Result<(Rc<LiveChannel>, ClientPermit), Refusal> {
-        let permit = self.admit(ip, upgrade).await?;
+        let permit = self.admit(ip, predecessor).await?;
         let live = self.broadcaster.channels().open(channel).map_err(|NoPlace| NO_CHANNEL_LEFT)?;
         Ok((live, permit))
     }
 
     /// A permit for a client. If there is no place, a client that comes back has that of its last connection.
-    async fn admit(&self, ip: IpAddr, upgrade: &Upgrade) -> Result<ClientPermit, Refusal> {
+    async fn admit(&self, ip: IpAddr, predecessor: Option<&str>) -> Result<ClientPermit, Refusal> {
         let refusal = match self.admission.admit_client(ip) {
             Ok(permit) => return Ok(permit),
             Err(refusal) => refusal,
         };
-        let id = upgrade.predecessor().ok_or(refusal)?;
+        let id = predecessor.ok_or(refusal)?;
         let permit = self.admission.admit_successor(ip, self.broadcaster.address_of(id).ok_or(refusal)?)?;
         self.broadcaster.replace(id, true);
         let in_vain = async {
@@ -206,13 +226,18 @@ impl Dispatch {
     }
 }
 
-/// A WebSocket that may join.
+/// A client that may join.
 struct Joining {
     live: Rc<LiveChannel>,
-    upgrade: Upgrade,
-    /// Bytes that came behind the request's head.
-    read_ahead: Vec<u8>,
     permit: ClientPermit,
+    wish: Wish,
+}
+
+/// As what a client wants to join.
+enum Wish {
+    /// With the bytes that came behind the request's head.
+    WebSocket(Upgrade, Vec<u8>),
+    Stream(StreamRequest, Cors),
 }
 
 /// Reads the next head, the first one of a connection by `first_deadline`. `None`: the client has closed the connection, or has sent

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use crate::api::channel_request::ChannelRequest;
 use crate::api::post::Post;
+use crate::api::stream_request::StreamRequest;
 use crate::http::cors::{Cors, is_preflight};
 use crate::http::head::Head;
 use crate::http::host::Host;
@@ -30,6 +31,8 @@ pub enum Route {
     Post(Post, Cors),
     /// The figures for programs that watch.
     Metrics(Asked),
+    /// A stream of what is said in a channel, and the same.
+    Stream(ChannelName, StreamRequest, Cors),
     /// What is at another address.
     Redirect(&'static str, Asked),
     /// A page, or only its head.
@@ -137,6 +140,9 @@ impl Route {
             Address::Channel(name) => {
                 if let Some(request) = ChannelRequest::parse(head, &name)? {
                     return Ok(Self::Channel(request, check_origin(head, policy)?));
+                }
+                if let Some(request) = StreamRequest::parse(head)? {
+                    return Ok(Self::Stream(name, request, check_origin(head, policy)?));
                 }
                 "/"
             }

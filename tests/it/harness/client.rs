@@ -1,6 +1,6 @@
 //! HTTP and WebSocket as a client speaks them. Whatever it waits for has a deadline.
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -117,6 +117,27 @@ impl Client {
         let mut bytes = vec![0; count];
         self.socket.read_exact(&mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Reads what there is, up to as much as fits.
+    pub fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.socket.read(into)
+    }
+
+    /// Reads up to the next line feed, or to the end.
+    pub fn line(&mut self) -> io::Result<Vec<u8>> {
+        let mut line = Vec::new();
+        self.socket.read_until(b'\n', &mut line).map(|_| line)
+    }
+
+    /// Reads to the end of the connection, and says whether it ends in order, with no reset.
+    pub fn rest_and_end(&mut self) -> (Vec<u8>, bool) {
+        let mut rest = Vec::new();
+        match self.socket.read_to_end(&mut rest) {
+            Ok(_) => (rest, true),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => (rest, false),
+            Err(error) => panic!("the connection does not end: {error}"),
+        }
     }
 
     /// Reads the next frame, and sees to it that it is one that a server may send.

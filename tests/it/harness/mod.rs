@@ -8,6 +8,7 @@
 //! - [`launch`], [`server`], [`output`]: a server that is to be started, one that runs, and what it writes;
 //!   [`terminal`]: one for it to write to
 //! - [`http`], [`frames`]: what goes over the wire; [`client`]: who sends and reads it, rules broken included
+//! - [`stream`]: a stream over HTTP, and who reads it
 //! - [`bystanders`], [`load`]: honest clients beside what a test is about, and those that are a burden
 //! - [`network`]: ports of the test's own, and a whole network
 
@@ -21,6 +22,7 @@ mod load;
 mod network;
 mod output;
 mod server;
+mod stream;
 mod terminal;
 mod wait;
 
@@ -33,5 +35,6 @@ pub use launch::Launch;
 pub use load::{Loop, ask_for_large_file, expect_numbered, numbered, publish_numbered, raise_own_limit, sleeper};
 pub use network::{OWN_ADDRESSES, free_listener, in_own_network};
 pub use server::Server;
+pub use stream::{Event, Stream};
 pub use terminal::Terminal;
 pub use wait::{eventually, is_emulated, patience};

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::read;
 use super::readme_tables::table;
-use crate::harness::{Client, Server};
+use crate::harness::{Client, Server, Stream};
 
 const PAPER: &str = "docs/wire.md";
 
@@ -64,4 +64,19 @@ fn the_hello_has_the_fields_that_are_described_and_no_others() {
     stranger.upgrade(server.address(), "/?after=another:1", "Sec-WebSocket-Protocol: foghorn.v1\r\n");
     let hello: Value = serde_json::from_str(&stranger.text()).expect("the hello is JSON");
     assert!(hello["lost"].is_null(), "{hello}");
+}
+
+#[test]
+fn a_stream_of_events_looks_as_it_is_shown() {
+    let server = Server::start(&[]);
+    let mut stream = Stream::open(&server, "/?as=events&count=2");
+    let mut speaker = server.join();
+    speaker.send_text("the first line of a text\nthe second");
+    speaker.send_binary(b"\0\xff");
+    let (all, _) = stream.rest();
+    let all = String::from_utf8(all).expect("events are UTF-8");
+    let epoch = all.split_once("id: ").and_then(|(_, rest)| rest.split_once(':')).expect("an id").0;
+    let shown = blocks("event-stream").remove(0);
+    let as_here = [("kjxwqa", epoch), (":41", ":0"), (":42", ":1"), (":43", ":2"), ("\"clients\":7", "\"clients\":1")];
+    assert_eq!(all, as_here.iter().fold(shown, |shown, (there, here)| shown.replace(there, here)));
 }
