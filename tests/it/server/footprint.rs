@@ -10,8 +10,8 @@ use std::time::Duration;
 use foghorn::config::limits::{HEAD_BYTES_MAX, HEAD_SMALL_BYTES, LARGE_HEADS_MAX, PENDING_MAX};
 
 use crate::harness::{
-    BINARY, Bystanders, Client, FIN, Launch, Loop, PONG, Server, TEXT, eventually, is_emulated, masked, post_head,
-    project, raise_own_limit, request_head,
+    BINARY, Bystanders, Client, FIN, Launch, Loop, PONG, Server, Stream, TEXT, eventually, is_emulated, masked,
+    post_head, project, raise_own_limit, request_head,
 };
 
 /// The formula of the README. An emulated process has its emulator's memory too.
@@ -270,6 +270,32 @@ fn waits(server: &Server) -> u64 {
         line.map_or(0, |number| number.trim().parse::<u64>().expect("a number"))
     });
     waits.sum()
+}
+
+#[test]
+fn idle_streams_take_at_most_6_kib_each_and_those_that_stall_a_piece_more() {
+    const STREAMS: u64 = 1000;
+    raise_own_limit();
+    let server = Server::start(&["--max-message", "1MiB"]);
+    let mut speaker = server.join();
+    // So that what everybody needs is there already.
+    speaker.expect_echo(&"x".repeat(1 << 20));
+    let before_kib = server.process_figure("VmRSS");
+    let streams: Vec<Stream> = (0..STREAMS)
+        .map(|nth| {
+            let client = Client::connect_narrow(server.address(), 4096);
+            let form = ["events", "json", "lines"][usize::try_from(nth % 3).unwrap()];
+            Stream::open_with(client, server.address(), &format!("/?as={form}"), "")
+        })
+        .collect();
+    let idle_kib = server.process_figure("VmRSS").saturating_sub(before_kib);
+    assert!(idle_kib <= 6 * STREAMS, "{idle_kib} KiB more with {STREAMS} idle streams");
+    // A large message, of which none takes more than its kernel does.
+    speaker.send_text(&"x".repeat(1 << 20));
+    eventually("all of them are behind", || server.figure("/clientsBehind") >= STREAMS);
+    let stalled_kib = server.process_figure("VmHWM").saturating_sub(before_kib);
+    assert!(stalled_kib <= 8 * STREAMS + 2048, "{stalled_kib} KiB more with {STREAMS} streams that stall");
+    drop(streams);
 }
 
 #[test]
