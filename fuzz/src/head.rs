@@ -71,6 +71,7 @@ pub fn target(bytes: &[u8]) -> Kind {
                 (Ok(Route::Stream(channel, again, _)), Route::Stream(its_channel, request, _)) => {
                     assert_eq!((channel, again), (its_channel, request));
                 }
+                (Ok(Route::Post(again, _)), Route::Post(post, _)) => assert_eq!(again, post),
                 _ => assert_eq!(again.as_ref(), Ok(&route), "it is read the same again"),
             }
             match route {
