@@ -54,9 +54,12 @@ const head = async () => (await (await fetch(`${server.url}?status`)).json()).he
 /** What a browser sends only after it has asked whether it may. */
 const UNUSUAL = { headers: { 'X-Requested-With': 'test', Authorization: 'Bearer 4711' } };
 
-test('a page on another port of the board reads and deletes messages, and reads why it is refused', async () => {
-  await publish('good evening');
+test('a page on another port of the board posts, reads and deletes messages, and reads why it is refused', async () => {
   const page = await pageOf('127.0.0.1');
+  for (const options of [{}, UNUSUAL]) {
+    const posted = await ask(page, '/', { ...options, method: 'POST', body: 'good evening' });
+    assert.deepEqual([posted.status, JSON.parse(posted.text).clients], [200, 0]);
+  }
   for (const options of [{}, UNUSUAL]) {
     const last = await ask(page, '/?last', options);
     assert.deepEqual([last.status, last.text], [200, 'good evening']);
@@ -87,15 +90,18 @@ test('a foreign page can neither read nor change anything, and has no message as
   const page = await pageOf('localhost');
   for (const [path, options] of [
     ['/?last', {}], ['/?last', UNUSUAL], ['/?last', { mode: 'no-cors' }], ['/?status', {}],
-    ['/', { method: 'DELETE' }], ['/c/no.name', { method: 'DELETE' }],
+    ['/', { method: 'DELETE' }], ['/c/no.name', { method: 'DELETE' }], ['/', { method: 'POST', body: 'evil' }],
+    ['/', { method: 'POST', body: 'evil', ...UNUSUAL }],
   ]) {
     assert.deepEqual(await ask(page, path, options), { error: 'TypeError' }, path);
   }
+  // Sent without asking, as a form would be; what comes back is for nobody's eyes.
+  await ask(page, '/', { method: 'POST', body: 'evil', mode: 'no-cors' });
   const loaded = await page.evaluate((src) => new Promise((resolve) => {
     const script = document.createElement('script');
     Object.assign(script, { src, onload: () => resolve(true), onerror: () => resolve(false) });
     document.head.append(script);
   }), `${server.url}?last`);
   assert.deepEqual([loaded, await page.title()], [false, 'another program']);
-  assert.equal(await head(), said, 'nothing was deleted');
+  assert.equal(await head(), said, 'nothing was deleted or said');
 });

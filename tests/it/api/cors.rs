@@ -18,14 +18,16 @@ fn allowed(response: &Response) -> Option<&str> {
     response.header("Access-Control-Allow-Origin")
 }
 
-/// A request for each way to use a channel, and what it is answered with.
-const WAYS: [(&str, &str, u16); 7] = [
+/// A request for each way to use a channel, one after the other, and what it is answered with.
+const WAYS: [(&str, &str, u16); 9] = [
     ("GET", "/?last", 204),
     ("HEAD", "/c/lights?last", 204),
     ("GET", "/?status", 200),
-    ("HEAD", "/c/lights?status", 200),
+    ("POST", "/", 200),
+    ("PUT", "/c/lights", 200),
+    ("GET", "/?last", 200),
     ("DELETE", "/", 200),
-    ("DELETE", "/c/lights", 204),
+    ("DELETE", "/c/lights", 200),
     ("OPTIONS", "/", 204),
 ];
 
@@ -75,9 +77,13 @@ fn who_says_no_origin_is_told_that_the_answer_depends_on_it() {
 
 #[test]
 fn a_refusal_can_be_read_too_by_a_page_that_may_join() {
-    let server = Server::start(&[]);
+    let server = Server::start(&["--max-message", "125"]);
     for (method, path, lines, status) in [
         ("DELETE", "/c/no%20name", "", 404),
+        ("POST", "/c/no.name", "", 404),
+        ("POST", "/elsewhere", "", 404),
+        ("POST", "/", "Content-Length: 126\r\n", 413),
+        ("POST", "/", "Content-Encoding: gzip\r\n", 415),
         ("PATCH", "/", "", 405),
         ("GET", "/?status", "Content-Length: 1\r\n", 413),
     ] {
