@@ -75,6 +75,28 @@ test('a page on another port of the board posts, reads and deletes messages, and
   assert.equal((await ask(page, '/?last')).status, 204);
 });
 
+/** What the first events of a stream say, or `null` if there are none to be had. */
+const events = (page, path, count) => page.evaluate(([url, wanted]) => new Promise((resolve) => {
+  const source = new EventSource(url);
+  const said = [];
+  const end = (result) => {
+    source.close();
+    resolve(result);
+  };
+  source.onmessage = ({ data }) => {
+    said.push(data);
+    if (said.length === wanted) end(said);
+  };
+  source.onerror = () => end(null);
+}), [new URL(path, server.url).href, count]);
+
+test('a page on another port of the board gets events, and a foreign one none', async () => {
+  const page = await pageOf('127.0.0.1');
+  for (const body of ['one', 'two\nlines']) await ask(page, '/c/events', { method: 'PUT', body });
+  assert.deepEqual(await events(page, '/c/events?as=events&history=2', 2), ['one', 'two\nlines']);
+  assert.equal(await events(await pageOf('localhost'), '/c/events?as=events&history=2', 2), null);
+});
+
 test('a page in a sandbox may as well, where that is allowed', async () => {
   await publish('good evening');
   const page = await pageOf('localhost');
@@ -91,7 +113,7 @@ test('a foreign page can neither read nor change anything, and has no message as
   for (const [path, options] of [
     ['/?last', {}], ['/?last', UNUSUAL], ['/?last', { mode: 'no-cors' }], ['/?status', {}],
     ['/', { method: 'DELETE' }], ['/c/no.name', { method: 'DELETE' }], ['/', { method: 'POST', body: 'evil' }],
-    ['/', { method: 'POST', body: 'evil', ...UNUSUAL }],
+    ['/', { method: 'POST', body: 'evil', ...UNUSUAL }], ['/?as=lines&history=1&count=1', {}],
   ]) {
     assert.deepEqual(await ask(page, path, options), { error: 'TypeError' }, path);
   }
