@@ -37,7 +37,7 @@ fn every_refusal_is_counted_and_logged_without_its_content() {
         (400, b"SECRET \x01\r\n\r\n".to_vec()),
         (403, upgrade.replace("localhost", "SECRET.example").into_bytes()),
         (404, head("GET", "/SECRET", "")),
-        (405, head("POST", "/SECRET", "")),
+        (405, head("PATCH", "/SECRET", "")),
         (411, head("GET", "/", "Transfer-Encoding: chunked\r\n")),
         (413, head("GET", "/", "Content-Length: 1\r\n")),
         (426, upgrade.replace("13", "12").into_bytes()),
