@@ -134,8 +134,10 @@ impl Body<'_> {
         let readable_bytes = usize::try_from(decoder.readable_bytes()).unwrap_or(usize::MAX);
         let needed = len + input.len().min(readable_bytes);
         if needed > capacity {
-            // Twice as much each time, so that little is copied, but no more than can still come.
-            let wanted = needed.max((2 * capacity).min(self.bytes_max));
+            // Twice as much each time, so that little is copied, but no more than can still come, and nobody goes for what may not come.
+            let twice = needed.max((2 * capacity).min(self.bytes_max));
+            let has_room = bodies.bytes.get() + (twice - capacity) <= bodies.bytes_max;
+            let wanted = if has_room { twice } else { needed };
             bodies.make_room(self.key, wanted - capacity)?;
             let reserved = self.with(|its| {
                 its.bytes.reserve_exact(wanted - len);

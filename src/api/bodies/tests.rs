@@ -66,6 +66,22 @@ fn the_body_that_stood_still_for_longest_goes_for_another_one() {
 }
 
 #[test]
+fn nobody_goes_for_what_may_not_come() {
+    let bodies = bodies(MESSAGE_BYTES_MAX);
+    let mut senders: Vec<Sender<'_>> = (0..9).map(|_| Sender::new(&bodies, MESSAGE_BYTES_MAX)).collect();
+    for sender in &mut senders[..7] {
+        sender.send(MESSAGE_BYTES_MAX - 1).unwrap();
+    }
+    for sender in &mut senders[7..] {
+        sender.send(MESSAGE_BYTES_MAX / 2).unwrap();
+    }
+    // With twice as much for this one, it would be too much; but only this byte has come.
+    senders[8].send(7).unwrap();
+    assert!(senders.iter().all(|sender| !sender.is_displaced()));
+    assert_eq!(bodies.bytes.get(), bodies.bytes_max);
+}
+
+#[test]
 fn complete_bodies_keep_their_place_and_count_when_they_are_taken_out() {
     let bodies = bodies(MESSAGE_BYTES_MAX);
     let mut whole: Vec<Sender<'_>> = (0..8).map(|_| Sender::new(&bodies, MESSAGE_BYTES_MAX)).collect();
