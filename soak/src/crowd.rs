@@ -22,7 +22,7 @@ const BYTES_PER_TICK: usize = 20 * 1024;
 type Scene = (&'static str, fn(&mut Rng) -> Vec<Step>);
 
 /// All kinds.
-const SCENES: [Scene; 34] = [
+const SCENES: [Scene; 40] = [
     ("connects, says nothing", |rng| vec![Step::Wait(time(rng, 7000))]),
     ("head: stops halfway", |rng| vec![Step::Send(cut(rng, &upgrade("/", ""))), Step::Wait(time(rng, 7000))]),
     ("head: dribbles", |rng| vec![Step::Dribble(upgrade("/", ""), 1 + rng.usize(..3)), Step::ReadHead]),
@@ -53,6 +53,21 @@ const SCENES: [Scene; 34] = [
     }),
     ("last message: reads slowly", |rng| {
         vec![Step::Send(page("/?last", "").repeat(8)), Step::Read(20, time(rng, 5000)), Step::Reset]
+    }),
+    ("posts, reads", |rng| {
+        let posts = (0..=rng.usize(..3)).flat_map(|_| post(&vec![0; rng.usize(..2000)], rng)).collect();
+        vec![Step::Send(posts), Step::Read(READ_BYTES_MAX, time(rng, 800))]
+    }),
+    ("posts, goes at once", |rng| vec![Step::Send(post(&[0; 500], rng)), Step::Reset]),
+    ("posts, half-closes", |rng| vec![Step::Send(post(&[0; 500], rng)), Step::HalfClose, Step::ReadToEnd]),
+    ("posts: stops halfway", |rng| {
+        let whole = post(&[0; 9000], rng);
+        vec![Step::Send(cut(rng, &whole)), Step::Wait(time(rng, 9000))]
+    }),
+    ("posts: dribbles", |rng| vec![Step::Dribble(post(&[0; 3000], rng), 1 + rng.usize(..3)), Step::ReadToEnd]),
+    ("posts: a request within", |_| {
+        let within = page("/", "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n");
+        vec![Step::Send([within, b"0\r\n\r\n".to_vec(), page("/", "")].concat()), Step::ReadToEnd]
     }),
     ("joins, says goodbye", |rng| joined(&[frame(0x88, b"\x03\xe8bye")], vec![Step::ReadToEnd], rng)),
     ("joins, goes", |rng| joined(&[], vec![], rng)),
@@ -132,6 +147,18 @@ fn time(rng: &mut Rng, ms_max: u64) -> Duration {
 
 fn page(path: &str, lines: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n").into_bytes()
+}
+
+/// A binary message that is posted, with its length or in chunks.
+fn post(message: &[u8], rng: &mut Rng) -> Vec<u8> {
+    let head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n";
+    if rng.bool() {
+        return [format!("{head}Content-Length: {}\r\n\r\n", message.len()).as_bytes(), message].concat();
+    }
+    let chunks =
+        message.chunks(300).flat_map(|data| [format!("{:x}\r\n", data.len()).as_bytes(), data, b"\r\n"].concat());
+    let head = format!("{head}Transfer-Encoding: chunked\r\n\r\n").into_bytes();
+    head.into_iter().chain(chunks).chain(*b"0\r\n\r\n").collect()
 }
 
 fn upgrade(path: &str, lines: &str) -> Vec<u8> {
