@@ -107,11 +107,14 @@ fn its_head_keeps_proxies_from_keeping_and_browsers_from_guessing() {
 #[test]
 fn a_browser_asks_by_accept_and_a_foreign_page_gets_nothing() {
     let server = Server::start(&[]);
-    let open =
-        |lines: &str| Stream::open_with(Client::connect(server.address()), server.address(), "/", lines).event().kind;
-    assert_eq!(open("Accept: text/event-stream\r\n"), "hello");
-    let own = format!("Accept: text/event-stream\r\nOrigin: http://{}\r\n", server.address());
-    assert_eq!(open(&own), "hello");
+    let open = |lines: &str| Stream::open_with(Client::connect(server.address()), server.address(), "/", lines);
+    assert_eq!(open("Accept: text/event-stream\r\n").event().kind, "hello");
+    let origin = format!("http://{}", server.address());
+    let mut own = open(&format!("Accept: text/event-stream\r\nOrigin: {origin}\r\n"));
+    assert_eq!(own.event().kind, "hello");
+    assert_eq!(own.head.header("Access-Control-Allow-Origin"), Some(&*origin));
+    let unreadable = request(server.address(), "GET", "/?as=xml", &format!("Origin: {origin}\r\n"));
+    assert_eq!(unreadable.header("Access-Control-Allow-Origin"), Some(&*origin), "its page can read why");
     let foreign = "Accept: text/event-stream\r\nOrigin: http://evil.example\r\n";
     assert_eq!(request(server.address(), "GET", "/", foreign).status, 403);
     assert_eq!(request(server.address(), "HEAD", "/?as=events", "").status, 405);

@@ -212,7 +212,11 @@ fn they_count_as_clients_and_a_browser_is_told_to_come_back_where_others_are_ref
         let response = server.get(&format!("/?as={form}"));
         assert_eq!((response.status, response.header("Retry-After")), (503, Some("5")), "{form}");
     }
-    let mut told = Stream::open(&server, "/?as=events");
+    let origin = format!("http://{}", server.address());
+    let client = Client::connect(server.address());
+    let lines = format!("Origin: {origin}\r\n");
+    let mut told = Stream::open_with(client, server.address(), "/?as=events", &lines);
+    assert_eq!(told.head.header("Access-Control-Allow-Origin"), Some(&*origin));
     assert_eq!(told.head.header("Content-Type"), Some("text/event-stream"));
     assert_eq!(told.rest(), (b"retry: 5000\n\n".to_vec(), true));
     assert_eq!(server.figure("/refused/503"), 3);
