@@ -22,7 +22,7 @@ const BYTES_PER_TICK: usize = 20 * 1024;
 type Scene = (&'static str, fn(&mut Rng) -> Vec<Step>);
 
 /// All kinds.
-const SCENES: [Scene; 40] = [
+const SCENES: [Scene; 43] = [
     ("connects, says nothing", |rng| vec![Step::Wait(time(rng, 7000))]),
     ("head: stops halfway", |rng| vec![Step::Send(cut(rng, &upgrade("/", ""))), Step::Wait(time(rng, 7000))]),
     ("head: dribbles", |rng| vec![Step::Dribble(upgrade("/", ""), 1 + rng.usize(..3)), Step::ReadHead]),
@@ -68,6 +68,12 @@ const SCENES: [Scene; 40] = [
     ("posts: a request within", |_| {
         let within = page("/", "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n");
         vec![Step::Send([within, b"0\r\n\r\n".to_vec(), page("/", "")].concat()), Step::ReadToEnd]
+    }),
+    ("stream: reads slowly", |rng| vec![Step::Send(stream(rng)), Step::Read(200, time(rng, 5000)), Step::Reset]),
+    ("stream: stalls", |rng| vec![Step::Send(stream(rng)), Step::ReadHead, Step::Wait(time(rng, 7000))]),
+    ("stream: says more, goes", |rng| {
+        let more = page("/", "").repeat(rng.usize(..200));
+        vec![Step::Send(stream(rng)), Step::Send(more), Step::Read(READ_BYTES_MAX, time(rng, 800))]
     }),
     ("joins, says goodbye", |rng| joined(&[frame(0x88, b"\x03\xe8bye")], vec![Step::ReadToEnd], rng)),
     ("joins, goes", |rng| joined(&[], vec![], rng)),
@@ -159,6 +165,13 @@ fn post(message: &[u8], rng: &mut Rng) -> Vec<u8> {
         message.chunks(300).flat_map(|data| [format!("{:x}\r\n", data.len()).as_bytes(), data, b"\r\n"].concat());
     let head = format!("{head}Transfer-Encoding: chunked\r\n\r\n").into_bytes();
     head.into_iter().chain(chunks).chain(*b"0\r\n\r\n").collect()
+}
+
+/// A request for a stream of some form.
+fn stream(rng: &mut Rng) -> Vec<u8> {
+    let form = ["events", "lines", "json"][rng.usize(..3)];
+    let history = rng.usize(..50);
+    page(&format!("/?as={form}&history={history}"), "Last-Event-ID: what:1\r\n")
 }
 
 fn upgrade(path: &str, lines: &str) -> Vec<u8> {
