@@ -2,23 +2,25 @@
  * Foghorn for any page: a WebSocket that comes back by itself and misses nothing. One file, no imports: copy it.
  *
  *     import { Foghorn } from './foghorn.js';
- *     const horn = new Foghorn('/', { onMessage: (data) => console.log(data) });
+ *     const horn = new Foghorn('/c/lights', { onMessage: (data) => console.log(data) });
  *     horn.send('hello');   // false while the state is not 'open'
  *
- * The server numbers its messages in this run of it, its epoch. Its first frame, the hello, says where we start, and each
- * frame after it is the next message: we only count, and come back with `?after=EPOCH:SEQ`.
+ * The address is that of a channel: `/` is the main one. The server numbers a channel's messages from when it began, its
+ * epoch. Its first frame, the hello, says where we start, and each frame after it is the next message: we only count, and
+ * come back with `?after=EPOCH:SEQ`.
  *
  * States, as `onState({ name, … })` gets them (not the first, connecting):
  *
  *     connecting   no connection, trying now
- *     resuming     greeted, what we missed follows: { hello, lost, restarted }; `lost` messages are gone for good,
- *                  `restarted`: it is a new run of the server
+ *     resuming     greeted, what we missed follows: { hello, lost, restarted, why }; `lost` messages are gone for good,
+ *                  `restarted`: the channel has begun anew, with the server or without it; `why` in its words, or ''
  *     open         up to date, `send` works: { hello }
  *     waiting      for the next try: { retryAt (as Date.now()), problem (a sentence or '') }
  *     closed       by `close()`
  *
  * No socket is trusted after sleep, a change of network, or a sent message without an echo: a new one is opened beside it
- * and takes over when greeted, so a false alarm costs nothing and shows nowhere.
+ * and takes over when greeted, so a false alarm costs nothing and shows nowhere. A server without a place for the new one
+ * says so (1013); then the old one stays, unless it was given something to bring and has not.
  *
  * We come back with `?replaces=ID`, the `id` of the last hello: the server takes nothing more from that connection. So
  * what was sent and has not come back when the state is `open` again was not received.
@@ -40,12 +42,16 @@ const SLEEP_MS = 10000;
 /** An older try was begun on the network before the change. */
 const STALE_TRY_MS = 1000;
 
+/** Close codes: numbers begin anew; come back later. */
+const NEW_EPOCH = 1012;
+const TRY_LATER = 1013;
+
 const sizeOf = (data) => [data.length, data.byteLength, data.size].find((size) => size !== undefined);
 
 /** A resuming connection to a Foghorn server. */
 export class Foghorn {
   /**
-   * @param {string} url of the server: `ws:`, `wss:`, `http:`, `https:`, or relative to the page
+   * @param {string} url of the channel: `ws:`, `wss:`, `http:`, `https:`, or relative to the page
    * @param {{ onMessage?: (data: string | ArrayBuffer, about: { seq: number, resumed: boolean }) => void,
    *   onState?: (state: object) => void }} [handlers] each message comes once and in order, one's own too; those
    *   from before we (re)joined are `resumed`
@@ -61,6 +67,7 @@ export class Foghorn {
     this._seq = 0;
     this._id = '';
     this._restarted = false;
+    this._why = '';
     this._socket = null; // greeted
     this._try = null; // not greeted yet
     this._triedAt = 0;
@@ -71,6 +78,7 @@ export class Foghorn {
     this._helloDue = undefined;
     this._echoDue = undefined;
     this._awaited = null; // what was sent last, until it comes back
+    this._isOverdue = false; // the socket should have brought something
     this._unwatch = [];
     if (typeof document === 'object') this._watchPage();
     this._open();
@@ -96,12 +104,12 @@ export class Foghorn {
     if (!this._try || Date.now() - this._triedAt > STALE_TRY_MS) this._open();
   }
 
-  /** Takes what `/status` says: a socket on which the newest message does not arrive is dead. */
-  compare(epoch, newest) {
+  /** Takes `epoch` and `head` of the channel's `?status`: a socket on which the newest message does not arrive is dead. */
+  compare(epoch, head) {
     if (this.state !== 'open') return;
     const heardAt = this._heardAt;
-    if (epoch !== this._epoch) this.check();
-    else if (newest > this._seq) setTimeout(() => this._heardAt === heardAt && this.check(), OVERDUE_MS);
+    if (epoch !== this._epoch) this._replace();
+    else if (head > this._seq) setTimeout(() => this._heardAt === heardAt && this._replace(), OVERDUE_MS);
   }
 
   /** Ends it for good. */
@@ -109,6 +117,11 @@ export class Foghorn {
     this._unwatch.splice(0).forEach((act) => act());
     this._dropAll();
     this._set('closed');
+  }
+
+  _replace() {
+    this._isOverdue = true;
+    this.check();
   }
 
   _set(name, about) {
@@ -127,10 +140,10 @@ export class Foghorn {
     const socket = new WebSocket(url, 'foghorn.v1');
     socket.binaryType = 'arraybuffer';
     socket.onmessage = ({ data }) => this._greet(data);
-    socket.onclose = () => this._fail();
+    socket.onclose = ({ code, reason }) => (code === TRY_LATER ? this._refuse(reason) : this._fail());
     this._try = socket;
     this._triedAt = Date.now();
-    this._helloDue = setTimeout(socket.onclose, HELLO_MS);
+    this._helloDue = setTimeout(() => this._fail(), HELLO_MS);
     if (!this._socket && this.state !== 'connecting') this._set('connecting');
   }
 
@@ -170,7 +183,9 @@ export class Foghorn {
     this._seq = resumed ? Math.max(this._seq, hello.seq) : hello.seq;
     this._epoch = hello.epoch;
     this._id = hello.id || '';
+    const why = restarted ? this._why : '';
     this._restarted = false;
+    this._why = '';
     let seq = hello.seq;
     const { head = seq } = hello;
     const catchUp = () => {
@@ -179,14 +194,16 @@ export class Foghorn {
     socket.onmessage = ({ data }) => {
       seq += 1;
       this._heardAt = Date.now();
+      this._isOverdue = false;
+      clearTimeout(this._retry);
       try {
         if (seq > this._seq) this._deliver(data, seq, seq <= head);
       } finally {
         catchUp();
       }
     };
-    socket.onclose = () => this._lose();
-    this._set('resuming', { hello, lost, restarted });
+    socket.onclose = (event) => this._lose(event);
+    this._set('resuming', { hello, lost, restarted, why });
     catchUp();
   }
 
@@ -203,17 +220,20 @@ export class Foghorn {
       if (this._awaited === null) return;
       const silent = Date.now() - this._heardAt;
       if (silent < patience) this._expectEcho(patience - silent + 1);
-      else this.check();
+      else this._replace();
     }, patience);
   }
 
-  _lose() {
+  _lose({ code, reason }) {
     this._drop(this._socket);
     this._socket = null;
+    this._why = code === NEW_EPOCH ? reason : '';
     // The server closes it when it lets in the next one, whose hello may come a little later.
     if (this._try) return;
     if (Date.now() - this._triedAt > GOOD_AFTER_MS) this._failures = 0;
-    this._wait();
+    if (code !== NEW_EPOCH || this._failures > 0) return this._wait();
+    this._failures = 1;
+    this._open();
   }
 
   /** The try failed; the socket that it should have replaced is not to be trusted either. */
@@ -222,11 +242,19 @@ export class Foghorn {
     this._wait(problem);
   }
 
+  /** The server is there and has no place for the try: that says nothing against the socket that there is. */
+  _refuse(reason) {
+    if (!this._socket || this._isOverdue) return this._fail(reason);
+    this._dropTry();
+    this._wait();
+  }
+
   _wait(problem = '') {
     const delay = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** this._failures) * (0.5 + Math.random() / 2);
     this._failures += 1;
+    clearTimeout(this._retry);
     this._retry = setTimeout(() => this._open(), delay);
-    this._set('waiting', { retryAt: Date.now() + delay, problem });
+    if (!this._socket) this._set('waiting', { retryAt: Date.now() + delay, problem });
   }
 
   _drop(socket) {
@@ -245,6 +273,7 @@ export class Foghorn {
     clearTimeout(this._retry);
     clearTimeout(this._echoDue);
     this._awaited = null;
+    this._isOverdue = false;
     this._dropTry();
     this._drop(this._socket);
     this._socket = null;

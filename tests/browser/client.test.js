@@ -182,6 +182,93 @@ test('a server with a new epoch every time is not asked for ever', async () => {
   assert.equal(states.at(-2).restarted, true);
 });
 
+test('comes back at once where numbers begin anew, and tells why', async () => {
+  server = await Scripted.start(
+    sends(hello({ epoch: 'e1', seq: 41, id: 'a' })),
+    sends(hello({ epoch: 'e2', seq: 0, lost: null, id: 'b' })),
+  );
+  connect(server.url);
+  await until('it is open', () => horn.state === 'open');
+  server.sockets[0].close(1012, 'the messages were deleted');
+  await until('it is open again', () => states.filter(({ name }) => name === 'open').length === 2);
+  assert.deepEqual(states.map(({ name }) => name), ['resuming', 'open', 'connecting', 'resuming', 'open'], 'without a pause');
+  const { restarted, why } = states[3];
+  assert.deepEqual({ restarted, why }, { restarted: true, why: 'the messages were deleted' });
+  server.sockets[1].terminate();
+  await until('it is open a third time', () => states.filter(({ name }) => name === 'open').length === 3);
+  assert.equal(states.at(-2).why, '', 'of the last time only');
+});
+
+test('is told why also where it was about to come back already', async () => {
+  server = await Scripted.start(
+    sends(hello({ epoch: 'e1', seq: 0, id: 'a' })),
+    (socket) => {
+      server.sockets[0].close(1012, 'the messages were deleted');
+      setTimeout(() => socket.send(hello({ epoch: 'e2', seq: 0, lost: null, id: 'b' })), 100);
+    },
+  );
+  connect(server.url);
+  await until('it is open', () => horn.state === 'open');
+  horn.check();
+  await until('the second hello', () => states.length === 4);
+  assert.equal(states[2].why, 'the messages were deleted');
+});
+
+test('a server that always says that numbers begin anew is not asked without a pause', async () => {
+  server = await Scripted.start((socket) => {
+    socket.send(hello({ epoch: `e${server.asked.length}`, seq: 0, lost: null }));
+    socket.close(1012, 'anew');
+  });
+  connect(server.url);
+  await until('it waits', () => states.some(({ name }) => name === 'waiting'));
+  assert.equal(server.asked.length, 2);
+});
+
+const isFull = (socket) => socket.close(1013, 'All places are taken.');
+
+test('says why it cannot come in, and comes back with pauses', async () => {
+  server = await Scripted.start(isFull, isFull, sends(hello({ epoch: 'e1', seq: 0 })));
+  connect(server.url);
+  await until('it is open', () => horn.state === 'open');
+  assert.deepEqual(states.map(({ name, problem }) => problem || name), [
+    'All places are taken.', 'connecting', 'All places are taken.', 'connecting', 'resuming', 'open',
+  ]);
+});
+
+test('a socket that works stays where there is no place for the next one, which tries again', async () => {
+  server = await Scripted.start(sends(hello({ epoch: 'e1', seq: 0, id: 'a' })), isFull, sends(hello({ epoch: 'e1', seq: 0, id: 'b' })));
+  connect(server.url);
+  await until('it is open', () => horn.state === 'open');
+  horn.check();
+  await until('it has tried again', () => states.length === 4);
+  assert.deepEqual(server.asked.slice(1), Array(2).fill('/room?echo=1&after=e1:0&replaces=a'));
+  assert.deepEqual(states.map(({ name }) => name), ['resuming', 'open', 'resuming', 'open'], 'it shows nowhere');
+});
+
+test('one that has brought something meanwhile is not replaced any more', async () => {
+  server = await Scripted.start(sends(hello({ epoch: 'e1', seq: 0 })), isFull, sends(hello({ epoch: 'e1', seq: 1 })));
+  server.server.on('connection', (socket) => server.sockets[1] === socket && socket.on('close', () => server.sockets[0].send('one')));
+  connect(server.url);
+  await until('it is open', () => horn.state === 'open');
+  horn.check();
+  await until('a message', () => got.length === 1);
+  assert.equal(horn.send('more'), true);
+  await until('it is there', () => server.received.length === 1);
+  // Longer than the first pause.
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  assert.equal(server.asked.length, 2);
+});
+
+test('a socket on which something is overdue does not stay', async () => {
+  server = await Scripted.start(sends(hello({ epoch: 'e1', seq: 0, id: 'a' })), isFull, sends(hello({ epoch: 'e2', seq: 0, lost: null })));
+  connect(server.url);
+  await until('it is open', () => horn.state === 'open');
+  horn.compare('e2', 0);
+  await until('it waits', () => horn.state === 'waiting');
+  assert.equal(states.at(-1).problem, 'All places are taken.');
+  await until('it is open again', () => horn.state === 'open');
+});
+
 for (const [what, first] of Object.entries({
   'a greeting': 'connected to WebSocket server',
   'other JSON': '{"foghorn":2}',
