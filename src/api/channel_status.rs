@@ -12,13 +12,15 @@ use crate::hub::channel_name::ChannelName;
 use crate::runtime::boot_clock::boot_secs;
 
 /// The figures of this moment; `local_address` is the one of ours that the client has used. A channel that does not exist has no epoch,
-/// and nobody in it.
+/// and nobody in it. By those of the whole `server` a page knows how seldom it has to ask.
 pub fn figures(broadcaster: &Broadcaster, name: &ChannelName, local_address: Option<SocketAddr>) -> Value {
     let address = local_address
         .map(|address| format!("http://{}/", SocketAddr::new(address.ip().to_canonical(), address.port())));
+    let counters = broadcaster.counters();
+    let server = json!({ "clients": counters.clients.get(), "channels": counters.channels.get() });
     let Some(live) = broadcaster.channels().find(name) else {
         return json!({
-            "channel": name.as_str(), "epoch": null, "head": 0, "clients": 0, "address": address,
+            "channel": name.as_str(), "epoch": null, "head": 0, "clients": 0, "address": address, "server": server,
         });
     };
     let Figures { clients, clients_behind, publishers_waiting, backlog_bytes, messages, deliveries } = live.figures();
@@ -37,5 +39,6 @@ pub fn figures(broadcaster: &Broadcaster, name: &ChannelName, local_address: Opt
         "backlogBytesMax": live.backlog_bytes,
         "maxMessage": live.message_bytes_max,
         "address": address,
+        "server": server,
     })
 }

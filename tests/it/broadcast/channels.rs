@@ -45,6 +45,9 @@ fn what_is_said_in_one_is_heard_in_no_other() {
     }
     assert_eq!(server.figure("/channels"), 3);
     assert_eq!(server.figure("/clients"), 5, "of all channels together");
+    for path in ["/", "/c/lights", "/c/nobody"] {
+        assert_eq!(status(&server, path)["server"], json!({ "clients": 5, "channels": 3 }), "{path}");
+    }
     server.wait_for_figure("/messages", 2);
 }
 
