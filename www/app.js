@@ -1,9 +1,9 @@
 /** The page: joins the connection, the outbox and what is seen of them. */
 
+import { channel, here, keepAsking } from './channel.js';
 import { Foghorn } from './foghorn.js';
 import { invite } from './invite.js';
 import { Outbox } from './outbox.js';
-import { keepAsking } from './server.js';
 import { speaking } from './speech.js';
 import { View } from './view.js';
 import { countUnread, stayAboveKeyboard } from './window.js';
@@ -12,6 +12,11 @@ const $ = (id) => document.getElementById(id);
 const [area, status, people, error, form, input] =
   ['received-area', 'status', 'people', 'error-message', 'form', 'send-input'].map($);
 
+if (channel) {
+  document.title = `${channel} – Foghorn`;
+  $('channel').textContent = channel;
+}
+
 const speech = speaking(area, $('voice'));
 const view = new View(area, $('jump'), { onBatch: speech.batch, onAgain: send });
 const outbox = new Outbox((text) => horn.send(text), (item) => {
@@ -19,7 +24,7 @@ const outbox = new Outbox((text) => horn.send(text), (item) => {
   speech.follow(item);
 });
 const unread = countUnread();
-const horn = new Foghorn('.', { onMessage, onState });
+const horn = new Foghorn(here.href, { onMessage, onState });
 let countdown;
 
 function onMessage(data, { resumed }) {
@@ -106,9 +111,10 @@ window.addEventListener('beforeunload', (event) => {
   event.returnValue = 'unsent'; // what Chrome asks for up to 118
 });
 
-const countPages = keepAsking(({ clients, epoch, messages }) => {
+const countPages = keepAsking(({ clients, epoch, head }) => {
   showPeople(clients);
-  horn.compare(epoch, messages);
+  horn.compare(epoch, head);
+  outbox.flush(); // what could not go while a try that came to nothing was under way
 });
 invite();
 stayAboveKeyboard();

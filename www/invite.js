@@ -1,7 +1,8 @@
 /** The dialog that brings others here: a QR code, addresses to type, and who was refused lately. */
 
 import { element } from './bubble.js';
-import { askServer } from './server.js';
+import { addressOf, ask, channel, here } from './channel.js';
+import { closing, show } from './dialog.js';
 
 /** Older refusals do not tell why a device is not here now. */
 const RECENT_SECS = 600;
@@ -9,11 +10,11 @@ const REFUSALS_SHOWN_MAX = 3;
 
 const LOCAL_ONLY = /^(localhost|127\..*|\[::1\])$/;
 
-/** Whether this address of the server's own is another way to what is seen `here`, and not one around a proxy. */
-function leadsHere(address, here) {
-  const { protocol, port, pathname, hostname } = new URL(address);
-  const isSame = protocol === here.protocol && port === here.port && pathname === here.pathname;
-  return isSame && hostname !== here.hostname && !LOCAL_ONLY.test(hostname);
+/** This channel by an address of the server's own; '' if that leads to this machine only, or around a proxy. */
+function otherWay(address) {
+  const way = new URL(channel && `c/${channel}`, address);
+  const isSame = ['protocol', 'port', 'pathname'].every((part) => way[part] === here[part]);
+  return isSame && way.hostname !== here.hostname && !LOCAL_ONLY.test(way.hostname) ? way.href : '';
 }
 
 function ago(seconds) {
@@ -39,22 +40,9 @@ function refusalLine(refusal) {
   return line;
 }
 
-/** Where browsers know no dialogs (Safari before 15.4, Firefox before 98) it is a box above the page. */
-function show(dialog) {
-  if (dialog.showModal) return dialog.showModal();
-  dialog.classList.add('plain');
-  dialog.setAttribute('open', '');
-}
-
-function close(dialog) {
-  if (dialog.close) dialog.close();
-  else dialog.removeAttribute('open');
-}
-
 export function invite() {
   const part = (name) => document.getElementById(`invite${name}`);
   const dialog = part('');
-  const here = new URL('.', location.href);
   const { href, protocol, pathname } = here;
 
   part('-open').addEventListener('click', async () => {
@@ -66,18 +54,15 @@ export function invite() {
     part('-addresses').append(element('li', '', href));
     part('-refusals').textContent = '';
     show(dialog);
-    const { address, refusals = [] } = await askServer() || {};
+    const { address, refusals = [] } = await ask(new URL('status', addressOf(''))) || {};
     const recent = refusals.filter(({ secondsAgo }) => secondsAgo < RECENT_SECS).slice(0, REFUSALS_SHOWN_MAX);
     part('-refusals').textContent = ''; // by then it may have been opened again
     part('-refusals').append(...recent.map(refusalLine));
     // Older Androids do not resolve names under .local: the number works for all.
-    if (address && leadsHere(address, here)) part('-addresses').append(element('li', '', address));
+    const way = address && otherWay(address);
+    if (way) part('-addresses').append(element('li', '', way));
   });
-  dialog.addEventListener('click', ({ target }) => target === dialog && close(dialog));
-  dialog.addEventListener('submit', (event) => {
-    event.preventDefault();
-    close(dialog);
-  });
+  closing(dialog);
 
   part('-share').hidden = !navigator.share;
   part('-share').addEventListener('click', () => navigator.share({ url: href }).catch(() => {}));

@@ -195,8 +195,8 @@ export class Line {
 }
 
 /** Joins a server, or what leads to one, with a client without a page. */
-export async function newClient(server) {
-  const client = new RawClient(server.port);
+export async function newClient(server, path = '/') {
+  const client = new RawClient(server.port, path);
   await until('the client is in', () => client.connected);
   return client;
 }
@@ -205,7 +205,7 @@ export async function newClient(server) {
 export class RawClient {
   static #all = new Set();
   received = [];
-  #port;
+  #address;
   #epoch = '';
   #seq = 0;
   #id = '';
@@ -213,8 +213,8 @@ export class RawClient {
   #unsent = [];
   #ended = false;
 
-  constructor(port) {
-    this.#port = port;
+  constructor(port, path = '/') {
+    this.#address = `ws://127.0.0.1:${port}${path}`;
     RawClient.#all.add(this);
     this.#connect();
   }
@@ -238,7 +238,7 @@ export class RawClient {
 
   #connect() {
     const query = this.#epoch ? `?after=${this.#epoch}:${this.#seq}${this.#id && `&replaces=${this.#id}`}` : '';
-    const socket = new WebSocket(`ws://127.0.0.1:${this.#port}/${query}`, 'foghorn.v1');
+    const socket = new WebSocket(`${this.#address}${query}`, 'foghorn.v1');
     this.#socket = socket;
     let hello = null;
     const catchUp = () => {

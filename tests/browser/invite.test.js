@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import jsQR from 'jsqr';
-import { allSent, DESKTOP, launch, Line, PHONE, refuse, say, Server, shows, visit } from './harness.js';
+import { allSent, DESKTOP, isConnected, launch, Line, PHONE, refuse, say, Server, shows, visit } from './harness.js';
 import { Proxy } from './proxy.js';
 
 let browser;
@@ -43,7 +43,7 @@ async function addresses(page, change) {
   });
   const dialog = await open(page);
   // What is added follows the answer by a few steps of the same task: a further answer is only there after them.
-  await page.evaluate(() => fetch('status').then((answer) => answer.json()));
+  await page.evaluate(() => fetch('/status').then((answer) => answer.json()));
   return dialog.getByRole('listitem').allTextContents();
 }
 
@@ -53,6 +53,23 @@ test('the code leads to the page, by the name that it was opened by', async (t) 
   const page = await visit(browser, `http://localhost:${server.port}/`, PHONE);
   await open(page);
   assert.equal(await scan(page), `http://localhost:${server.port}/`);
+});
+
+test('in a channel the code, the addresses and what is shared lead to that channel', async (t) => {
+  const server = await Server.start();
+  t.after(() => server.stop());
+  const page = await visit(browser, 'about:blank', PHONE, { connected: false });
+  await page.addInitScript(() => { navigator.share = async ({ url }) => { globalThis.shared = url; }; });
+  await page.goto(`http://localhost:${server.port}/c/Lights`);
+  await isConnected(page);
+  const lights = `http://localhost:${server.port}/c/lights`;
+  const ours = `http://192.168.1.5:${server.port}/`;
+  assert.deepEqual(await addresses(page, { address: ours }), [lights, `${ours}c/lights`]);
+  assert.equal(await scan(page), lights);
+  assert.equal(await page.getAttribute('#invite-code', 'alt'), `QR code of ${lights}`);
+  await page.getByRole('button', { name: 'Share…' }).click();
+  assert.equal(await page.evaluate(() => globalThis.shared), lights);
+  assert.deepEqual(page.problems, []);
 });
 
 test('behind a proxy with TLS and a prefix everything is there, and the code leads there', async (t) => {

@@ -62,7 +62,7 @@ test('a page asks for no figures while it is hidden, and at once when it is back
     globalThis.fetch = async (...request) => {
       globalThis.asks.push(document.hidden ? 'hidden' : 'seen');
       const figures = await (await fetch(...request)).json();
-      return { json: async () => ({ ...figures, clients: 5_000 }) };
+      return { json: async () => ({ ...figures, clients: 5_000, server: { clients: 5_000, channels: 1 } }) };
     };
   }`);
   await page.until('document.querySelector("#people").textContent === "5000 here"');

@@ -1,0 +1,22 @@
+/** Dialogs. Where browsers know none (Safari before 15.4, Firefox before 98) each is a box above the page. */
+
+export function show(dialog) {
+  if (dialog.showModal) return dialog.showModal();
+  dialog.classList.add('plain');
+  dialog.setAttribute('open', '');
+}
+
+export function close(dialog) {
+  if (dialog.close) dialog.close();
+  else dialog.removeAttribute('open');
+}
+
+/** Closes it by a click beside it, or when its form is sent; `onSubmit` comes first. */
+export function closing(dialog, onSubmit = () => {}) {
+  dialog.addEventListener('click', ({ target }) => target === dialog && close(dialog));
+  dialog.addEventListener('submit', (event) => {
+    event.preventDefault();
+    close(dialog);
+    onSubmit();
+  });
+}
