@@ -1,6 +1,7 @@
 /** The page: joins the connection, the outbox and what is seen of them. */
 
 import { channel, here, keepAsking } from './channel.js';
+import { channels } from './channels.js';
 import { Foghorn } from './foghorn.js';
 import { invite } from './invite.js';
 import { Outbox } from './outbox.js';
@@ -46,14 +47,22 @@ function onState(state) {
   outbox.follow(state);
 }
 
-function greet({ hello, restarted, lost }) {
+function greet({ hello, restarted, why, lost }) {
   tell('Connected');
   complain('');
   showPeople(hello.clients);
   countPages(hello.clients);
   $('greeting').textContent = hello.greeting;
-  if (restarted) view.note('The server was restarted');
+  if (restarted) beginAnew(why);
   if (lost > 0) view.note(lost === 1 ? '1 message was missed' : `${lost} messages were missed`);
+}
+
+function beginAnew(why) {
+  const isDeleted = why.includes('deleted');
+  if (isDeleted) view.clear();
+  // A channel that is not the main one is also forgotten when another needs its place.
+  const restart = channel ? 'The channel has begun anew' : 'The server was restarted';
+  view.note(isDeleted ? 'The messages were deleted' : restart);
 }
 
 function untilNextTry(retryAt) {
@@ -116,6 +125,7 @@ const countPages = keepAsking(({ clients, epoch, head }) => {
   horn.compare(epoch, head);
   outbox.flush(); // what could not go while a try that came to nothing was under way
 });
+channels();
 invite();
 stayAboveKeyboard();
 document.body.dataset.state = 'off'; // started: `too-old.js` looks at it

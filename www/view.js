@@ -71,6 +71,17 @@ export class View {
     });
   }
 
+  /** Takes all away but one's own that have not come back. */
+  clear() {
+    this._step(() => {
+      for (const line of this._sizes.keys()) this._remove(line);
+      this._last.own = null;
+      this._atEnd = true;
+      this._unseen = 0;
+      this._showJump();
+    });
+  }
+
   /** Shows one's own new message, at once, and goes to it. */
   add(item) {
     const at = new Date();

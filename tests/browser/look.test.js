@@ -5,7 +5,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { allSent, DESKTOP, isNotConnected, launch, Line, notes, PHONE, refuse, say, Server, shows, visit } from './harness.js';
+import { allSent, DESKTOP, isConnected, isNotConnected, launch, Line, notes, PHONE, refuse, say, Server, shows, visit } from './harness.js';
 
 const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 const folder = fileURLToPath(new URL('screenshots/', import.meta.url));
@@ -89,6 +89,27 @@ for (const colorScheme of ['light', 'dark']) {
         assert.ok(beside <= 0, `the invitation scrolls sideways by ${beside} px`);
         await state(page, 'invite');
         await page.keyboard.press('Escape');
+
+        await page.click('#channels-open');
+        await state(page, 'channels');
+        await page.click('summary');
+        await state(page, 'delete');
+        await page.keyboard.press('Escape');
+
+        const lights = await visit(browser, `${server.url}c/${'long-name_'.repeat(7).slice(0, 64)}`, settings);
+        await say(lights, 'on');
+        await allSent(lights);
+        await state(lights, 'channel');
+        await fetch(lights.url(), { method: 'DELETE' });
+        await lights.getByText('The messages were deleted').waitFor();
+        await isConnected(lights);
+        await state(lights, 'deleted');
+        await lights.click('#channels-open');
+        await lights.click('summary');
+        const beneath = await lights.evaluate(() => document.querySelector('#channels').scrollWidth - document.querySelector('#channels').clientWidth);
+        assert.ok(beneath <= 0, `the dialog scrolls sideways by ${beneath} px`);
+        await state(lights, 'channels-of-channel');
+        await lights.context().close();
 
         line.cut();
         await isNotConnected(page);

@@ -74,6 +74,14 @@ test('works without what browsers have learned since', async () => {
   assert.equal(await dialog.isVisible(), true);
   await page.getByRole('button', { name: 'Done' }).click();
   assert.equal(await dialog.isVisible(), false);
+
+  await page.getByRole('button', { name: 'Channels' }).click();
+  await page.getByRole('button', { name: 'Close' }).click();
+  assert.equal(await page.locator('#channels').isVisible(), false);
+  await page.getByRole('button', { name: 'Channels' }).click();
+  await page.getByLabel('Name of the channel').fill('Lights');
+  await page.getByRole('button', { name: 'Go', exact: true }).click();
+  await page.waitForURL(`${server.url}c/lights`);
   assert.deepEqual(page.problems, []);
 });
 

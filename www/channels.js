@@ -1,0 +1,31 @@
+/** The dialog that leads to other channels, and can delete what was said in this one. */
+
+import { addressOf, channel, here } from './channel.js';
+import { close, closing, show } from './dialog.js';
+
+export function channels() {
+  const part = (name) => document.getElementById(`channels${name}`);
+  const [dialog, name, deletion, text, button] = ['', '-name', '-delete', '-text', '-button'].map(part);
+  part('-main').hidden = !channel;
+
+  part('-open').addEventListener('click', () => {
+    name.value = '';
+    deletion.open = false;
+    text.textContent = `All that was said in ${channel || 'the main channel'} is deleted: open pages are emptied, and who comes later gets none of it.`;
+    show(dialog);
+  });
+  part('-close').addEventListener('click', () => close(dialog));
+  closing(dialog, () => {
+    const chosen = name.value.trim().toLowerCase();
+    if (chosen !== channel) location.href = addressOf(chosen);
+  });
+
+  button.addEventListener('click', async () => {
+    button.disabled = true;
+    const answer = await fetch(here, { method: 'DELETE' }).catch(() => null);
+    button.disabled = false;
+    // The list is emptied by what the connection says, here as everywhere.
+    if (answer && answer.ok) return close(dialog);
+    text.textContent = `Not deleted: the server ${answer ? `answered ${answer.status}` : 'cannot be reached'}.`;
+  });
+}
