@@ -49,19 +49,20 @@ struct Batch {
 }
 
 impl Batch {
-    /// Encodes what comes at `place`, and ends where `next` is, if that is not far ahead.
+    /// Encodes what comes at `place` in up to so many pieces, and ends where `next` is, if that is not far ahead.
     fn fill<H: Fn(Encoding, &Position, u64) -> Vec<u8>>(
         &mut self,
         channel: &Subscribers,
         mut place: Place,
         next: Option<Place>,
+        pieces_max: usize,
         surroundings: &Surroundings<H>,
     ) {
         let Self { bytes, pieces } = self;
         bytes.clear();
         pieces.clear();
         let mut is_full = true;
-        while is_full && pieces.len() < STREAM_BATCH_PIECES {
+        while is_full && pieces.len() < pieces_max {
             let bytes_max = bytes.len() + STREAM_PIECE_BYTES;
             place = channel.encode_piece(place, next, surroundings, bytes_max, bytes);
             pieces.push((bytes.len(), place));
@@ -133,7 +134,8 @@ impl Broadcaster {
         let mut batch = Batch::default();
         while let Some((place, group)) = groups.pop_first() {
             let next = groups.first_key_value().map(|(next, _)| *next);
-            batch.fill(channel, place, next, &surroundings);
+            let pieces_max = STREAM_BATCH_PIECES[usize::from(group.len() > 1)];
+            batch.fill(channel, place, next, pieces_max, &surroundings);
             for turn in group {
                 let slot = turn.slot;
                 match self.write_batch(live, channel, turn, &batch) {

@@ -289,7 +289,7 @@ fn a_stream_has_a_share_of_a_turn_and_takes_nothing_of_anybody_elses() {
     stage.broadcaster.flush();
     assert_eq!(received(&socket).len(), FLUSH_BYTES_MAX);
     let share =
-        STREAM_TURN_BYTES_MAX..=STREAM_TURN_BYTES_MAX + STREAM_BATCH_PIECES * (STREAM_PIECE_BYTES + SLACK_BYTES);
+        STREAM_TURN_BYTES_MAX..=STREAM_TURN_BYTES_MAX + STREAM_BATCH_PIECES[1] * (STREAM_PIECE_BYTES + SLACK_BYTES);
     for (stream, socket) in &streams {
         let bytes = received(socket).len();
         assert!(share.contains(&bytes), "{bytes} bytes in one turn");

@@ -103,9 +103,9 @@ pub const FLUSH_BYTES_MAX: usize = 256 * 1024;
 /// The length of the pieces in which messages are encoded for streams, in bytes; a piece may be a little longer
 /// (`hub::stream_encoding::SLACK_BYTES`). What a socket does not take of one is all that a stream holds.
 pub const STREAM_PIECE_BYTES: usize = 4 * 1024;
-/// How many of them are encoded one behind the other, so that a socket that takes them all is asked once. The more, the more is encoded
-/// for nothing where it takes a part.
-pub const STREAM_BATCH_PIECES: usize = 4;
+/// How many of them are encoded one behind the other, so that a socket that takes them all is asked once: for one stream alone, and for
+/// several at the same place. The more, the more is encoded for nothing where a socket takes a part.
+pub const STREAM_BATCH_PIECES: [usize; 2] = [4, 16];
 /// The most bytes that one stream is handed in one turn of the flush, and what is left of a batch.
 pub const STREAM_TURN_BYTES_MAX: usize = 64 * 1024;
 /// The most slices in one vectored write. The kernel takes 1,024 (`IOV_MAX`); most writes have one.
@@ -190,4 +190,5 @@ const _: () = assert!(
     "an answer that takes a second to arrive has its whole time left"
 );
 const _: () = assert!(HEAD_SMALL_BYTES < HEAD_BYTES_MAX);
+const _: () = assert!(STREAM_BATCH_PIECES[1] * STREAM_PIECE_BYTES <= STREAM_TURN_BYTES_MAX, "a batch is within a turn");
 const _: () = assert!(CLOSING_TIMEOUT.as_secs() < DRAIN_TIMEOUT.as_secs());
