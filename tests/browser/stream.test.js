@@ -1,6 +1,7 @@
 /** EventSource in a real browser: without a line of code of the page's own it misses nothing, and never gives up. */
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import { launch, Line, Server, until, visit } from './harness.js';
 
@@ -79,4 +80,18 @@ test('where there is no place it tries again and again, until there is one', asy
   assert.notEqual(await page.evaluate(() => window.source.readyState), 2, 'it has not given up');
   controller.abort();
   await until('it is in', async () => (await hellos(page)).length === 1);
+});
+
+test("the README's page listens", async () => {
+  server = await Server.start();
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  const example = readme.split('```js\n').find((block) => block.includes('EventSource')).split('```')[0];
+  const page = await visit(browser, `${server.url}nothing`, undefined, { connected: false });
+  const logged = [];
+  page.on('console', (message) => logged.push(message.text()));
+  const script = example.replace('http://raspberrypi.local:1920/', server.url);
+  await page.evaluate(`${script}; window.lights = lights`);
+  await until('it listens', () => page.evaluate(() => window.lights.readyState === 1));
+  await fetch(`${server.url}c/lights`, { method: 'POST', body: 'lights on' });
+  await until('it says so', () => logged.includes('lights on'));
 });
