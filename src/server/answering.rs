@@ -11,7 +11,6 @@ use crate::api::post::Post;
 use crate::api::{channel_status, deletion};
 use crate::http::cors::Cors;
 use crate::http::refusal::Refusal;
-
 use crate::http::short_answer::{Asked, ShortAnswer};
 use crate::page::page_request::PageRequest;
 use crate::runtime::socket::Async;
