@@ -1,4 +1,4 @@
-//! Foghorn: a WebSocket broadcaster for a local network, with its page.
+//! Foghorn: a message hub for a local network, over WebSocket and HTTP, with its page.
 //!
 //! The map of the house, from the top down; imports run downward only:
 //!

@@ -19,7 +19,8 @@ use crate::config::limits::{
 };
 use crate::config::settings::{Config, Limits};
 
-/// A WebSocket broadcaster for a local network: what one client sends, all receive. Serves its own page for phones.
+/// A message hub for a local network: what one client sends, all receive, over WebSocket and HTTP. Serves its own page for
+/// phones.
 #[derive(Debug, Parser)]
 #[command(name = "foghorn", version, max_term_width = 100)]
 #[expect(clippy::struct_excessive_bools, reason = "a flag without a value is one")]
