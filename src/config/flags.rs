@@ -77,12 +77,12 @@ pub struct Args {
     #[arg(value_parser = parse_patience)]
     patience: Duration,
 
-    /// Most WebSocket clients at a time; fewer if the limit of open files says so
+    /// Most clients at a time, WebSockets and streams; fewer if the limit of open files says so
     #[arg(long, env = "FOGHORN_MAX_CLIENTS", value_name = "N", default_value_t = 4096, hide_env_values = true)]
     #[arg(value_parser = parse_count)]
     max_clients: usize,
 
-    /// Most WebSocket clients from one address, loopback excepted; 0 is no limit
+    /// Most clients from one address, loopback excepted; 0 is no limit
     #[arg(long, env = "FOGHORN_MAX_CLIENTS_PER_IP", value_name = "N", default_value_t = 256, hide_env_values = true)]
     max_clients_per_ip: usize,
 

@@ -46,9 +46,9 @@ pub struct Limits {
     pub channel_backlog_bytes: usize,
     /// `--patience`: how long one client may keep others waiting.
     pub patience: Duration,
-    /// `--max-clients`: WebSockets at a time.
+    /// `--max-clients`: clients at a time.
     pub clients_max: usize,
-    /// `--max-clients-per-ip`: WebSockets from one address; `None` is no limit.
+    /// `--max-clients-per-ip`: clients from one address; `None` is no limit.
     pub clients_per_ip_max: Option<usize>,
     /// `--heartbeat`: the silence after which a client is pinged; `None` is never.
     pub heartbeat: Option<Duration>,

@@ -157,7 +157,7 @@ fn readme_and_code_have_the_same_limits() {
         ("posted messages under way", posts.to_vec()),
         ("posted messages that wait for room", posts_waiting.to_vec()),
         ("what comes beside the data of a body in chunks", vec![kib(limits::BODY_EXTRA_BYTES_MAX)]),
-        ("connections that are not WebSockets", vec![limits::PENDING_MAX.to_string()]),
+        ("connections that are neither WebSockets nor streams", vec![limits::PENDING_MAX.to_string()]),
         ("visitors who are slow to take an answer", slow.to_vec()),
         ("last messages and `/metrics` that are read slowly", vec![mib(limits::SHARED_COPIES_BYTES_MIN)]),
         ("entries of a folder that `--list` shows", vec![limits::LISTED_ENTRIES_MAX.to_string()]),
