@@ -15,13 +15,12 @@ use std::task::{Poll, Waker};
 use smol::future::poll_fn;
 
 use crate::broadcast::channels::Channels;
-use crate::broadcast::live_channel::{Client, LiveChannel, Subscribers, new_epoch};
+use crate::broadcast::live_channel::{Client, LiveChannel, Subscribers};
 use crate::broadcast::transport::Transport;
 use crate::config::settings::Config;
 use crate::hub::channel::{Joined, Start};
 use crate::hub::close_reason::CloseReason;
 use crate::hub::frame::Frame;
-use crate::hub::position::Position;
 use crate::hub::publishing::Published;
 use crate::runtime::boot_clock::BootClock;
 use crate::runtime::spawner::Spawner;
@@ -188,21 +187,6 @@ impl Broadcaster {
         let published = live.channel.borrow_mut().publish(slot, frame, self.now_secs.get());
         transport.publish_blocked.set(published == Published::Later);
         published
-    }
-
-    /// Forgets a channel's messages, which begins a new epoch; returns where that is. Clients that resume are told by the end of their
-    /// connections, and the others notice nothing.
-    pub fn clear(&self, live: &Rc<LiveChannel>) -> Position {
-        let mut channel = live.channel.borrow_mut();
-        channel.clear(new_epoch());
-        for (_, transport) in channel.iter() {
-            if !transport.connection_id.borrow().is_empty() {
-                transport.end(CloseReason::NewEpoch);
-            }
-        }
-        live.pending_writes.borrow_mut().extend(channel.streams());
-        self.mark_dirty(live);
-        channel.head_position()
     }
 
     /// Waits until a client's message is in the backlog, or its connection has to end.

@@ -190,7 +190,7 @@ impl Broadcaster {
     }
 
     /// Writes what one subscriber lacks, up to its share of a turn. The caller has seen that its writes are not blocked.
-    fn write_subscriber(self: &Rc<Self>, live: &Rc<LiveChannel>, channel: &mut Subscribers, slot: usize) {
+    pub(super) fn write_subscriber(self: &Rc<Self>, live: &Rc<LiveChannel>, channel: &mut Subscribers, slot: usize) {
         let transport = channel.get(slot).expect("the caller looked");
         let written = if transport.has_control() {
             let transport = Rc::clone(transport);

@@ -7,6 +7,7 @@ pub mod heartbeat;
 pub mod hello;
 pub mod leave_guard;
 pub mod live_channel;
+pub mod new_epoch;
 pub mod stream_writer;
 pub mod transport;
 pub mod waiting_post;

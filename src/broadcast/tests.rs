@@ -300,6 +300,25 @@ fn a_stream_has_a_share_of_a_turn_and_takes_nothing_of_anybody_elses() {
 }
 
 #[test]
+fn who_counts_gets_what_was_deleted_and_nothing_of_the_new_epoch() {
+    let stage = Stage::new();
+    let ((speaker, plain), (counting, theirs)) = (stage.join(), stage.join());
+    stage.broadcaster.assign_connection_id(&counting);
+    stage.broadcaster.flush();
+    stage.publish(&speaker, Frame::text("old"));
+    stage.broadcaster.clear(&speaker.live);
+    stage.publish(&speaker, Frame::text("new"));
+    // What its task does when it runs, which may be now.
+    stage.broadcaster.write_now(&counting);
+    stage.broadcaster.leave(&counting);
+    stage.broadcaster.flush();
+    let frames =
+        |texts: &[&str]| texts.iter().flat_map(|text| Frame::text((*text).to_owned()).to_vec()).collect::<Vec<_>>();
+    assert_eq!(received(&theirs), frames(&["old"]));
+    assert_eq!(received(&plain), frames(&["old", "new"]));
+}
+
+#[test]
 fn what_a_socket_does_not_take_of_one_piece_is_all_that_a_stream_keeps() {
     let stage = Stage::new();
     let (client, _socket) = stage.join();

@@ -1,0 +1,34 @@
+//! A channel's messages are deleted, which begins a new epoch.
+//!
+//! Leaves to `hub::epochs` which frame is of which. What must stay true: clients that count are told by the end of their connections, and
+//! get nothing of the new epoch, which they would count with the old one; the others notice nothing.
+
+use std::rc::Rc;
+
+use crate::broadcast::broadcaster::Broadcaster;
+use crate::broadcast::live_channel::{LiveChannel, new_epoch};
+use crate::broadcast::transport::Transport;
+use crate::hub::close_reason::CloseReason;
+use crate::hub::position::Position;
+
+impl Broadcaster {
+    /// Forgets a channel's messages; returns where the new epoch begins.
+    pub fn clear(self: &Rc<Self>, live: &Rc<LiveChannel>) -> Position {
+        let mut channel = live.channel.borrow_mut();
+        let counts = |(_, transport): &(usize, &Rc<Transport>)| !transport.connection_id.borrow().is_empty();
+        let counting: Vec<_> =
+            channel.iter().filter(counts).map(|(slot, transport)| (slot, Rc::clone(transport))).collect();
+        for (slot, transport) in counting {
+            // Now, and not when its task runs: until then there may be messages of the new epoch.
+            if !transport.write_blocked.get() {
+                self.write_subscriber(live, &mut channel, slot);
+            }
+            self.unsubscribe(live, &mut channel, &transport);
+            transport.end(CloseReason::NewEpoch);
+        }
+        channel.clear(new_epoch());
+        live.pending_writes.borrow_mut().extend(channel.streams());
+        self.mark_dirty(live);
+        channel.head_position()
+    }
+}
