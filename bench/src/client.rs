@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::events::EventReader;
 use crate::meter::Meter;
 use crate::tally::{Fault, Tally};
 use crate::wire::{Arrival, FrameReader, PONG};
@@ -28,16 +29,53 @@ pub struct Target {
     pub addr: SocketAddr,
     /// The path of the WebSocket, `/` for most.
     pub path: String,
+    /// How its clients receive.
+    pub way: Way,
+}
+
+/// How a client receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By a WebSocket, over which it can publish too.
+    WebSocket,
+    /// By an event stream, as a browser's `EventSource` does.
+    Events,
 }
 
 impl Target {
-    fn upgrade_request(&self) -> String {
-        format!(
-            "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {UPGRADE_KEY}\r\n\r\n",
-            self.path, self.addr
-        )
+    /// The WebSocket at this path.
+    pub fn new(addr: SocketAddr, path: &str) -> Self {
+        Self { addr, path: path.into(), way: Way::WebSocket }
     }
+
+    /// The same at another path.
+    #[must_use]
+    pub fn at(&self, path: &str) -> Self {
+        Self { path: path.into(), ..self.clone() }
+    }
+
+    /// The event stream of the same path.
+    #[must_use]
+    pub fn events(&self) -> Self {
+        Self { way: Way::Events, ..self.clone() }
+    }
+
+    fn request(&self) -> String {
+        let asked = match self.way {
+            Way::WebSocket => format!(
+                "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {UPGRADE_KEY}"
+            ),
+            Way::Events => "Accept: text/event-stream".into(),
+        };
+        format!("GET {} HTTP/1.1\r\nHost: {}\r\n{asked}\r\n\r\n", self.path, self.addr)
+    }
+}
+
+/// Counts what comes, whichever way.
+#[derive(Debug)]
+enum Reader {
+    Frames(FrameReader),
+    Events(EventReader),
 }
 
 #[derive(Debug)]
@@ -52,7 +90,7 @@ enum Phase {
 pub struct Client {
     socket: TcpStream,
     phase: Phase,
-    reader: FrameReader,
+    reader: Reader,
     tally: Tally,
     outgoing: Vec<u8>,
     outgoing_sent: usize,
@@ -77,9 +115,12 @@ impl Client {
         Ok(Self {
             socket: socket.into(),
             phase: Phase::Connecting,
-            reader: FrameReader::default(),
+            reader: match target.way {
+                Way::WebSocket => Reader::Frames(FrameReader::default()),
+                Way::Events => Reader::Events(EventReader::default()),
+            },
             tally: if metered { Tally::default() } else { Tally::late() },
-            outgoing: target.upgrade_request().into_bytes(),
+            outgoing: target.request().into_bytes(),
             outgoing_sent: 0,
             metered,
         })
@@ -164,7 +205,10 @@ impl Client {
             return self.count(bytes, meter);
         };
         head.extend_from_slice(bytes);
-        let Some(head_bytes) = upgrade_end(head)? else {
+        let Some(head_bytes) = (match self.reader {
+            Reader::Frames(_) => upgrade_end(head)?,
+            Reader::Events(_) => stream_begin(head)?,
+        }) else {
             return Ok(());
         };
         let frames = head.split_off(head_bytes);
@@ -177,7 +221,7 @@ impl Client {
         let mut fault = None;
         let mut pings = 0;
         meter.begin_read();
-        self.reader.feed(bytes, |arrival| match arrival {
+        let report = |arrival| match arrival {
             Arrival::Message(stamp) => {
                 if let Err(e) = tally.count(stamp) {
                     fault.get_or_insert(e);
@@ -194,7 +238,11 @@ impl Client {
             Arrival::Unreadable => {
                 fault.get_or_insert(Fault::Unreadable);
             }
-        });
+        };
+        match &mut self.reader {
+            Reader::Frames(reader) => reader.feed(bytes, report),
+            Reader::Events(reader) => reader.feed(bytes, report),
+        }
         meter.end_read();
         if let Some(fault) = fault {
             bail!(fault);
@@ -225,6 +273,24 @@ fn upgrade_end(head: &[u8]) -> Result<Option<usize>> {
             response.code.unwrap_or(0),
             response.reason.unwrap_or("")
         );
+    }
+    Ok(Some(head_bytes))
+}
+
+/// Where the head of an event stream ends, if it is complete; an error if the answer is none.
+fn stream_begin(head: &[u8]) -> Result<Option<usize>> {
+    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut response = httparse::Response::new(&mut headers);
+    let status = response.parse(head).context("the server's answer to an event stream is no HTTP")?;
+    let httparse::Status::Complete(head_bytes) = status else {
+        if head.len() > ANSWER_BYTES_MAX {
+            bail!("the server's answer to an event stream has no end");
+        }
+        return Ok(None);
+    };
+    let kind = response.headers.iter().find(|h| h.name.eq_ignore_ascii_case("content-type"));
+    if response.code != Some(200) || kind.is_none_or(|h| !h.value.starts_with(b"text/event-stream")) {
+        bail!("the server refused an event stream with status {}", response.code.unwrap_or(0));
     }
     Ok(Some(head_bytes))
 }

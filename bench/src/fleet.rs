@@ -41,13 +41,22 @@ pub enum Waiting {
     Sleep,
 }
 
+/// A client that is to connect.
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    place: usize,
+    target: usize,
+    metered: bool,
+}
+
 /// Clients and their common epoll.
 pub struct Fleet {
-    target: Target,
+    /// Where clients go; those who come without being told go to the first.
+    targets: Vec<Target>,
     waiting: Waiting,
     epoll: OwnedFd,
     clients: Vec<Option<Client>>,
-    to_start: VecDeque<(usize, bool)>,
+    to_start: VecDeque<Start>,
     opening: usize,
     meter: Meter,
     events: Vec<Event>,
@@ -58,7 +67,7 @@ impl Fleet {
     /// A fleet with no client yet.
     pub fn new(target: Target, waiting: Waiting) -> Result<Self> {
         Ok(Self {
-            target,
+            targets: vec![target],
             waiting,
             epoll: epoll::create(CreateFlags::CLOEXEC)?,
             clients: Vec::new(),
@@ -72,16 +81,26 @@ impl Fleet {
 
     /// Connects `count` more clients and waits until all of them are open.
     pub fn open(&mut self, count: usize, metered: bool) -> Result<Duration> {
+        self.invite_to(0, count, metered);
+        self.await_open()
+    }
+
+    /// The same for clients that go elsewhere than the first.
+    pub fn open_at(&mut self, target: Target, count: usize, metered: bool) -> Result<Duration> {
+        self.targets.push(target);
+        self.invite_to(self.targets.len() - 1, count, metered);
+        self.await_open()
+    }
+
+    fn invite_to(&mut self, target: usize, count: usize, metered: bool) {
         let first = self.clients.len();
         self.clients.resize_with(first + count, || None);
-        self.to_start.extend((first..first + count).map(|i| (i, metered)));
-        self.await_open()
+        self.to_start.extend((first..first + count).map(|place| Start { place, target, metered }));
     }
 
     /// Lets one more client connect from the next turn on; its place.
     pub fn invite(&mut self, metered: bool) -> usize {
-        self.clients.push(None);
-        self.to_start.push_back((self.clients.len() - 1, metered));
+        self.invite_to(0, 1, metered);
         self.clients.len() - 1
     }
 
@@ -110,7 +129,7 @@ impl Fleet {
             if self.clients[i].take().is_some_and(|c| !c.is_open()) {
                 self.opening -= 1;
             }
-            self.to_start.push_back((i, false));
+            self.to_start.push_back(Start { place: i, target: 0, metered: false });
         }
     }
 
@@ -156,10 +175,10 @@ impl Fleet {
             if self.opening >= OPENING_MAX {
                 break;
             }
-            let Some((i, metered)) = self.to_start.pop_front() else {
+            let Some(Start { place: i, target, metered }) = self.to_start.pop_front() else {
                 break;
             };
-            let client = Client::start(&self.target, metered)?;
+            let client = Client::start(&self.targets[target], metered)?;
             epoll::add(
                 &self.epoll,
                 client.socket(),

@@ -5,6 +5,7 @@
 //!
 //! The connections of a load:
 //! - [`wire`]: the bytes; stamped messages out, a counting reader in
+//! - [`events`]: the same of event streams
 //! - [`tally`]: what makes a run void
 //! - [`meter`]: deliveries and their latencies
 //! - [`client`]: one connection
@@ -24,12 +25,17 @@
 //! - `loads::lockstep`: the next message when all have the last; small and big ones
 //! - `loads::pipelined`: several publishers, many messages in flight
 //! - `loads::paced`: a fixed rate
-//! - `loads::idle`: silent clients
+//! - `loads::idle`: silent clients, by WebSocket or by event stream
+//! - `loads::sides`: two loads on one server by turns
+//! - `loads::streams`: receivers by event stream beside as many by WebSocket
+//! - `loads::channels`: many channels beside one
 //! - `loads::arrivals`: clients that come and go, storms of them
 //! - `loads::answers`: HTTP answers out of a stream
 //! - `loads::visit`: a visit to the page, and what belongs to it
 //! - `loads::pages`: visits, one after the other
 //! - `loads::kept`: a connection for many requests
+//! - `loads::posts`: messages that are posted, over kept connections and over new ones
+//! - `loads::forgotten`: channels that come and go
 //! - `loads::page_requests`: what one warm request costs
 //! - `loads::page_storm`: phones that open the page at once
 //! - [`loads::contender`]: a load in slices, for two servers in turns
@@ -48,6 +54,7 @@
 pub mod client;
 pub mod cores;
 pub mod duel;
+pub mod events;
 pub mod fleet;
 pub mod load;
 pub mod loads;

@@ -35,6 +35,18 @@ pub enum Kind {
     PageRequests,
     /// Many phones that open the page at once and join.
     PageStorm,
+    /// Receivers by event stream beside as many by WebSocket: what a delivery costs each way.
+    Streams,
+    /// Receivers by event stream that are there and do nothing: memory.
+    IdleStreams,
+    /// Posts over kept connections, received by WebSocket.
+    Posts,
+    /// Posts over a connection each, beside visits of the page.
+    NewPosts,
+    /// Many channels beside one with as many clients: what a delivery costs.
+    Channels,
+    /// Channels that come and go: memory.
+    Forgotten,
 }
 
 impl Kind {
@@ -51,6 +63,12 @@ impl Kind {
             Self::Pages => "pages",
             Self::PageRequests => "page-requests",
             Self::PageStorm => "page-storm",
+            Self::Streams => "streams",
+            Self::IdleStreams => "idle-streams",
+            Self::Posts => "posts",
+            Self::NewPosts => "new-posts",
+            Self::Channels => "channels",
+            Self::Forgotten => "forgotten",
         }
     }
 
@@ -59,7 +77,11 @@ impl Kind {
         match self {
             Self::Pages | Self::PageRequests => matches!(serves, Serves::Pages | Serves::Both),
             Self::PageStorm => matches!(serves, Serves::Both | Serves::Apart),
-            _ => matches!(serves, Serves::Broadcasts | Serves::Both),
+            Self::Streams | Self::IdleStreams | Self::Posts | Self::Channels => {
+                matches!(serves, Serves::Hub | Serves::Both)
+            }
+            Self::NewPosts | Self::Forgotten => serves == Serves::Both,
+            _ => matches!(serves, Serves::Broadcasts | Serves::Hub | Serves::Both),
         }
     }
 }
@@ -73,13 +95,17 @@ pub struct Load {
     #[arg(long, default_value = "100", default_value_ifs([
         ("kind", "page-requests", Some("8")),
         ("kind", "page-storm", Some("500")),
+        ("kind", "channels", Some("1024")),
     ]))]
     pub clients: usize,
     /// How long to measure, in seconds, after a short warm-up
     #[arg(long, default_value_t = 3.0)]
     pub seconds: f64,
-    /// Size of a message; 1 MiB where the load is about big ones
-    #[arg(long, default_value = "64", default_value_if("kind", "big", Some("1048576")))]
+    /// Size of a message; 1 MiB where the load is about big ones, 1 KiB where it is about what channels leave behind
+    #[arg(long, default_value = "64", default_value_ifs([
+        ("kind", "big", Some("1048576")),
+        ("kind", "forgotten", Some("1024")),
+    ]))]
     pub payload_bytes: usize,
     /// Publishers (pipelined)
     #[arg(long, default_value_t = 4, value_parser = publishers)]
@@ -96,12 +122,20 @@ pub struct Load {
     /// Phones that reconnect at once (storm)
     #[arg(long, default_value_t = 2000)]
     pub phones: usize,
+    /// Channels that the clients share, or that come and go
+    #[arg(long, default_value = "64", default_value_if("kind", "forgotten", Some("1000")))]
+    #[serde(default)]
+    pub channels: usize,
 }
 
 impl Load {
     /// A load of this kind with so many clients, and the usual sizes.
     pub fn new(kind: Kind, clients: usize, seconds: f64) -> Self {
-        let payload_bytes = if kind == Kind::Big { 1 << 20 } else { 64 };
+        let payload_bytes = match kind {
+            Kind::Big => 1 << 20,
+            Kind::Forgotten => 1 << 10,
+            _ => 64,
+        };
         Self {
             kind,
             clients,
@@ -112,6 +146,7 @@ impl Load {
             burst: 16,
             rate_hz: 100.0,
             phones: 2000,
+            channels: if kind == Kind::Forgotten { 1000 } else { 64 },
         }
     }
 
@@ -121,6 +156,9 @@ impl Load {
             Kind::Pages => "visitors",
             Kind::PageRequests => "connections",
             Kind::PageStorm => "phones",
+            Kind::Streams => "receivers each way",
+            Kind::NewPosts => return format!("{}, one after the other", self.kind.name()),
+            Kind::Forgotten => return format!("{}, {} channels", self.kind.name(), self.channels),
             _ => "clients",
         };
         let extra = match self.kind {
@@ -128,6 +166,7 @@ impl Load {
             Kind::Storm => format!(", {} phones", self.phones),
             Kind::Pipelined => format!(", {} publishers", self.publishers),
             Kind::Big => format!(", {} KiB messages", self.payload_bytes / 1024),
+            Kind::Channels => format!(" in {} channels and in one", self.channels),
             _ => String::new(),
         };
         format!("{}, {} {what}{extra}", self.kind.name(), self.clients)

@@ -106,7 +106,7 @@ impl Run {
             (Some(addr), Some(_)) if !addr.ip().is_loopback() => {
                 bail!("{addr} is another machine; loads are for the loopback interface only")
             }
-            (Some(addr), Some(pid)) => (addr.to_string(), Server::running(pid, Target { addr, path: self.path })),
+            (Some(addr), Some(pid)) => (addr.to_string(), Server::running(pid, Target::new(addr, &self.path))),
             _ => (self.server[0].clone(), peers::find(&self.server[0])?.start(&self.cores)?),
         };
         let figures = loads::run(&self.load, &server, waiting)?;

@@ -23,7 +23,9 @@ pub enum Serves {
     Broadcasts,
     /// Pages only.
     Pages,
-    /// Both, on one port.
+    /// Broadcasts in channels, by event streams and from posts too, but no pages.
+    Hub,
+    /// All that, and pages, on one port.
     Both,
     /// Pages, and broadcasts on another port by [`WEBSOCKETS_OF_PAIR`].
     Apart,
@@ -101,8 +103,8 @@ pub const PEERS: &[Peer] = &[
     Peer {
         name: "nchan",
         about: "nginx with nchan",
-        serves: Serves::Broadcasts,
-        path: "/ws",
+        serves: Serves::Hub,
+        path: "/",
         install: "apt-get install nginx libnginx-mod-nchan",
         command: nchan,
     },
@@ -161,7 +163,7 @@ impl Peer {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         let command =
             (self.command)(addr.port()).with_context(|| format!("{} is missing: {}", self.name, self.install))?;
-        let server = Server::start(self.name, command, Target { addr, path: self.path.into() }, cores)?;
+        let server = Server::start(self.name, command, Target::new(addr, self.path), cores)?;
         match self.serves {
             Serves::Apart => Ok(server.with_websockets(find(WEBSOCKETS_OF_PAIR)?.start(cores)?)),
             _ => Ok(server),
@@ -210,6 +212,10 @@ fn foghorn_at(path: PathBuf, name: &str, port: u16) -> Option<Command> {
     command.args(["--listen", &format!("127.0.0.1:{port}"), "-q"]);
     // Loads of more clients than its cautious default are a matter of this benchmark.
     command.env("FOGHORN_MAX_CLIENTS", "16384");
+    // The same for its channels: as many as the load of that name has. An older build does not mind.
+    if std::env::var_os("FOGHORN_MAX_CHANNELS").is_none() {
+        command.env("FOGHORN_MAX_CHANNELS", "64");
+    }
     Some(command)
 }
 

@@ -82,6 +82,40 @@ const PAGE_STORM: &[Column] = &[
     column("peak_kib", "memory at its peak MiB", 1024.0, 1),
 ];
 
+const RATIO: Column = column("cost_ratio", "ratio", 1.0, 3);
+const RATIO_LOW: Column = column("cost_ratio_lower_quartile", "quartile below", 1.0, 3);
+const RATIO_HIGH: Column = column("cost_ratio_upper_quartile", "quartile above", 1.0, 3);
+
+const STREAMS: &[Column] = &[
+    column("stream_total_us_per_delivery", "CPU µs/delivery by event stream", 1.0, 2),
+    column("websocket_total_us_per_delivery", "by WebSocket", 1.0, 2),
+    RATIO,
+    RATIO_LOW,
+    RATIO_HIGH,
+    column("stream_latency_p99_us", "p99 ms by event stream", 1e3, 2),
+];
+const POSTS: &[Column] =
+    &[column("posts_per_s", "posts/s", 1.0, 0), P50, P99, column("answer_p99_us", "p99 of answers ms", 1e3, 2), TOTAL];
+const NEW_POSTS: &[Column] = &[
+    column("total_us_per_post", "CPU µs/post", 1.0, 1),
+    column("total_us_per_page", "CPU µs/page", 1.0, 1),
+    RATIO,
+    RATIO_LOW,
+    RATIO_HIGH,
+];
+const CHANNELS: &[Column] = &[
+    column("channels_total_us_per_delivery", "CPU µs/delivery in channels", 1.0, 2),
+    column("one_total_us_per_delivery", "in one", 1.0, 2),
+    RATIO,
+    RATIO_LOW,
+    RATIO_HIGH,
+];
+const FORGOTTEN: &[Column] = &[
+    column("growth_kib", "memory grows by KiB", 1.0, 0),
+    column("resident_kib", "resident MiB", 1024.0, 1),
+    column("total_us_per_channel", "CPU µs/channel", 1.0, 0),
+];
+
 /// How a kind of load is shown: its columns, the first of which is the one that ratios are about, and the server that
 /// they are taken to.
 fn layout(kind: Kind) -> (&'static [Column], &'static str) {
@@ -96,6 +130,12 @@ fn layout(kind: Kind) -> (&'static [Column], &'static str) {
         Kind::Pages => (PAGES, "http-server"),
         Kind::PageRequests => (PAGE_REQUESTS, "nginx"),
         Kind::PageStorm => (PAGE_STORM, "node-pair"),
+        Kind::Streams => (STREAMS, "nchan"),
+        Kind::IdleStreams => (IDLE, "nchan"),
+        Kind::Posts => (POSTS, "nchan"),
+        Kind::NewPosts => (NEW_POSTS, "foghorn"),
+        Kind::Channels => (CHANNELS, "nchan"),
+        Kind::Forgotten => (FORGOTTEN, "foghorn"),
     }
 }
 

@@ -17,9 +17,12 @@ pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
 /// What one series of values is to another, value by value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ratio {
-    lower_quartile: f64,
-    median: f64,
-    upper_quartile: f64,
+    /// A quarter of the ratios is below it.
+    pub lower_quartile: f64,
+    /// The middle of the ratios.
+    pub median: f64,
+    /// A quarter of the ratios is above it.
+    pub upper_quartile: f64,
 }
 
 impl Ratio {

@@ -127,6 +127,11 @@ fn plan(options: &Options) -> Vec<Item> {
         add(Load::new(Kind::Pages, 8, 0.5), 1);
         add(Load::new(Kind::PageRequests, 8, 0.5), 1);
         add(page_storm(), 1);
+        add(Load::new(Kind::Streams, 100, 0.5), 1);
+        add(Load::new(Kind::IdleStreams, 1000, 0.1), 1);
+        add(Load::new(Kind::Posts, 100, 0.5), 1);
+        add(Load::new(Kind::NewPosts, 1, 0.5), 1);
+        add(Load::new(Kind::Channels, 1024, 0.5), 1);
         return plan;
     }
     add(Load::new(Kind::Lockstep, 100, 3.0), options.rounds);
@@ -140,6 +145,13 @@ fn plan(options: &Options) -> Vec<Item> {
     add(Load::new(Kind::Pages, 8, 2.0), options.rounds);
     add(Load::new(Kind::PageRequests, 8, 2.0), options.rounds);
     add(page_storm(), options.rounds.min(3));
+    add(Load::new(Kind::Streams, 100, 3.0), options.rounds);
+    add(Load::new(Kind::IdleStreams, 1000, 1.0), options.rounds);
+    add(Load::new(Kind::IdleStreams, 5000, 1.0), options.rounds);
+    add(Load::new(Kind::Posts, 100, 3.0), options.rounds);
+    add(Load::new(Kind::NewPosts, 1, 3.0), options.rounds);
+    add(Load::new(Kind::Channels, 1024, 3.0), options.rounds);
+    add(Load::new(Kind::Forgotten, 0, 0.0), options.rounds.min(3));
     if options.no_sweeps {
         return plan;
     }

@@ -60,7 +60,7 @@ fn start_websockets() -> SocketAddr {
 }
 
 fn run(kind: Kind, answer: Answer) -> Result<Figures> {
-    let server = |addr| Server::running(std::process::id(), Target { addr, path: "/".into() });
+    let server = |addr| Server::running(std::process::id(), Target::new(addr, "/"));
     let pair = server(start_pages(answer)).with_websockets(server(start_websockets()));
     loads::run(&Load::new(kind, 5, 0.2), &pair, Waiting::Sleep)
 }

@@ -62,7 +62,7 @@ fn deliver_all(published: &Receiver<Message>, writers: &mut [WebSocket<TcpStream
 }
 
 fn run(kind: Kind, cheat: Cheat) -> anyhow::Result<Figures> {
-    let target = Target { addr: start_server(cheat), path: "/".into() };
+    let target = Target::new(start_server(cheat), "/");
     let server = Server::running(std::process::id(), target);
     let load = Load { publishers: 2, ..Load::new(kind, CLIENTS, 0.2) };
     loads::run(&load, &server, Waiting::Sleep)

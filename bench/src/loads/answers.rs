@@ -1,6 +1,6 @@
 //! HTTP answers out of the bytes of one connection, in whatever pieces they come.
 //!
-//! Sockets are left to `visit` and `kept`. What must stay true: an answer that is not a 200 with a length is an error,
+//! Sockets are left to `visit` and `kept`. What must stay true: an answer that is no success (200, and what nchan says to a post, 201 or 202) with a length is an error,
 //! and nothing of the next answer is lost.
 
 use std::net::SocketAddr;
@@ -13,6 +13,15 @@ const ANSWER_BYTES_MAX: usize = 4 << 20;
 /// What asks for this path, as every load of pages asks.
 pub fn request(path: &str, addr: SocketAddr) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: {addr}\r\nAccept: */*\r\n\r\n")
+}
+
+/// What posts this text to this path.
+pub fn post(path: &str, addr: SocketAddr, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {addr}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
 }
 
 /// The bytes that have been read and belong to no complete answer yet.
@@ -65,7 +74,7 @@ fn head(bytes: &[u8]) -> Result<Option<(usize, Body)>> {
     let httparse::Status::Complete(head_bytes) = response.parse(bytes).context("the answer is no HTTP")? else {
         return Ok(None);
     };
-    if response.code != Some(200) {
+    if !matches!(response.code, Some(200..=202)) {
         bail!("the answer has status {}", response.code.unwrap_or(0));
     }
     let value = |name: &str| {

@@ -1,9 +1,10 @@
-//! Clients that are connected and silent: what each of them costs the server in resident memory.
+//! Clients that are connected and silent, by WebSocket or by event stream: what each of them costs the server in resident memory.
 //!
 //! What must stay true: what a server sets up once, for whoever comes first, is charged to no client.
 
 use anyhow::Result;
 
+use crate::client::Target;
 use crate::fleet::Fleet;
 use crate::load::Load;
 use crate::loads::measurement::settled_kib;
@@ -15,11 +16,20 @@ use crate::server::Server;
 const FIRST_CLIENTS: usize = 8;
 
 /// KiB per client, and CPU time that the silent crowd takes in a second.
-pub fn run(load: &Load, server: &Server, mut fleet: Fleet) -> Result<Figures> {
+pub fn run(load: &Load, server: &Server, fleet: Fleet) -> Result<Figures> {
+    run_at(&server.target, load, server, fleet)
+}
+
+/// The same of clients that receive by event stream.
+pub fn run_streams(load: &Load, server: &Server, fleet: Fleet) -> Result<Figures> {
+    run_at(&server.target.events(), load, server, fleet)
+}
+
+fn run_at(target: &Target, load: &Load, server: &Server, mut fleet: Fleet) -> Result<Figures> {
     let empty_kib = settled_kib(server, &mut fleet)?;
-    fleet.open(FIRST_CLIENTS, false)?;
+    fleet.open_at(target.clone(), FIRST_CLIENTS, false)?;
     let before_kib = settled_kib(server, &mut fleet)?;
-    fleet.open(load.clients, false)?;
+    fleet.open_at(target.clone(), load.clients, false)?;
     let after_kib = settled_kib(server, &mut fleet)?;
     let cpu = CpuTime::of(server.pid)?;
     let began = std::time::Instant::now();

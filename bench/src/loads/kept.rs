@@ -50,6 +50,12 @@ impl Kept {
         self.send()
     }
 
+    /// Posts this body to a path; at once, or as soon as it is connected.
+    pub fn post(&mut self, path: &str, body: &[u8]) -> Result<()> {
+        self.outgoing.extend(answers::post(path, self.addr, body));
+        self.send()
+    }
+
     fn send(&mut self) -> Result<()> {
         while !self.outgoing.is_empty() {
             match self.stream.write(&self.outgoing) {

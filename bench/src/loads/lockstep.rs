@@ -16,10 +16,12 @@ use crate::server::Server;
 use crate::tally::Fault;
 use crate::wire::{Stamp, Template};
 
-/// A publisher (client 0) that knows when all have got what it sent.
+/// Publishers that know when all have got what they sent: client 0, or one of each channel, whose clients see only its
+/// messages.
 #[derive(Debug)]
 pub struct Lockstep {
     template: Template,
+    publishers: Vec<usize>,
     seq: u64,
     clients: u64,
 }
@@ -27,16 +29,24 @@ pub struct Lockstep {
 impl Lockstep {
     /// For a fleet whose metered clients are all open.
     pub fn new(load: &Load, fleet: &Fleet) -> Self {
-        Self { template: Template::new(load.payload_bytes), seq: 0, clients: fleet.metered() as u64 }
+        Self::of(vec![0], load, fleet)
+    }
+
+    /// The same with these clients as publishers, no two of them in one channel.
+    pub fn of(publishers: Vec<usize>, load: &Load, fleet: &Fleet) -> Self {
+        Self { template: Template::new(load.payload_bytes), publishers, seq: 0, clients: fleet.metered() as u64 }
     }
 
     /// Sends a message and waits for all its deliveries.
     pub fn step(&mut self, fleet: &mut Fleet) -> Result<()> {
-        let sent_ns = fleet.meter().clock_ns();
-        let frame = self.template.stamped(Stamp { publisher: 0, seq: self.seq, sent_ns });
-        let publisher = fleet.client(0)?;
-        publisher.queue(frame);
-        publisher.flush()?;
+        for &publisher in &self.publishers {
+            let sent_ns = fleet.meter().clock_ns();
+            // They all bear the same number: a message that came into another channel would be one too many there.
+            let frame = self.template.stamped(Stamp { publisher: 0, seq: self.seq, sent_ns });
+            let publisher = fleet.client(publisher)?;
+            publisher.queue(frame);
+            publisher.flush()?;
+        }
         self.seq += 1;
         let expected = self.seq * self.clients;
         let mut patience = Patience::new();

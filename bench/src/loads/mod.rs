@@ -12,7 +12,9 @@ use crate::server::Server;
 
 mod answers;
 mod arrivals;
+mod channels;
 pub mod contender;
+mod forgotten;
 mod idle;
 mod kept;
 mod lockstep;
@@ -22,6 +24,9 @@ mod page_requests;
 mod page_storm;
 mod pages;
 mod pipelined;
+mod posts;
+mod sides;
+mod streams;
 mod visit;
 
 /// Does this load to the server.
@@ -37,6 +42,12 @@ pub fn run(load: &Load, server: &Server, waiting: Waiting) -> Result<Figures> {
         Kind::Storm => arrivals::storm(load, server, fleet),
         Kind::Pages => pages::run(load, server),
         Kind::PageRequests => page_requests::run(load, server, waiting),
+        Kind::Streams => streams::run(load, server, waiting),
+        Kind::IdleStreams => idle::run_streams(load, server, fleet),
+        Kind::Posts => posts::run(load, server, fleet, waiting),
+        Kind::NewPosts => posts::run_new(load, server),
+        Kind::Channels => channels::run(load, server, waiting),
+        Kind::Forgotten => forgotten::run(load, server, fleet),
         Kind::PageStorm => page_storm::run(load, server, fleet, waiting),
     }
 }

@@ -77,7 +77,16 @@ impl Visit {
 
     /// The bytes behind this path.
     pub fn get(&mut self, path: &str) -> Result<Vec<u8>> {
-        self.stream.write_all(answers::request(path, self.addr).as_bytes()).context("a request could not be sent")?;
+        self.ask(path, answers::request(path, self.addr).as_bytes())
+    }
+
+    /// The answer to this body, posted to this path.
+    pub fn post(&mut self, path: &str, body: &[u8]) -> Result<Vec<u8>> {
+        self.ask(path, &answers::post(path, self.addr, body))
+    }
+
+    fn ask(&mut self, path: &str, request: &[u8]) -> Result<Vec<u8>> {
+        self.stream.write_all(request).context("a request could not be sent")?;
         loop {
             if let Some(body) = self.answers.take().with_context(|| format!("{path} was refused"))? {
                 return Ok(body);
