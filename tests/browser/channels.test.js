@@ -73,7 +73,7 @@ test('the dialog leads to the channel of the name that is typed, folded and with
   const dialog = await open(page);
   assert.equal(await page.evaluate(() => document.activeElement.id), 'channels-name', 'ready to type');
   assert.equal(await dialog.getByRole('link').count(), 0, 'no way to where it is');
-  await page.keyboard.type('Living-Room_2 ');
+  await page.keyboard.type(' Living-Room_2 ');
   await page.keyboard.press('Enter');
   await page.waitForURL(`${server.url}c/living-room_2`);
   await isConnected(page);
