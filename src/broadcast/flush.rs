@@ -179,14 +179,19 @@ impl Broadcaster {
     fn expel_late(&self, live: &Rc<LiveChannel>, channel: &mut Subscribers) -> Option<Instant> {
         let (late, look_again) = channel.review(Instant::now());
         for slot in late {
-            let transport = Rc::clone(channel.get(slot).expect("whoever is late is here"));
-            if channel.is_within_message(slot) {
-                transport.abort();
-            }
-            self.unsubscribe(live, channel, &transport);
-            transport.end(CloseReason::TooSlow);
+            self.expel(live, channel, slot);
         }
         look_again
+    }
+
+    /// Ends a subscriber that is too slow for the others.
+    pub(super) fn expel(&self, live: &Rc<LiveChannel>, channel: &mut Subscribers, slot: usize) {
+        let transport = Rc::clone(channel.get(slot).expect("whoever is late is here"));
+        if channel.is_within_message(slot) {
+            transport.abort();
+        }
+        self.unsubscribe(live, channel, &transport);
+        transport.end(CloseReason::TooSlow);
     }
 
     /// Writes what one subscriber lacks, up to its share of a turn. The caller has seen that its writes are not blocked.

@@ -26,7 +26,9 @@ impl Broadcaster {
             self.unsubscribe(live, &mut channel, &transport);
             transport.end(CloseReason::NewEpoch);
         }
-        channel.clear(new_epoch());
+        for slot in channel.clear(new_epoch()) {
+            self.expel(live, &mut channel, slot);
+        }
         live.pending_writes.borrow_mut().extend(channel.streams());
         self.mark_dirty(live);
         channel.head_position()

@@ -15,7 +15,8 @@ use super::broadcaster::Broadcaster;
 use super::live_channel::Client;
 use super::transport::Transport;
 use crate::config::limits::{
-    FLUSH_BYTES_MAX, STREAM_BATCH_PIECES, STREAM_PIECE_BYTES, STREAM_TURN_BYTES_MAX, SWEEPS_PER_HEARTBEAT,
+    FLUSH_BYTES_MAX, PAST_EPOCHS_MAX, STREAM_BATCH_PIECES, STREAM_PIECE_BYTES, STREAM_TURN_BYTES_MAX,
+    SWEEPS_PER_HEARTBEAT,
 };
 use crate::config::settings::Config;
 use crate::hub::channel::Start;
@@ -316,6 +317,29 @@ fn who_counts_gets_what_was_deleted_and_nothing_of_the_new_epoch() {
         |texts: &[&str]| texts.iter().flat_map(|text| Frame::text((*text).to_owned()).to_vec()).collect::<Vec<_>>();
     assert_eq!(received(&theirs), frames(&["old"]));
     assert_eq!(received(&plain), frames(&["old", "new"]));
+}
+
+#[test]
+fn a_stream_that_is_too_many_epochs_behind_has_to_go() {
+    let stage = Stage::new();
+    let (speaker, _socket) = stage.join();
+    let (slow, _its_socket) = stage.join_stream(Encoding::Json);
+    let delete_one = || {
+        stage.publish(&speaker, Frame::text("x"));
+        stage.broadcaster.clear(&speaker.live);
+    };
+    for _ in 0..PAST_EPOCHS_MAX {
+        delete_one();
+    }
+    let (other, _other_socket) = stage.join_stream(Encoding::Json);
+    assert_eq!(slow.transport.ending(), None, "it can still be told of each");
+    delete_one();
+    assert_eq!(slow.transport.ending(), Some(CloseReason::TooSlow));
+    for _ in 0..2 * PAST_EPOCHS_MAX {
+        stage.broadcaster.flush();
+        delete_one();
+    }
+    assert_eq!(other.transport.ending(), None, "it has got what came");
 }
 
 #[test]

@@ -108,6 +108,10 @@ pub const STREAM_PIECE_BYTES: usize = 4 * 1024;
 pub const STREAM_BATCH_PIECES: [usize; 2] = [4, 16];
 /// The most bytes that one stream is handed in one turn of the flush, and what is left of a batch.
 pub const STREAM_TURN_BYTES_MAX: usize = 64 * 1024;
+/// The most epochs of a channel before the present one that are kept for a stream which has not got all of them. Each is some 70 bytes,
+/// where a message can take a third of that; and finding one's own among them takes time.
+pub const PAST_EPOCHS_MAX: usize = 64;
+
 /// The most slices in one vectored write. The kernel takes 1,024 (`IOV_MAX`); most writes have one.
 pub const FLUSH_SLICES_MAX: usize = 32;
 /// The most bytes that are read from one client in one turn, before others get theirs. The thread's buffer has this size.

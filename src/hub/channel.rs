@@ -179,9 +179,12 @@ impl<T> Channel<T> {
     }
 
     /// Begins a new epoch: what was published is there no longer for those who come, nor for who asks for the last message. Whoever is
-    /// here gets what is still on its way to it.
-    pub fn clear(&mut self, epoch: String) {
-        self.epochs.begin(epoch, self.published(), self.backlog.first_seq());
+    /// here gets what is still on its way to it. Returns the slots of streams that are too many epochs behind, and have to go.
+    pub fn clear(&mut self, epoch: String) -> Vec<usize> {
+        let streams = self.streams.keys().map(|&slot| (slot, self.subscribers[slot].seq));
+        let first_needed = streams.clone().map(|(_, seq)| seq).min().unwrap_or(self.backlog.next_seq());
+        let first_kept = self.epochs.begin(epoch, self.backlog.next_seq() - 1, first_needed);
+        streams.filter(|(_, seq)| *seq < first_kept).map(|(slot, _)| slot).collect()
     }
 
     /// The number of the newest message; 0 before the first of the epoch.

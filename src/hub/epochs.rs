@@ -1,10 +1,13 @@
 //! The epochs of a channel: within one, numbers go on and name one message each.
 //!
-//! Leaves to others when one ends. What must stay true: for each frame that is held it is known of which epoch it is.
+//! Leaves to others when one ends. What must stay true: for each frame that a stream has still to get it is known of which epoch it is, and
+//! there are never many.
 
 use std::collections::VecDeque;
 
-/// The present epoch, and those before it of which frames are held.
+use crate::config::limits::PAST_EPOCHS_MAX;
+
+/// The present epoch, and those before it of which some stream has still to get frames.
 #[derive(Debug)]
 pub struct Epochs {
     /// In their order; never empty.
@@ -37,7 +40,7 @@ impl Epochs {
         self.last().frames_before
     }
 
-    /// The name of the epoch in which a held frame is, or that comes next, and its number there. `seq` is its number in the backlog.
+    /// The name of the epoch in which a needed frame is, or that comes next, and its number there. `seq` is its number in the backlog.
     pub fn find(&self, seq: u64) -> (&str, u64) {
         let epoch = self.of(seq);
         (&epoch.name, seq.saturating_sub(epoch.frames_before))
@@ -49,18 +52,22 @@ impl Epochs {
         next.map_or(frames, |next| next.frames_before) - epoch.frames_before
     }
 
-    /// Begins a new one behind so many frames, and forgets those of which none is held: `first_held` is the number of the oldest.
-    pub fn begin(&mut self, name: String, frames_before: u64, first_held: u64) {
+    /// Begins a new one behind so many frames, and forgets those of which nobody needs a frame: `first_needed` is the number of the oldest
+    /// that somebody does. Returns the number of the first frame that somebody may need: whoever needs an older one has to go, so that
+    /// its epoch can be forgotten the next time.
+    pub fn begin(&mut self, name: String, frames_before: u64, first_needed: u64) -> u64 {
         let nth = self.last().nth + 1;
         // One that has had no frame.
         self.list.retain(|past| past.frames_before < frames_before);
-        while self.list.get(1).is_some_and(|second| second.frames_before < first_held) {
+        while self.list.get(1).is_some_and(|second| second.frames_before < first_needed) {
             self.list.pop_front();
         }
         self.list.push_back(Epoch { name, nth, frames_before });
+        let too_many = self.list.len().saturating_sub(1 + PAST_EPOCHS_MAX);
+        self.list[too_many].frames_before + 1
     }
 
-    /// The epoch in which a held frame is, or that comes next, by its number in the backlog.
+    /// The epoch in which a needed frame is, or that comes next, by its number in the backlog.
     pub(super) fn of(&self, seq: u64) -> &Epoch {
         self.list.iter().rev().find(|epoch| epoch.frames_before < seq).unwrap_or(&self.list[0])
     }
@@ -76,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_frame_that_is_held_is_of_its_epoch() {
+    fn every_frame_that_is_needed_is_of_its_epoch() {
         let mut epochs = Epochs::new("a".into());
         epochs.begin("b".into(), 3, 1);
         epochs.begin("c".into(), 5, 1);
@@ -88,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_of_which_nothing_is_held_is_forgotten() {
+    fn an_epoch_of_which_nothing_is_needed_is_forgotten() {
         let mut epochs = Epochs::new("a".into());
         epochs.begin("b".into(), 0, 1);
         assert_eq!(epochs.list.len(), 1, "nothing came before it");

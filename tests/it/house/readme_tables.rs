@@ -164,6 +164,7 @@ fn readme_and_code_have_the_same_limits() {
         ("path in the page's QR code", vec![format!("{} bytes", limits::PAGE_PATH_BYTES_MAX)]),
         ("one client's turn", turn.to_vec()),
         ("one stream's turn", stream_turn.to_vec()),
+        ("deletions of its channel's messages that a stream is behind", vec![limits::PAST_EPOCHS_MAX.to_string()]),
         ("pongs that a client does not read", vec![kib(limits::CONTROL_BYTES_MAX)]),
         ("a client that others wait for", vec![progress]),
         ("closing handshake", vec![seconds(limits::CLOSING_TIMEOUT)]),
