@@ -29,7 +29,7 @@ struct Poster {
 /// Connections that post, one publisher each.
 #[derive(Debug)]
 struct Posters {
-    posters: Vec<Poster>,
+    senders: Vec<Poster>,
     path: String,
     payload_bytes: usize,
     waiting: Waiting,
@@ -40,7 +40,7 @@ impl Posters {
     fn new(load: &Load, server: &Server, waiting: Waiting) -> Result<Self> {
         let start = |_| Ok(Poster { kept: Kept::start(server.target.addr)?, posts: 0, posted: Instant::now() });
         Ok(Self {
-            posters: (0..PUBLISHERS_MAX).map(start).collect::<Result<_>>()?,
+            senders: (0..PUBLISHERS_MAX).map(start).collect::<Result<_>>()?,
             path: server.target.path.clone(),
             payload_bytes: load.payload_bytes,
             waiting,
@@ -49,7 +49,7 @@ impl Posters {
     }
 
     fn post(&mut self, publisher: usize, fleet: &mut Fleet) -> Result<()> {
-        let poster = &mut self.posters[publisher];
+        let poster = &mut self.senders[publisher];
         let stamp = Stamp { publisher, seq: poster.posts, sent_ns: fleet.meter().clock_ns() };
         poster.posts += 1;
         poster.posted = Instant::now();
@@ -57,19 +57,19 @@ impl Posters {
     }
 
     fn posts(&self) -> u64 {
-        self.posters.iter().map(|poster| poster.posts).sum()
+        self.senders.iter().map(|poster| poster.posts).sum()
     }
 
     /// Posts for so long, and leaves nothing under way.
     fn go_on_for(&mut self, duration: Duration, fleet: &mut Fleet) -> Result<()> {
         let until = Instant::now() + duration;
-        for publisher in 0..self.posters.len() {
+        for publisher in 0..self.senders.len() {
             self.post(publisher, fleet)?;
         }
-        let (mut under_way, mut patience) = (self.posters.len(), Patience::new());
+        let (mut under_way, mut patience) = (self.senders.len(), Patience::new());
         while under_way > 0 {
-            for publisher in kept::ready(self.posters.iter().map(|poster| &poster.kept), self.waiting)? {
-                let poster = &mut self.posters[publisher];
+            for publisher in kept::ready(self.senders.iter().map(|poster| &poster.kept), self.waiting)? {
+                let poster = &mut self.senders[publisher];
                 if poster.kept.go_on().context("a post was refused")?.is_none() {
                     continue;
                 }
