@@ -29,7 +29,12 @@ impl Broadcaster {
         for slot in channel.clear(new_epoch()) {
             self.expel(live, &mut channel, slot);
         }
-        live.pending_writes.borrow_mut().extend(channel.streams());
+        let mut pending_writes = live.pending_writes.borrow_mut();
+        pending_writes.extend(channel.streams());
+        // As many connections as there may be can ask for this before the next flush.
+        pending_writes.sort_unstable();
+        pending_writes.dedup();
+        drop(pending_writes);
         self.mark_dirty(live);
         channel.head_position()
     }

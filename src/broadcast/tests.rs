@@ -320,6 +320,18 @@ fn who_counts_gets_what_was_deleted_and_nothing_of_the_new_epoch() {
 }
 
 #[test]
+fn deletions_before_one_flush_take_no_more_memory_than_one() {
+    let stage = Stage::new();
+    let streams = [Encoding::Json, Encoding::Lines].map(|encoding| stage.join_stream(encoding));
+    stage.broadcaster.flush();
+    let live = &streams[0].0.live;
+    for _ in 0..3 {
+        stage.broadcaster.clear(live);
+    }
+    assert_eq!(live.pending_writes.borrow().len(), streams.len());
+}
+
+#[test]
 fn a_stream_that_is_too_many_epochs_behind_has_to_go() {
     let stage = Stage::new();
     let (speaker, _socket) = stage.join();
