@@ -20,7 +20,7 @@ use crate::broadcast::hello::stream_hello;
 use crate::broadcast::leave_guard::LeaveGuard;
 use crate::broadcast::live_channel::{Client, LiveChannel};
 use crate::broadcast::transport::Transport;
-use crate::config::limits::{CLOSING_TIMEOUT, KEEPALIVE_AFTER_FIN};
+use crate::config::limits::{CLOSING_TIMEOUT, KEEPALIVE_AFTER_FIN, STREAM_INPUT_BYTES_MAX};
 use crate::http::cors::{Cors, MESSAGE_LINES};
 use crate::http::refusal::reason_phrase;
 use crate::http::response;
@@ -150,13 +150,14 @@ fn keepalive_after(idle: Duration) -> TcpKeepalive {
     TcpKeepalive::new().with_time(idle).with_interval(idle)
 }
 
-/// Waits until the client is found to be gone, and notes when it has finished sending. What it sends is not read: it has asked for a
-/// stream, and nothing else is answered here.
+/// Waits until the client is found to be gone, and notes when it has finished sending. What it sends is dropped, up to
+/// [`STREAM_INPUT_BYTES_MAX`], behind which nothing is read: it has asked for a stream, and nothing else is answered here.
 async fn watch(broadcaster: &Broadcaster, client: &Client, has_finished: &Cell<bool>) -> CloseReason {
     let socket = client.transport.socket();
-    loop {
+    let mut dropped_bytes = 0;
+    while dropped_bytes < STREAM_INPUT_BYTES_MAX {
         socket.readable().await;
-        match socket.try_read(|mut socket: &TcpStream| socket.read(&mut [0; 1])) {
+        match socket.try_read(|mut socket: &TcpStream| socket.read(&mut [0; 1024])) {
             Ok(0) => {
                 has_finished.set(true);
                 // Some have only finished sending, and go on reading; those who are gone answer the next byte with a reset.
@@ -165,7 +166,7 @@ async fn watch(broadcaster: &Broadcaster, client: &Client, has_finished: &Cell<b
                 let _ = SockRef::from(socket.get_ref()).set_tcp_keepalive(&keepalive);
                 break;
             }
-            Ok(_) => break,
+            Ok(bytes) => dropped_bytes += bytes,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(_) => return CloseReason::Vanished,
         }

@@ -118,6 +118,8 @@ pub const FLUSH_SLICES_MAX: usize = 32;
 pub const TURN_BYTES_MAX: usize = 64 * 1024;
 /// A client that others wait for has to take this many bytes in each `--patience`, or all that it lacks.
 pub const PROGRESS_BYTES_MIN: u64 = 64 * 1024;
+/// What is read and dropped of what comes behind the request for a stream, in bytes, so that its end is seen.
+pub const STREAM_INPUT_BYTES_MAX: usize = 64 * 1024;
 /// What the kernel may hold unsent for one client, in bytes. The rest stays in the backlog, where it is shared.
 pub const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 /// tungstenite's buffer, in bytes, one for each client. It grows for a larger message, and `ws::reader` has it back to this size.

@@ -121,6 +121,15 @@ fn a_reader_of_lines_that_closes_is_found_by_the_kernel_although_nothing_is_said
 }
 
 #[test]
+fn the_end_of_one_that_has_said_more_is_seen_too() {
+    let server = Server::start(&["--heartbeat", "0"]);
+    let mut stream = Stream::open(&server, "/?as=events");
+    stream.client().send(&[b'x'; 3000]);
+    drop(stream);
+    server.wait_for_figure("/closed/closedByClient", 1);
+}
+
+#[test]
 fn a_reset_ends_it_at_once() {
     let server = Server::start(&[]);
     let mut client = Client::connect(server.address());
