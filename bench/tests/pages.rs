@@ -110,3 +110,9 @@ fn other_bytes_of_the_same_length_make_a_storm_void() {
     };
     assert!(why_void(Kind::PageStorm, other).contains("other bytes than at the first visit"));
 }
+
+#[test]
+fn a_number_that_is_not_due_makes_a_run_of_posts_void() {
+    let stuck = |_, _| "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"seq\":1}".into();
+    assert!(why_void(Kind::NewPosts, stuck).contains("where 2 was due"));
+}

@@ -22,14 +22,14 @@ use crate::wire::{PUBLISHERS_MAX, Stamp, payload};
 #[derive(Debug)]
 struct Poster {
     kept: Kept,
-    posts: u64,
+    sent: u64,
     posted: Instant,
 }
 
 /// Connections that post, one publisher each.
 #[derive(Debug)]
 struct Posters {
-    senders: Vec<Poster>,
+    connections: Vec<Poster>,
     path: String,
     payload_bytes: usize,
     waiting: Waiting,
@@ -38,9 +38,9 @@ struct Posters {
 
 impl Posters {
     fn new(load: &Load, server: &Server, waiting: Waiting) -> Result<Self> {
-        let start = |_| Ok(Poster { kept: Kept::start(server.target.addr)?, posts: 0, posted: Instant::now() });
+        let start = |_| Ok(Poster { kept: Kept::start(server.target.addr)?, sent: 0, posted: Instant::now() });
         Ok(Self {
-            senders: (0..PUBLISHERS_MAX).map(start).collect::<Result<_>>()?,
+            connections: (0..PUBLISHERS_MAX).map(start).collect::<Result<_>>()?,
             path: server.target.path.clone(),
             payload_bytes: load.payload_bytes,
             waiting,
@@ -49,27 +49,27 @@ impl Posters {
     }
 
     fn post(&mut self, publisher: usize, fleet: &mut Fleet) -> Result<()> {
-        let poster = &mut self.senders[publisher];
-        let stamp = Stamp { publisher, seq: poster.posts, sent_ns: fleet.meter().clock_ns() };
-        poster.posts += 1;
+        let poster = &mut self.connections[publisher];
+        let stamp = Stamp { publisher, seq: poster.sent, sent_ns: fleet.meter().clock_ns() };
+        poster.sent += 1;
         poster.posted = Instant::now();
         poster.kept.post(&self.path, &payload(self.payload_bytes, stamp))
     }
 
     fn posts(&self) -> u64 {
-        self.senders.iter().map(|poster| poster.posts).sum()
+        self.connections.iter().map(|poster| poster.sent).sum()
     }
 
     /// Posts for so long, and leaves nothing under way.
     fn go_on_for(&mut self, duration: Duration, fleet: &mut Fleet) -> Result<()> {
         let until = Instant::now() + duration;
-        for publisher in 0..self.senders.len() {
+        for publisher in 0..self.connections.len() {
             self.post(publisher, fleet)?;
         }
-        let (mut under_way, mut patience) = (self.senders.len(), Patience::new());
+        let (mut under_way, mut patience) = (self.connections.len(), Patience::new());
         while under_way > 0 {
-            for publisher in kept::ready(self.senders.iter().map(|poster| &poster.kept), self.waiting)? {
-                let poster = &mut self.senders[publisher];
+            for publisher in kept::ready(self.connections.iter().map(|poster| &poster.kept), self.waiting)? {
+                let poster = &mut self.connections[publisher];
                 if poster.kept.go_on().context("a post was refused")?.is_none() {
                     continue;
                 }
