@@ -82,6 +82,46 @@ test('where there is no place it tries again and again, until there is one', asy
   await until('it is in', async () => (await hellos(page)).length === 1);
 });
 
+test('it misses nothing that is said after its first connection broke, though it had heard nothing yet', async () => {
+  server = await Server.start();
+  const line = await Line.to(server.port);
+  const page = await listen(line.url);
+  await until('it listens', async () => (await hellos(page)).length === 1);
+  line.cut();
+  await post('first');
+  await post('second');
+  line.mend();
+  await until('it has caught up', async () => (await heard(page)).length === 2);
+  assert.deepEqual((await heard(page)).map(([, data]) => data), ['first', 'second']);
+  assert.deepEqual((await hellos(page)).map(({ seq, lost }) => [seq, lost]), [[0, 0], [0, 0]]);
+});
+
+test('it comes back to a server that has stopped, and to one that was away, and is told that numbers begin anew', async () => {
+  server = await Server.start();
+  const page = await listen(server.url);
+  await page.evaluate(() => {
+    window.failures = 0;
+    window.source.addEventListener('error', () => { window.failures += 1; });
+  });
+  const failures = () => page.evaluate(() => window.failures);
+  for (const [nth, signal, tries] of [[1, 'SIGTERM', 1], [2, 'SIGKILL', 2]]) {
+    await until('it listens', async () => (await hellos(page)).length === nth);
+    await post(`before ${signal}`);
+    await until('it has heard', async () => (await heard(page)).length === nth);
+    const before = await failures();
+    await server.stop(signal);
+    // The first is the end of its connection, and each one more a try in vain.
+    await until('it has tried', async () => (await failures()) > before + tries - 1);
+    assert.equal(await page.evaluate(() => window.source.readyState), 0, 'it goes on trying');
+    await server.start();
+  }
+  await until('it is back', async () => (await hellos(page)).length === 3);
+  await post('at last');
+  await until('it has heard', async () => (await heard(page)).length === 3);
+  assert.deepEqual((await heard(page)).map(([, data]) => data), ['before SIGTERM', 'before SIGKILL', 'at last']);
+  assert.deepEqual((await hellos(page)).map(({ lost }) => lost), [0, null, null]);
+});
+
 test("the README's page listens", async () => {
   server = await Server.start();
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
