@@ -1,7 +1,7 @@
 //! Fuzz targets: what strangers send, against rules that are written down a second time, in another way.
 //!
 //! - [`head`]: request heads · [`body`]: their bodies · [`host_policy`]: Host and Origin · [`path`]: paths of the page · [`byte_range`]: parts of files ·
-//!   [`after`]: where to go on
+//!   [`query`]: what is wanted of a channel · [`after`]: where to go on
 //! - [`channel`]: published frames, through the backlog and partial writes, to what a client decodes
 //! - [`stream`]: messages as streams over HTTP show them
 //! - [`client`]: what a client sends over its WebSocket
@@ -21,6 +21,7 @@ pub mod head;
 pub mod host_policy;
 pub mod mutate;
 pub mod path;
+pub mod query;
 pub mod stream;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -32,12 +33,13 @@ pub type Kind = u64;
 pub type Target = (&'static str, fn(&[u8]) -> Kind);
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("head", head::target),
     ("body", body::target),
     ("host_policy", host_policy::target),
     ("path", path::target),
     ("byte_range", byte_range::target),
+    ("query", query::target),
     ("after", after::target),
     ("channel", channel::target),
     ("stream", stream::target),
