@@ -97,6 +97,8 @@ pub struct NoPlace;
 mod tests {
     use std::cell::Cell;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     struct Channel(&'static str, Cell<Usage>);
@@ -130,5 +132,68 @@ mod tests {
     #[test]
     fn with_no_places_there_is_only_the_main_channel() {
         assert_eq!(add(&mut Directory::new(0), "a", Usage::Empty), Err(NoPlace));
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// Somebody wants this channel, which is then used so.
+        Use(usize, Usage),
+        /// Its use changes.
+        Change(usize, Usage),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let usage = prop_oneof![Just(Usage::Empty), Just(Usage::Unused), Just(Usage::InUse)];
+        let step = (any::<bool>(), 0_usize..8, usage)
+            .prop_map(|(is_use, nth, usage)| if is_use { Step::Use(nth, usage) } else { Step::Change(nth, usage) });
+        prop::collection::vec(step, 1..200)
+    }
+
+    proptest! {
+        /// Against a list that has the longest unused first.
+        #[test]
+        fn whoever_comes_and_goes_the_right_channel_gives_way(places in 0_usize..6, steps in steps()) {
+            const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+            let mut directory = Directory::new(places);
+            let mut model: Vec<(&str, Usage)> = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Use(nth, usage) => {
+                        let name = ChannelName::parse(NAMES[nth]).unwrap();
+                        let known = model.iter().position(|(its, _)| *its == NAMES[nth]);
+                        if let Some(known) = known {
+                            directory.note_use(&name);
+                            let its = model.remove(known);
+                            model.push(its);
+                            continue;
+                        }
+                        let has_place = model.len() < places;
+                        let free = [Usage::Empty, Usage::Unused]
+                            .into_iter()
+                            .find_map(|usage| model.iter().position(|(_, its)| *its == usage));
+                        let expected = match free {
+                            _ if has_place => Ok(None),
+                            Some(free) => Ok(Some(model.remove(free).0)),
+                            None => Err(NoPlace),
+                        };
+                        let added = add(&mut directory, NAMES[nth], usage);
+                        prop_assert_eq!(added, expected);
+                        if added.is_ok() {
+                            model.push((NAMES[nth], usage));
+                        }
+                    }
+                    Step::Change(nth, usage) => {
+                        if let Some(its) = model.iter_mut().find(|(its, _)| *its == NAMES[nth]) {
+                            its.1 = usage;
+                            directory.get(&ChannelName::parse(NAMES[nth]).unwrap()).unwrap().1.set(usage);
+                        }
+                    }
+                }
+                let mut names: Vec<&str> = model.iter().map(|(name, _)| *name).collect();
+                names.sort_unstable();
+                prop_assert_eq!(directory.iter().map(|channel| channel.0).collect::<Vec<_>>(), names);
+                prop_assert!(directory.len() <= places);
+            }
+        }
     }
 }
