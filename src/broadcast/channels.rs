@@ -14,7 +14,7 @@ use log::warn;
 use crate::broadcast::live_channel::LiveChannel;
 use crate::config::settings::Limits;
 use crate::hub::channel_name::ChannelName;
-use crate::hub::directory::{Directory, NoPlace};
+use crate::hub::directory::{Directory, NoPlace, Usage};
 use crate::telemetry::counters::Counters;
 
 /// All of them.
@@ -49,6 +49,20 @@ impl Channels {
     /// # Errors
     /// If there are too many in use, or there is no memory for one more.
     pub fn open(&self, name: &ChannelName) -> Result<Rc<LiveChannel>, NoPlace> {
+        self.open_beside(name, |usage| usage)
+    }
+
+    /// The same for one who only reads, by a GET: for that, no channel with messages is forgotten. A foreign page can have a browser send
+    /// one, with nothing in it that says where it is from.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and if none of the others is empty.
+    pub fn open_to_read(&self, name: &ChannelName) -> Result<Rc<LiveChannel>, NoPlace> {
+        self.open_beside(name, |usage| if usage == Usage::Unused { Usage::InUse } else { usage })
+    }
+
+    /// Opens a channel. What counts as what, when one has to be forgotten for it, `weigh` says.
+    fn open_beside(&self, name: &ChannelName, weigh: impl Fn(Usage) -> Usage) -> Result<Rc<LiveChannel>, NoPlace> {
         if let Some(live) = self.find(name) {
             self.directory.borrow_mut().note_use(name);
             return Ok(live);
@@ -56,7 +70,7 @@ impl Channels {
         let Limits { channel_backlog_bytes, patience, .. } = self.limits;
         let message_bytes_max = self.message_bytes_max(name);
         let mut directory = self.directory.borrow_mut();
-        if let Some(forgotten) = directory.make_room(|live| live.channel.borrow().usage())? {
+        if let Some(forgotten) = directory.make_room(|live| weigh(live.channel.borrow().usage()))? {
             forgotten.retract(&self.counters);
         }
         let live = LiveChannel::new(name.clone(), message_bytes_max, channel_backlog_bytes, patience);

@@ -24,7 +24,6 @@ use crate::http::host_policy::HostPolicy;
 use crate::http::refusal::{HEAD_TOO_SLOW, NO_CHANNEL_LEFT, Refusal};
 use crate::http::response::ResponseSender;
 use crate::http::short_answer::ShortAnswer;
-use crate::hub::channel_name::ChannelName;
 use crate::hub::directory::NoPlace;
 use crate::net::lingering_close;
 use crate::os::search_domains::SearchDomains;
@@ -122,7 +121,8 @@ impl Dispatch {
             let mut early_close = None;
             let answered = match route {
                 Ok(Route::WebSocket(channel, upgrade)) => {
-                    match self.admit_to(&channel, peer.ip(), upgrade.predecessor()).await {
+                    let open = || self.broadcaster.channels().open(&channel);
+                    match self.admit_to(open, peer.ip(), upgrade.predecessor()).await {
                         Ok((live, permit)) => {
                             let wish = Wish::WebSocket(upgrade, buffer.as_slice().to_vec());
                             return Some(Joining { live, permit, wish });
@@ -133,13 +133,16 @@ impl Dispatch {
                         }
                     }
                 }
-                Ok(Route::Stream(channel, request, cors)) => match self.admit_to(&channel, peer.ip(), None).await {
-                    Ok((live, permit)) => return Some(Joining { live, permit, wish: Wish::Stream(request, cors) }),
-                    Err(refusal) => {
-                        early_close = stream::come_back(&request, &cors.lines());
-                        Err(Refused { cors: Some(cors), ..refusal.into() })
+                Ok(Route::Stream(channel, request, cors)) => {
+                    let open = || self.broadcaster.channels().open_to_read(&channel);
+                    match self.admit_to(open, peer.ip(), None).await {
+                        Ok((live, permit)) => return Some(Joining { live, permit, wish: Wish::Stream(request, cors) }),
+                        Err(refusal) => {
+                            early_close = stream::come_back(&request, &cors.lines());
+                            Err(Refused { cors: Some(cors), ..refusal.into() })
+                        }
                     }
-                },
+                }
                 Ok(Route::Channel(request, cors)) => {
                     let answered = self.answer_channel(id, socket, peer, &request, &cors);
                     answered.map_err(|refused| Refused { cors: Some(cors), ..refused })
@@ -196,12 +199,12 @@ impl Dispatch {
     /// A permit for a client, and the channel that it joins before anything else happens.
     async fn admit_to(
         &self,
-        channel: &ChannelName,
+        open: impl FnOnce() -> Result<Rc<LiveChannel>, NoPlace>,
         ip: IpAddr,
         predecessor: Option<&str>,
     ) -> Result<(Rc<LiveChannel>, ClientPermit), Refusal> {
         let permit = self.admit(ip, predecessor).await?;
-        let live = self.broadcaster.channels().open(channel).map_err(|NoPlace| NO_CHANNEL_LEFT)?;
+        let live = open().map_err(|NoPlace| NO_CHANNEL_LEFT)?;
         Ok((live, permit))
     }
 

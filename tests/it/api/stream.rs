@@ -24,6 +24,19 @@ fn events(server: &Server, query: &str) -> Stream {
 }
 
 #[test]
+fn who_only_reads_takes_no_place_from_a_channel_with_messages() {
+    let server = Server::start(&["--max-channels", "1"]);
+    Client::join_at(server.address(), "/c/a").expect_echo("kept");
+    server.wait_for_figure("/clients", 0);
+    assert_eq!(server.get("/c/b?as=lines").status, 503);
+    assert_eq!(server.get("/c/a?last").text(), "kept");
+    let _speaker = Client::join_at(server.address(), "/c/b");
+    let _reader = Stream::open(&server, "/c/b?as=lines");
+    server.wait_for_figure("/clients", 2);
+    assert_eq!(server.get("/c/a?last").status, 204, "a speaker takes it");
+}
+
+#[test]
 fn each_form_has_all_that_is_said_in_its_channel() {
     let server = Server::start(&[]);
     let mut lines = Stream::open(&server, "/c/a?as=lines");
