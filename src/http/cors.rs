@@ -7,6 +7,7 @@
 use std::fmt::Write;
 
 use crate::config::limits::{PREFLIGHT_HEADERS_BYTES_MAX, PREFLIGHT_MAX_AGE};
+use crate::http::body::is_token_byte;
 use crate::http::head::Head;
 use crate::http::host_policy::HostPolicy;
 use crate::http::origin::Origin;
@@ -91,7 +92,7 @@ pub fn options_lines(head: &Head<'_>) -> String {
 
 /// Whether it can be the name of a header (RFC 9110 section 5.6.2).
 fn is_token(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    !name.is_empty() && name.bytes().all(is_token_byte)
 }
 
 #[cfg(test)]

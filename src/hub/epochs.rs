@@ -40,12 +40,6 @@ impl Epochs {
         self.last().frames_before
     }
 
-    /// The name of the epoch in which a needed frame is, or that comes next, and its number there. `seq` is its number in the backlog.
-    pub fn find(&self, seq: u64) -> (&str, u64) {
-        let epoch = self.of(seq);
-        (&epoch.name, seq.saturating_sub(epoch.frames_before))
-    }
-
     /// How many frames it has had; `frames` are those of all.
     pub(super) fn frames_of(&self, epoch: &Epoch, frames: u64) -> u64 {
         let next = self.list.iter().find(|other| other.nth > epoch.nth);
@@ -82,13 +76,19 @@ impl Epochs {
 mod tests {
     use super::*;
 
+    /// The epoch of a frame, and its number there.
+    fn find(epochs: &Epochs, seq: u64) -> (&str, u64) {
+        let epoch = epochs.of(seq);
+        (&epoch.name, seq - epoch.frames_before)
+    }
+
     #[test]
     fn every_frame_that_is_needed_is_of_its_epoch() {
         let mut epochs = Epochs::new("a".into());
         epochs.begin("b".into(), 3, 1);
         epochs.begin("c".into(), 5, 1);
         assert_eq!(
-            [1, 3, 4, 5, 6, 9].map(|seq| epochs.find(seq)),
+            [1, 3, 4, 5, 6, 9].map(|seq| find(&epochs, seq)),
             [("a", 1), ("a", 3), ("b", 1), ("b", 2), ("c", 1), ("c", 4)]
         );
         assert_eq!((epochs.present(), epochs.frames_before()), ("c", 5));
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(epochs.list.len(), 1, "nothing came before it");
         epochs.begin("c".into(), 3, 1);
         epochs.begin("d".into(), 6, 4);
-        assert_eq!(epochs.find(4), ("c", 1));
+        assert_eq!(find(&epochs, 4), ("c", 1));
         assert_eq!(epochs.list.len(), 2, "of the second nothing is left");
     }
 }
