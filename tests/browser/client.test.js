@@ -250,12 +250,28 @@ test('one that has brought something meanwhile is not replaced any more', async 
   server.server.on('connection', (socket) => server.sockets[1] === socket && socket.on('close', () => server.sockets[0].send('one')));
   connect(server.url);
   await until('it is open', () => horn.state === 'open');
-  horn.check();
-  await until('a message', () => got.length === 1);
-  assert.equal(horn.send('more'), true);
-  await until('it is there', () => server.received.length === 1);
-  // Longer than the first pause.
-  await new Promise((resolve) => setTimeout(resolve, 600));
+  const { setTimeout: set, clearTimeout: clear } = globalThis;
+  let retry;
+  globalThis.setTimeout = (act, ms) => {
+    const timer = set(act, ms);
+    // As long as the first pause, and as nothing else here.
+    if (ms >= 250 && ms <= 500) retry = timer;
+    return timer;
+  };
+  let isOff = false;
+  globalThis.clearTimeout = (timer) => {
+    if (timer && timer === retry) isOff = true;
+    clear(timer);
+  };
+  try {
+    horn.check();
+    await until('a message', () => got.length === 1);
+    assert.equal(horn.send('more'), true);
+    await until('it is there', () => server.received.length === 1);
+    assert.ok(retry && isOff, 'it was about to try again, and is no more');
+  } finally {
+    Object.assign(globalThis, { setTimeout: set, clearTimeout: clear });
+  }
   assert.equal(server.asked.length, 2);
 });
 

@@ -1,6 +1,7 @@
 //! How streams end, and what their readers may cost: those that are slow, stalled, vanished or too many.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::{Shutdown, SocketAddr};
 use std::process::Command;
 use std::thread;
@@ -127,6 +128,18 @@ fn the_end_of_one_that_has_said_more_is_seen_too() {
     stream.client().send(&[b'x'; 3000]);
     drop(stream);
     server.wait_for_figure("/closed/closedByClient", 1);
+}
+
+#[test]
+fn what_comes_without_end_behind_its_request_is_not_read() {
+    let server = Server::start(&[]);
+    let mut stream = Stream::open(&server, "/?as=events");
+    // Far more than both kernels hold: who is read gets rid of it.
+    stream.client().socket().set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+    let sent = stream.client().try_send(&vec![b'x'; 64 << 20]);
+    assert_eq!(sent.map_err(|error| error.kind()), Err(ErrorKind::WouldBlock));
+    server.join().expect_echo("and it goes on as a stream");
+    server.wait_for_figure("/clients", 1);
 }
 
 #[test]
