@@ -91,6 +91,8 @@ pub struct Channel<T> {
     pub(super) epochs: Epochs,
     /// Whoever is not behind has everything below this position.
     pub(super) flushed: u64,
+    /// The number of the frame at that position: to look it up would cost a search of the index in each round.
+    pub(super) flushed_seq: u64,
     pub(super) laggards: Laggards,
     pub(super) blocked: BlockedMessages,
     /// Messages that were written in full, one for each subscriber that got it.
@@ -111,6 +113,7 @@ impl<T> Channel<T> {
             next_number: OUTSIDER + 1,
             epochs: Epochs::new(epoch),
             flushed: 0,
+            flushed_seq: 1,
             laggards: Laggards::new(patience),
             blocked: BlockedMessages::default(),
             deliveries: 0,

@@ -25,7 +25,7 @@ impl<T> Channel<T> {
         mut write: impl FnMut(&T, &[IoSlice<'_>]) -> Option<usize>,
     ) -> Vec<(usize, Option<usize>)> {
         let (end, seq) = (self.backlog.end(), self.backlog.next_seq());
-        let frames = seq - self.backlog.seq_at(self.flushed);
+        let frames = seq - self.flushed_seq;
         let slices = self.backlog.slices(self.flushed..end).map(IoSlice::new);
         let slices = if slices[1].is_empty() { &slices[..1] } else { &slices[..] };
         let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
@@ -46,7 +46,7 @@ impl<T> Channel<T> {
 
     /// Ends a round: notes that everybody was handed what is published, or passed over and [reindexed](Self::reindex).
     pub fn end_round(&mut self) {
-        self.flushed = self.backlog.end();
+        (self.flushed, self.flushed_seq) = (self.backlog.end(), self.backlog.next_seq());
     }
 
     /// Puts what the subscriber should be written next into `slices`, at most `bytes_max` bytes, and returns how many of the
