@@ -197,7 +197,9 @@ fn loads(outcomes: &[Outcome]) -> Vec<Load> {
             loads.push(outcome.load.clone());
         }
     }
-    loads.sort_by(|a, b| (a.kind, a.clients).cmp(&(b.kind, b.clients)).then(a.rate_hz.total_cmp(&b.rate_hz)));
+    loads.sort_by(|a, b| {
+        (a.kind, a.clients, a.channels).cmp(&(b.kind, b.clients, b.channels)).then(a.rate_hz.total_cmp(&b.rate_hz))
+    });
     loads
 }
 

@@ -163,6 +163,16 @@ fn plan(options: &Options) -> Vec<Item> {
     for clients in [100, 1000, 10_000] {
         add(Load::new(Kind::Idle, clients, 0.1), sweep_rounds);
     }
+    for clients in [10, 30, 300, 1000] {
+        add(Load::new(Kind::Streams, clients, 1.0), sweep_rounds);
+        add(Load::new(Kind::Posts, clients, 1.0), sweep_rounds);
+    }
+    for clients in [100, 10_000] {
+        add(Load::new(Kind::IdleStreams, clients, 0.1), sweep_rounds);
+    }
+    for channels in [2, 8, 32] {
+        add(Load { channels, ..Load::new(Kind::Channels, 1024, 1.0) }, sweep_rounds);
+    }
     for rate_hz in [100.0, 300.0, 1000.0, 1500.0, 2000.0, 3000.0, 10_000.0, 30_000.0] {
         add(Load { rate_hz, ..Load::new(Kind::Paced, 100, 1.0) }, sweep_rounds);
     }

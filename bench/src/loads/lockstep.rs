@@ -59,6 +59,11 @@ impl Lockstep {
         Ok(())
     }
 
+    /// So many steps.
+    pub fn go_on_for_steps(&mut self, steps: usize, fleet: &mut Fleet) -> Result<()> {
+        (0..steps).try_for_each(|_| self.step(fleet))
+    }
+
     /// Step after step for so long.
     pub fn go_on_for(&mut self, duration: Duration, fleet: &mut Fleet) -> Result<()> {
         let began = Instant::now();

@@ -18,6 +18,10 @@ use crate::statistics::{Ratio, median};
 /// How long a slice is.
 pub const SLICE: Duration = Duration::from_millis(100);
 
+/// Messages before a slice that are not measured: a client that has had nothing for two slices acknowledges the next
+/// 16 packets one by one (Linux's `TCP_MAX_QUICKACKS`), and each of these acknowledgements is the server's to handle.
+const SETTLING_STEPS: usize = 24;
+
 /// Clients of one server that are in lock-step.
 pub struct Side {
     /// Its name in the figures.
@@ -37,6 +41,7 @@ pub fn compare(load: &Load, server: &Server, mut sides: [Side; 2]) -> Result<Fig
     for turn in 0..turns(load) {
         for i in [turn % 2, (turn + 1) % 2] {
             let side = &mut sides[i];
+            side.lockstep.go_on_for_steps(SETTLING_STEPS, &mut side.fleet)?;
             let measurement = Measurement::begin(server, &mut side.fleet)?;
             side.lockstep.go_on_for(SLICE, &mut side.fleet)?;
             slices[i].push(measurement.end(&mut side.fleet)?);
