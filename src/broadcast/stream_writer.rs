@@ -223,3 +223,6 @@ impl Broadcaster {
         After::Done
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
-//! The flush and the heartbeat step by step, over pairs of sockets.
+//! The flush and the heartbeat step by step, over pairs of sockets. Those of streams are with `stream_writer`.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
@@ -14,30 +14,27 @@ use socket2::SockRef;
 use super::broadcaster::Broadcaster;
 use super::live_channel::Client;
 use super::transport::Transport;
-use crate::config::limits::{
-    FLUSH_BYTES_MAX, PAST_EPOCHS_MAX, STREAM_BATCH_PIECES, STREAM_PIECE_BYTES, STREAM_TURN_BYTES_MAX,
-    SWEEPS_PER_HEARTBEAT,
-};
+use crate::config::limits::{FLUSH_BYTES_MAX, SWEEPS_PER_HEARTBEAT};
 use crate::config::settings::Config;
 use crate::hub::channel::Start;
 use crate::hub::channel_name::ChannelName;
 use crate::hub::close_reason::CloseReason;
 use crate::hub::frame::{Frame, PING};
 use crate::hub::publishing::Published;
-use crate::hub::stream_encoding::{Encoding, SLACK_BYTES};
+use crate::hub::stream_encoding::Encoding;
 use crate::runtime::reactor;
 use crate::runtime::socket::Async;
 use crate::runtime::spawner::Spawner;
 use crate::telemetry::counters::Counters;
 
 /// A broadcaster, and what runs its tasks.
-struct Stage {
-    broadcaster: Rc<Broadcaster>,
-    executor: Rc<LocalExecutor<'static>>,
+pub(super) struct Stage {
+    pub(super) broadcaster: Rc<Broadcaster>,
+    pub(super) executor: Rc<LocalExecutor<'static>>,
 }
 
 impl Stage {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let executor = Rc::new(LocalExecutor::new());
         let (mut config, counters) = (Config::default(), Arc::new(Counters::new()));
         // Room for two large messages, as every backlog has.
@@ -48,7 +45,7 @@ impl Stage {
     }
 
     /// A subscriber that wants nothing from before, and the other end of its socket.
-    fn join(&self) -> (Client, UnixStream) {
+    pub(super) fn join(&self) -> (Client, UnixStream) {
         self.join_at(&ChannelName::MAIN)
     }
 
@@ -59,7 +56,7 @@ impl Stage {
     }
 
     /// A stream that wants nothing from before.
-    fn join_stream(&self, encoding: Encoding) -> (Client, UnixStream) {
+    pub(super) fn join_stream(&self, encoding: Encoding) -> (Client, UnixStream) {
         let (client, theirs) = self.connect(&ChannelName::MAIN);
         self.broadcaster.join_stream(&client, encoding, Start::History(0), None, |_, _| Vec::new());
         (client, theirs)
@@ -70,19 +67,19 @@ impl Stage {
         (self.client(TcpStream::from(OwnedFd::from(ours)), channel), theirs)
     }
 
-    fn client(&self, socket: TcpStream, channel: &ChannelName) -> Client {
+    pub(super) fn client(&self, socket: TcpStream, channel: &ChannelName) -> Client {
         let socket = Async::new(socket).unwrap();
         let transport = Rc::new(Transport::new(socket, ([127, 0, 0, 1], 1).into(), Vec::new()));
         Client { transport, live: self.broadcaster.channels().open(channel).unwrap() }
     }
 
     /// Publishes a message that the backlog has room for.
-    fn publish(&self, client: &Client, frame: Frame) {
+    pub(super) fn publish(&self, client: &Client, frame: Frame) {
         assert_eq!(self.broadcaster.publish(client, frame), Published::Now, "there is room for it");
     }
 
     /// Runs a future, and all tasks beside it.
-    fn run<T>(&self, future: impl Future<Output = T>) -> T {
+    pub(super) fn run<T>(&self, future: impl Future<Output = T>) -> T {
         reactor::block_on(self.executor.run(future)).unwrap()
     }
 
@@ -101,7 +98,7 @@ fn pair() -> (UnixStream, UnixStream) {
 }
 
 /// All that has arrived.
-fn received(mut socket: impl Read) -> Vec<u8> {
+pub(super) fn received(mut socket: impl Read) -> Vec<u8> {
     let mut bytes = Vec::new();
     match socket.read_to_end(&mut bytes) {
         Err(error) if error.kind() == ErrorKind::WouldBlock => bytes,
@@ -110,10 +107,10 @@ fn received(mut socket: impl Read) -> Vec<u8> {
 }
 
 /// The payload of a large message.
-const LARGE_BYTES: usize = 3 << 20;
+pub(super) const LARGE_BYTES: usize = 3 << 20;
 
 /// More than one turn's share, and more than a pair of sockets takes.
-fn large() -> Frame {
+pub(super) fn large() -> Frame {
     let (ours, _theirs) = pair();
     let taken = (&ours).write(&vec![0; 8 * FLUSH_BYTES_MAX]).unwrap();
     assert!(taken > FLUSH_BYTES_MAX, "sockets here take only {taken} bytes at once, so this test would show nothing");
@@ -281,26 +278,6 @@ fn the_tail_of_a_frame_goes_before_control_bytes_and_its_memory_counts_until_the
 }
 
 #[test]
-fn a_stream_has_a_share_of_a_turn_and_takes_nothing_of_anybody_elses() {
-    let stage = Stage::new();
-    let (client, socket) = stage.join();
-    let streams = [Encoding::Lines, Encoding::Events, Encoding::Json].map(|encoding| stage.join_stream(encoding));
-    stage.broadcaster.flush();
-    stage.publish(&client, large());
-    stage.broadcaster.flush();
-    assert_eq!(received(&socket).len(), FLUSH_BYTES_MAX);
-    let share =
-        STREAM_TURN_BYTES_MAX..=STREAM_TURN_BYTES_MAX + STREAM_BATCH_PIECES[1] * (STREAM_PIECE_BYTES + SLACK_BYTES);
-    for (stream, socket) in &streams {
-        let bytes = received(socket).len();
-        assert!(share.contains(&bytes), "{bytes} bytes in one turn");
-        assert!(!stream.transport.write_blocked.get(), "its socket would take more");
-    }
-    stage.broadcaster.flush();
-    assert!(streams.iter().all(|(_, socket)| share.contains(&received(socket).len())), "the next turn goes on");
-}
-
-#[test]
 fn who_counts_gets_what_was_deleted_and_nothing_of_the_new_epoch() {
     let stage = Stage::new();
     let ((speaker, plain), (counting, theirs)) = (stage.join(), stage.join());
@@ -317,102 +294,4 @@ fn who_counts_gets_what_was_deleted_and_nothing_of_the_new_epoch() {
         |texts: &[&str]| texts.iter().flat_map(|text| Frame::text((*text).to_owned()).to_vec()).collect::<Vec<_>>();
     assert_eq!(received(&theirs), frames(&["old"]));
     assert_eq!(received(&plain), frames(&["old", "new"]));
-}
-
-#[test]
-fn deletions_before_one_flush_take_no_more_memory_than_one() {
-    let stage = Stage::new();
-    let streams = [Encoding::Json, Encoding::Lines].map(|encoding| stage.join_stream(encoding));
-    stage.broadcaster.flush();
-    let live = &streams[0].0.live;
-    for _ in 0..3 {
-        stage.broadcaster.clear(live);
-    }
-    assert_eq!(live.pending_writes.borrow().len(), streams.len());
-}
-
-#[test]
-fn a_stream_that_is_too_many_epochs_behind_has_to_go() {
-    let stage = Stage::new();
-    let (speaker, _socket) = stage.join();
-    let (slow, _its_socket) = stage.join_stream(Encoding::Json);
-    let delete_one = || {
-        stage.publish(&speaker, Frame::text("x"));
-        stage.broadcaster.clear(&speaker.live);
-    };
-    for _ in 0..PAST_EPOCHS_MAX {
-        delete_one();
-    }
-    let (other, _other_socket) = stage.join_stream(Encoding::Json);
-    assert_eq!(slow.transport.ending(), None, "it can still be told of each");
-    delete_one();
-    assert_eq!(slow.transport.ending(), Some(CloseReason::TooSlow));
-    for _ in 0..2 * PAST_EPOCHS_MAX {
-        stage.broadcaster.flush();
-        delete_one();
-    }
-    assert_eq!(other.transport.ending(), None, "it has got what came");
-}
-
-#[test]
-fn what_a_socket_does_not_take_of_one_piece_is_all_that_a_stream_keeps() {
-    let stage = Stage::new();
-    let (client, _socket) = stage.join();
-    // Unlike pairs of sockets, TCP takes a part of what it is given.
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    theirs.set_nonblocking(true).unwrap();
-    let stream = stage.client(listener.accept().unwrap().0, &ChannelName::MAIN);
-    stage.broadcaster.join_stream(&stream, Encoding::Events, Start::History(0), None, |_, _| Vec::new());
-    stage.broadcaster.flush();
-    stage.publish(&client, Frame::text("x".repeat(LARGE_BYTES)));
-    let mut bytes = Vec::new();
-    let mut has_kept = false;
-    let flush = stage.executor.spawn(Rc::clone(&stage.broadcaster).run_flush());
-    stage.run(async {
-        // Full, then emptied, again and again, with the heartbeat in between.
-        while bytes.len() <= LARGE_BYTES {
-            if stream.transport.write_blocked.get() || stream.is_up_to_date() {
-                let kept_bytes = stream.transport.control_bytes();
-                assert!(kept_bytes <= STREAM_PIECE_BYTES + SLACK_BYTES, "{kept_bytes} bytes are kept");
-                has_kept |= kept_bytes > 0;
-                for _ in 0..=SWEEPS_PER_HEARTBEAT {
-                    client.transport.note_heard();
-                    stage.broadcaster.sweep_silent();
-                }
-                bytes.extend(received(&theirs));
-            }
-            future::yield_now().await;
-        }
-    });
-    assert!(has_kept, "it has taken a part of a piece now and then, or this test shows nothing");
-    let text = String::from_utf8(bytes).unwrap();
-    let text = text.split_once("\ndata: ").expect("it begins").1;
-    assert!(text[..LARGE_BYTES].bytes().all(|byte| byte == b'x') && !text[LARGE_BYTES..].contains('x'));
-    drop(flush);
-}
-
-#[test]
-fn a_stream_is_told_something_after_a_heartbeat_of_silence_but_never_within_a_message() {
-    let stage = Stage::new();
-    let (client, _socket) = stage.join();
-    let streams = [Encoding::Events, Encoding::Json, Encoding::Lines].map(|encoding| stage.join_stream(encoding));
-    let told = || {
-        for _ in 0..SWEEPS_PER_HEARTBEAT {
-            client.transport.note_heard();
-            stage.broadcaster.sweep_silent();
-        }
-        stage.broadcaster.flush();
-        streams.each_ref().map(|(_, socket)| String::from_utf8(received(socket)).unwrap())
-    };
-    stage.broadcaster.flush();
-    assert_eq!(told(), [":\n\n", "\n", ""]);
-    assert_eq!(told(), [":\n\n", "\n", ""]);
-    stage.publish(&client, Frame::text("x".repeat(3 * STREAM_TURN_BYTES_MAX)));
-    stage.broadcaster.flush();
-    assert!(streams.iter().all(|(stream, _)| stream.is_within_message()));
-    for (_, socket) in &streams {
-        received(socket);
-    }
-    assert!(told().iter().all(|more| more.len() >= STREAM_TURN_BYTES_MAX && more.bytes().all(|byte| byte == b'x')));
 }
