@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::live_channel::Figures;
+use crate::http::host::page_address;
 use crate::hub::channel_name::ChannelName;
 use crate::runtime::boot_clock::boot_secs;
 
 /// The figures of this moment; `local_address` is the one of ours that the client has used. A channel that does not exist has no epoch,
 /// and nobody in it. By those of the whole `server` a page knows how seldom it has to ask.
 pub fn figures(broadcaster: &Broadcaster, name: &ChannelName, local_address: Option<SocketAddr>) -> Value {
-    let address = local_address
-        .map(|address| format!("http://{}/", SocketAddr::new(address.ip().to_canonical(), address.port())));
+    let address = local_address.map(page_address);
     let counters = broadcaster.counters();
     let server = json!({ "clients": counters.clients.get(), "channels": counters.channels.get() });
     let Some(live) = broadcaster.channels().find(name) else {

@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use crate::config::limits::{HEAD_BYTES_MAX, HEAD_SMALL_BYTES, HEADERS_MAX};
 use crate::http::body::Framing;
-use crate::http::host::Host;
+use crate::http::host::{Host, authority_of};
 use crate::http::refusal::{
     AMBIGUOUS, BAD_METHOD, BAD_TARGET, HEAD_TOO_LARGE, NO_HOST, NOT_HTTP, Refusal, TOO_MANY_HEADERS,
 };
@@ -158,8 +158,7 @@ impl<'a> Head<'a> {
             // Before HTTP/1.1 there was none.
             (None | Some(""), 0) => {
                 let own = own_address().ok_or(NO_HOST)?;
-                let own = SocketAddr::new(own.ip().to_canonical(), own.port());
-                (Cow::Owned(own.to_string()), Host::from(own.ip()))
+                (Cow::Owned(authority_of(own)), Host::from(own.ip()))
             }
             (header, _) => parse_authority(header.ok_or(NO_HOST)?).ok_or(NO_HOST)?,
         };

@@ -4,7 +4,7 @@
 //! cut away but a port, a final dot and a zone.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Endings of names that the public DNS does not have, so that nobody outside of the network can point one here: RFC 6761 (`localhost`,
 /// `test`), RFC 6762 (`local`, and in appendix G what networks use for themselves), RFC 8375 (`home.arpa`), ICANN's reserved
@@ -88,6 +88,16 @@ impl Host {
     }
 }
 
+/// One of our own addresses as a Host names it.
+pub fn authority_of(address: SocketAddr) -> String {
+    SocketAddr::new(address.ip().to_canonical(), address.port()).to_string()
+}
+
+/// The page at one of our own addresses, as people type it.
+pub fn page_address(address: SocketAddr) -> String {
+    format!("http://{}/", authority_of(address))
+}
+
 impl From<IpAddr> for Host {
     /// An IPv4 address that came over an IPv6 socket is what it is.
     fn from(ip: IpAddr) -> Self {
@@ -164,6 +174,17 @@ mod tests {
         assert!(Host::parse(&longest).is_some() && Host::parse(&format!("{longest}.:80")).is_some());
         for name in [format!("{longest}a"), format!("a{label}.local"), "a.".repeat(200)] {
             assert_eq!(Host::parse(&name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_our_own_is_shown_as_people_type_it() {
+        for (address, expected) in [
+            ("192.168.1.5:1920", "http://192.168.1.5:1920/"),
+            ("[::ffff:192.168.1.5]:1920", "http://192.168.1.5:1920/"),
+            ("[fd00::1]:80", "http://[fd00::1]:80/"),
+        ] {
+            assert_eq!(page_address(address.parse().unwrap()), expected);
         }
     }
 

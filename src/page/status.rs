@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 
+use crate::http::host::page_address;
 use crate::http::refusal::STATUSES;
 use crate::page::representation::Representation;
 use crate::telemetry::counters::Counters;
@@ -63,7 +64,7 @@ impl Status {
             "closed": closed,
             "refused": refused,
             "refusals": self.refusals(peer),
-            "address": local_address.map(|address| format!("http://{}/", display_address(address))),
+            "address": local_address.map(page_address),
         });
         Representation::new("application/json", format!("{figures:#}\n").into_bytes())
     }
@@ -88,9 +89,4 @@ impl Status {
         });
         listed
     }
-}
-
-/// An address as people type it: an IPv4 address that came over an IPv6 socket is shown as what it is.
-fn display_address(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
