@@ -174,7 +174,14 @@ impl Drop for Reader {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use async_executor::LocalExecutor;
+
     use super::*;
+    use crate::runtime::reactor;
 
     /// What there is room for.
     const MAX: usize = SHARED_COPIES_BYTES_MIN;
@@ -232,6 +239,35 @@ mod tests {
         drop((readers, also));
         assert_eq!(held(&copies), 70, "who has lost its copy takes nobody else's with it");
         assert!(has_its_copy(&again));
+    }
+
+    #[test]
+    fn who_takes_all_at_once_gets_no_more_than_a_share_in_each_turn() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        SockRef::from(&ours).set_send_buffer_size(4 * FLUSH_BYTES_MAX).unwrap();
+        let taken = (&ours).write(&vec![0; 8 * FLUSH_BYTES_MAX]).unwrap();
+        assert!(taken > FLUSH_BYTES_MAX, "sockets here take {taken} bytes at once, so this test would show nothing");
+        theirs.read_exact(&mut vec![0; taken]).unwrap();
+        let socket = Async::new(TcpStream::from(OwnedFd::from(ours))).unwrap();
+        let copies = SharedCopies::new(MAX / 2);
+        let reader = read(&copies, 1, 100);
+        let executor = LocalExecutor::new();
+        let sending = executor.spawn(async move { reader.send(&socket, b"head").await });
+        // A task that is ready all the time, and empties the socket whenever it has its turn.
+        let other = executor.spawn(async move {
+            let mut turns = Vec::new();
+            let mut buffer = vec![0; 8 * FLUSH_BYTES_MAX];
+            while turns.iter().sum::<usize>() < "head".len() + 100 * PERCENT {
+                turns.extend(theirs.read(&mut buffer).ok().filter(|bytes| *bytes > 0));
+                future::yield_now().await;
+            }
+            turns
+        });
+        let turns = reactor::block_on(executor.run(other)).unwrap();
+        assert!(turns.iter().all(|bytes| *bytes <= "head".len() + FLUSH_BYTES_MAX), "{turns:?}");
+        assert!(reactor::block_on(executor.run(sending)).unwrap().is_ok());
     }
 
     /// A waker that does this.
