@@ -44,11 +44,14 @@ fn a_publisher_that_floods_does_not_starve_the_others() {
         assert_eq!(heard.unwrap().payload, format!("round {round}").as_bytes());
     };
     let mut speaker = server.join();
+    let mut elsewhere = Client::join_at(server.address(), "/c/quiet");
     let mut listener = server.join();
     let listening = thread::spawn(move || (0..ROUNDS).for_each(|round| expect_round(&mut listener, round)));
     for round in 0..ROUNDS {
         speaker.send_text(&format!("round {round}"));
         expect_round(&mut speaker, round);
+        // Nothing of the flood, and no later than those who are in it.
+        elsewhere.expect_echo(&format!("round {round}"));
     }
     listening.join().unwrap();
     assert!(floods.iter().all(|flood| !flood.is_over()), "they flooded all the time");
