@@ -50,7 +50,12 @@ fn too_many_from_one_address_are_answered_with_429_but_not_from_loopback_or_with
         assert_eq!(response.status, 429, "{response:?}");
         response.expect_a_sentence();
         assert!(response.text().contains("--max-clients-per-ip"), "{response:?}");
-        assert_eq!(server.figure("/refused/429"), 1);
+        // A page cannot see that status.
+        let mut page = Client::connect(near);
+        page.upgrade(near, "/", "Sec-WebSocket-Protocol: foghorn.v1\r\n");
+        let (code, reason) = page.frame().close_parts();
+        assert!(code == Some(1013) && response.text().starts_with(&reason), "{code:?} {reason}");
+        assert_eq!(server.figure("/refused/429"), 2);
         assert_eq!(get(near, "/").status, 200, "the page is for everybody");
         let _from_far = Client::join(far);
         let _from_loopback: Vec<_> = (0..5).map(|_| Client::join(loopback)).collect();
