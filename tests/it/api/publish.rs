@@ -315,6 +315,21 @@ fn so_many_posts_wait_for_room_and_keep_no_places_from_other_requests() {
 }
 
 #[test]
+fn a_post_that_waits_for_room_counts_among_those_under_way_until_it_is_published_or_taken_back() {
+    let (server, mut sleeper) = server_without_room();
+    let text = "x".repeat(10_000);
+    let mut staying = waiting(&server, &text, 2);
+    server.wait_for_figure("/postsBytes", text.len() as u64);
+    let leaving = waiting(&server, &text, 3);
+    server.wait_for_figure("/postsBytes", 2 * text.len() as u64);
+    leaving.reset();
+    server.wait_for_figure("/postsBytes", text.len() as u64);
+    assert_eq!(texts_until(&mut sleeper, &text), [&*text]);
+    assert_eq!(staying.response(false).status, 200);
+    server.wait_for_figure("/postsBytes", 0);
+}
+
+#[test]
 fn a_post_that_is_on_its_way_when_the_server_stops_is_served() {
     let mut server = Server::start(&[]);
     let mut listener = server.join();
