@@ -37,6 +37,7 @@ export class View {
     this._fresh = { count: 0, quietly: false };
     this._atEnd = true;
     this._top = 0; // where it was scrolled to
+    this._rest = 0; // what it lacks of a pixel
     this._unseen = 0;
     area.addEventListener('scroll', () => this._look(), { passive: true });
     area.addEventListener('click', ({ target }) => {
@@ -139,9 +140,13 @@ export class View {
       this._trim();
       this._scroll();
     } else {
-      const before = this._area.scrollHeight;
+      const line = this._area.lastElementChild;
+      const { top } = line.getBoundingClientRect();
       this._trim();
-      this._area.scrollTop -= before - this._area.scrollHeight;
+      const wanted = this._area.scrollTop + line.getBoundingClientRect().top - top + this._rest;
+      this._area.scrollTop = wanted;
+      // Lines are not whole pixels high, and areas scroll by no less: what is left would add up.
+      this._rest = (wanted - this._area.scrollTop) % 1;
       this._showJump();
     }
   }
