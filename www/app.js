@@ -60,9 +60,8 @@ function greet({ hello, restarted, why, lost }) {
 function beginAnew(why) {
   const isDeleted = why.includes('deleted');
   if (isDeleted) view.clear();
-  // A channel that is not the main one is also forgotten when another needs its place.
-  const restart = channel ? 'The channel has begun anew' : 'The server was restarted';
-  view.note(isDeleted ? 'The messages were deleted' : restart);
+  // Who was away when it happened is told no more: a restart, a deletion, or a channel that was forgotten for another.
+  view.note(isDeleted ? 'The messages were deleted' : 'The conversation has begun anew');
 }
 
 function untilNextTry(retryAt) {

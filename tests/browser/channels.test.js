@@ -186,28 +186,30 @@ test('messages that a program deletes are gone from the page, which stands at it
   assert.equal(await page.locator('#jump').isVisible(), false);
 });
 
-test('what was typed offline goes out after others were deleted; what was under way is unsure', async () => {
-  const line = await Line.to(server.port);
-  const page = await visit(browser, `${line.url}c/lights`, PHONE);
-  const raw = await newClient(server, '/c/lights');
-  await say(page, 'before');
-  await allSent(page);
-  line.silence();
-  await say(page, 'under way');
-  await page.waitForSelector('.sending');
-  await until('it is there', () => raw.received.at(-1) === 'before');
-  line.cut();
-  await isNotConnected(page);
-  await say(page, 'typed offline');
-  assert.equal((await fetch(`${server.url}c/lights`, { method: 'DELETE' })).status, 200);
-  line.mend();
-  await isConnected(page);
-  await allSent(page);
-  await until('it is there', () => raw.received.at(-1) === 'typed offline');
-  assert.deepEqual(await texts(page), ['before', 'under way', 'typed offline'], 'nobody told it to forget');
-  assert.equal(await page.locator('.unsure').count(), 1);
-  assert.deepEqual(await notes(page), ['The channel has begun anew']);
-});
+for (const path of ['', 'c/lights']) {
+  test(`what was typed offline goes out after others were deleted; what was under way is unsure: /${path}`, async () => {
+    const line = await Line.to(server.port);
+    const page = await visit(browser, line.url + path, PHONE);
+    const raw = await newClient(server, `/${path}`);
+    await say(page, 'before');
+    await allSent(page);
+    line.silence();
+    await say(page, 'under way');
+    await page.waitForSelector('.sending');
+    await until('it is there', () => raw.received.at(-1) === 'before');
+    line.cut();
+    await isNotConnected(page);
+    await say(page, 'typed offline');
+    assert.equal((await fetch(server.url + path, { method: 'DELETE' })).status, 200);
+    line.mend();
+    await isConnected(page);
+    await allSent(page);
+    await until('it is there', () => raw.received.at(-1) === 'typed offline');
+    assert.deepEqual(await texts(page), ['before', 'under way', 'typed offline'], 'nobody told it to forget');
+    assert.equal(await page.locator('.unsure').count(), 1);
+    assert.deepEqual(await notes(page), ['The conversation has begun anew'], 'whatever it was');
+  });
+}
 
 test('a page that cannot delete says why, and keeps what it shows', async () => {
   const page = await visit(browser, server.url, PHONE);

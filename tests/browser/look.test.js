@@ -91,7 +91,7 @@ for (const colorScheme of ['light', 'dark']) {
         await page.waitForSelector('.unsure');
         await say(page, 'Back again.');
         await allSent(page);
-        assert.deepEqual((await notes(page)).slice(-1), ['The server was restarted']);
+        assert.deepEqual((await notes(page)).slice(-1), ['The conversation has begun anew']);
         await state(page, 'restarted');
         assert.deepEqual(page.problems, []);
       } finally {

@@ -60,7 +60,7 @@ test('a server that is killed and started again is noticed, and said; its new me
     await isConnected(page);
     await shows(page, 'the first of the new run');
     await shows(page, 'typed while it was away');
-    assert.deepEqual(await notes(page), ['The server was restarted']);
+    assert.deepEqual(await notes(page), ['The conversation has begun anew']);
     assert.equal((await texts(page)).length, 3);
   }
 });
