@@ -134,6 +134,7 @@ fn a_part_of_a_message_is_a_part_of_that_message() {
     let part = ask(&server, "/?last", "Range: bytes=2-4\r\n");
     assert_eq!((part.status, part.text()), (206, "234".to_owned()));
     assert_eq!(part.header("Content-Range"), Some("bytes 2-4/10"));
+    assert_eq!(part.header("Content-Security-Policy"), Some("sandbox"), "it is no less what somebody has sent");
     let behind = ask(&server, "/?last", "Range: bytes=10-\r\n");
     assert_eq!((behind.status, behind.header("Content-Range")), (416, Some("bytes */10")));
     let state = format!("Range: bytes=2-4\r\nIf-Range: {}\r\n", part.header("ETag").expect("a tag"));

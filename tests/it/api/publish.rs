@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::harness::{
-    BINARY, Client, Response, Server, TEXT, eventually, numbered, post, post_head, publish_numbered, refused,
+    BINARY, Client, Response, Server, TEXT, eventually, numbered, post, post_head, publish_numbered, refused, request,
     request_head, sleeper,
 };
 
@@ -327,6 +327,18 @@ fn a_post_that_waits_for_room_counts_among_those_under_way_until_it_is_published
     assert_eq!(texts_until(&mut sleeper, &text), [&*text]);
     assert_eq!(staying.response(false).status, 200);
     server.wait_for_figure("/postsBytes", 0);
+}
+
+#[test]
+fn a_post_that_waits_while_messages_are_deleted_is_of_the_new_epoch() {
+    let (server, mut sleeper) = server_without_room();
+    let mut client = waiting(&server, "new", 2);
+    let deleted = request(server.address(), "DELETE", "/", "");
+    let began = deleted.header("Foghorn-Seq").expect("where the new epoch begins").strip_suffix('0').unwrap();
+    assert_eq!(texts_until(&mut sleeper, "new"), ["new"]);
+    let answer = client.response(false);
+    // Behind the message that waited before it.
+    assert_eq!((answer.status, answer.header("Foghorn-Seq")), (200, Some(&*format!("{began}2"))));
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::harness::{
-    Client, Launch, OWN_ADDRESSES, Server, Stream, expect_numbered, get, in_own_network, numbered, publish_numbered,
-    request_head,
+    Client, Launch, OWN_ADDRESSES, Server, Stream, expect_numbered, get, in_own_network, numbered, post_head,
+    publish_numbered, request_head,
 };
 
 const LEN: usize = 64 * 1024;
@@ -226,6 +226,28 @@ fn at_a_stop_it_ends_in_order_behind_what_was_published() {
     assert_eq!(events.rest(), (b"retry: 5000\n\n".to_vec(), true), "browsers come back by themselves");
     let (rest, is_in_order) = lines.join().unwrap();
     assert!(is_in_order && rest.len() == last.len() + 1, "{} bytes, in order: {is_in_order}", rest.len());
+    assert_eq!(server.wait_for_exit().code(), Some(0));
+}
+
+#[test]
+fn one_that_is_asked_for_while_the_server_stops_is_told_to_come_back() {
+    let mut server = Server::start(&[]);
+    let mut listener = server.join();
+    let mut browser = Client::connect(server.address());
+    browser.send(request_head(server.address(), "GET", "/?status", "").as_bytes());
+    assert_eq!(browser.response(false).status, 200);
+    // It is waited for.
+    let mut posting = Client::connect(server.address());
+    posting.send(post_head(server.address(), "/", "Expect: 100-continue\r\n", 1).as_bytes());
+    assert_eq!(posting.response(true).status, 100);
+    server.signal("TERM");
+    listener.expect_close(1001);
+    let mut stream = Stream::open_with(browser, server.address(), "/?as=events", "");
+    assert_eq!(stream.event().kind, "hello");
+    assert_eq!(stream.rest(), (b"retry: 5000\n\n".to_vec(), true));
+    posting.send(b"x");
+    assert_eq!(posting.response(false).status, 200);
+    drop((posting, listener));
     assert_eq!(server.wait_for_exit().code(), Some(0));
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, FIN, PING, PONG, Server, eventually, get, masked, numbered, request, sleeper};
+use crate::harness::{Client, FIN, PING, PONG, Server, eventually, get, masked, numbered, post, request, sleeper};
 
 const OFFER: &str = "Sec-WebSocket-Protocol: foghorn.v1\r\n";
 
@@ -146,6 +146,9 @@ fn one_that_nobody_uses_gives_way_and_comes_back_anew() {
     let mut refused = Client::connect(server.address());
     let response = refused.try_upgrade(server.address(), "/c/a", "");
     assert_eq!((response.status, response.header("Retry-After")), (503, Some("5")), "all are in use");
+    response.expect_a_sentence();
+    let response = post(&server, "/c/a", "", b"in vain");
+    assert_eq!((response.status, response.header("Retry-After")), (503, Some("5")), "for a message, too");
     response.expect_a_sentence();
     server.join().expect_echo("the main one is always there");
     drop(d);
