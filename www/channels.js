@@ -11,7 +11,7 @@ export function channels() {
   part('-open').addEventListener('click', () => {
     name.value = '';
     deletion.open = false;
-    text.textContent = `All that was said in ${channel || 'the main channel'} is deleted: open pages are emptied, and who comes later gets none of it.`;
+    text.textContent = `All that was said in ${channel || 'the main channel'} is deleted: connected pages are emptied, and who comes later gets none of it.`;
     show(dialog);
   });
   part('-close').addEventListener('click', () => close(dialog));
