@@ -11,6 +11,7 @@
 //! - `broadcast`: the channels with their clients, and the flush that writes to all of them
 //! - `net`: listening sockets, the end of a connection
 //! - `os`: signals, systemd, the machine's addresses
+//! - `access`: codes: who may come into a channel, and who may send there
 //! - `telemetry`: counters, the log
 //! - `hub`: the core without I/O: the backlog, and each subscriber's cursor into it (connections are above, in `broadcast`)
 //! - `runtime`: what wakes the tasks of the one thread
@@ -29,6 +30,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("Foghorn is for Linux only; elsewhere, run it in a Linux container or virtual machine.");
 
+pub mod access;
 pub mod api;
 pub(crate) mod broadcast;
 pub mod cli;

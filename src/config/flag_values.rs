@@ -2,6 +2,7 @@
 //!
 //! Leaves to `flags` which flag has what. What must stay true: an error says what would be right.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -29,6 +30,15 @@ pub(super) fn parse_list<T>(text: &str, parse: impl Fn(&str) -> Result<T, String
 
 pub(super) fn parse_names(text: &str) -> Result<List<String>, String> {
     parse_list(text, |name| Ok(name.to_owned()))
+}
+
+/// What lists of codes have. Nothing is refused here: an error of clap's would show it.
+pub(super) fn code_texts(lists: &[OsString]) -> Vec<String> {
+    let members_of = |list: &OsString| match parse_names(&list.to_string_lossy()) {
+        Ok(List(members)) => members,
+        Err(_) => vec![String::new()],
+    };
+    lists.iter().flat_map(members_of).collect()
 }
 
 pub(super) fn parse_address(text: &str) -> Result<SocketAddr, String> {

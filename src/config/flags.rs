@@ -4,21 +4,22 @@
 //! the name of its flag and with what would work; a variable that is empty is one that is not set.
 
 use std::env;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::builder::Resettable;
-use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser};
+use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, ValueHint};
 use log::LevelFilter;
 
 use crate::config::flag_values::{
-    List, members, parse_address, parse_channels, parse_count, parse_greeting, parse_heartbeat, parse_list,
+    List, code_texts, members, parse_address, parse_channels, parse_count, parse_greeting, parse_heartbeat, parse_list,
     parse_names, parse_patience, parse_size,
 };
 use crate::config::limits::{BACKLOG_BYTES_RANGE, MESSAGE_BYTES_MAX_DEFAULT, MESSAGE_BYTES_RANGE};
-use crate::config::settings::{Config, Limits};
+use crate::config::settings::{CodeSettings, Config, Limits};
 
 /// A message hub for a local network: what one client sends, all receive, over WebSocket and HTTP. Serves its own page for
 /// phones.
@@ -106,6 +107,22 @@ pub struct Args {
     #[arg(value_parser = parse_names)]
     allow_origin: Vec<List<String>>,
 
+    #[arg(
+        help = "Code without which nobody comes in: to all channels that have none of their own, or with NAME= to one \
+                  (/ is the main channel); may be given more than once. A list of processes shows it, --codes does not"
+    )]
+    #[arg(long, env = "FOGHORN_CODES", value_name = "[NAME=]CODE", hide_env_values = true, value_hint = ValueHint::Other)]
+    code: Vec<OsString>,
+
+    /// Code without which nobody sends, given in the same way; who has it comes in, too
+    #[arg(long, env = "FOGHORN_SEND_CODES", value_name = "[NAME=]CODE", hide_env_values = true)]
+    #[arg(value_hint = ValueHint::Other)]
+    send_code: Vec<OsString>,
+
+    /// File of more codes, which only its owner can read; a line is code [NAME=]CODE or send-code [NAME=]CODE
+    #[arg(long, env = "FOGHORN_CODES_FILE", value_name = "FILE", hide_env_values = true)]
+    codes: Option<PathBuf>,
+
     /// What to log
     #[arg(long, env = "FOGHORN_LOG_LEVEL", value_name = "LEVEL", default_value = "info", hide_env_values = true)]
     #[arg(value_parser = ["off", "error", "warn", "info", "debug"])]
@@ -167,6 +184,11 @@ impl TryFrom<Args> for Config {
             list_folders: args.list,
             allow_hosts: members(args.allow_host),
             allow_origins: members(args.allow_origin),
+            codes: CodeSettings {
+                to_receive: code_texts(&args.code),
+                to_send: code_texts(&args.send_code),
+                file: args.codes,
+            },
             log_level,
             limits: Limits {
                 message_bytes_max,

@@ -178,6 +178,12 @@ pub const MESSAGE_BYTES_RANGE: [u64; 2] = [125, BACKLOG_BYTES_RANGE[1] / 2];
 pub const MESSAGE_BYTES_MAX_DEFAULT: usize = 1 << 20;
 /// What `--backlog` may be, in bytes. Its index can take as much again, which 32-bit addresses would not have.
 pub const BACKLOG_BYTES_RANGE: [u64; 2] = [1024, if cfg!(target_pointer_width = "32") { 1 << 28 } else { 1 << 30 }];
+/// The longest code, in bytes.
+pub const CODE_BYTES_MAX: usize = 64;
+/// The longest file of codes, in bytes: room for a thousand channels.
+pub const CODES_FILE_BYTES_MAX: u64 = 64 * 1024;
+/// How many channels the log names that have a code of their own, for each of the two kinds.
+pub const CODE_CHANNELS_LOGGED_MAX: usize = 16;
 /// What `--max-channels` may be at most.
 pub const CHANNELS_MAX: usize = 10_000;
 /// What `--patience` may be.

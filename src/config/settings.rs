@@ -2,6 +2,7 @@
 //!
 //! Leaves to `flags` where they come from, so that a test can make its own. What must stay true: whatever is in here works.
 
+use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,10 +28,30 @@ pub struct Config {
     pub allow_hosts: Vec<String>,
     /// Origins that may connect, beside the server's own.
     pub allow_origins: Vec<String>,
+    /// Who may come in, and who may send.
+    pub codes: CodeSettings,
     /// The most verbose level that is logged.
     pub log_level: LevelFilter,
     /// What bounds clients and memory.
     pub limits: Limits,
+}
+
+/// Codes as they were given: only `access::codes` knows whether they can be any.
+#[derive(Clone, Default)]
+pub struct CodeSettings {
+    /// `--code`: `[NAME=]CODE`, needed to come in.
+    pub to_receive: Vec<String>,
+    /// `--send-code`: the same, needed to send.
+    pub to_send: Vec<String>,
+    /// `--codes`: a file with more of both.
+    pub file: Option<PathBuf>,
+}
+
+impl fmt::Debug for CodeSettings {
+    /// Shows no code.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CodeSettings").field("file", &self.file).finish_non_exhaustive()
+    }
 }
 
 /// The limits that have a flag.

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use smol::future::{self, FutureExt};
 
+use crate::access::codes::Codes;
 use crate::api::metrics::Metrics;
 use crate::api::publish::Posts;
 use crate::api::shared_copies::SharedCopies;
@@ -44,6 +45,8 @@ use crate::ws::session::{self, Upgraded};
 pub struct Dispatch {
     /// Who may come in.
     pub host_policy: HostPolicy,
+    /// Which channel needs a code for what.
+    pub codes: Codes,
     /// Where the machine's own name may be looked up.
     pub search_domains: SearchDomains,
     /// The limits on connections.

@@ -4,6 +4,7 @@
 //! was served, its time was over, or the server was told to stop at once; and nothing of it is left
 //! then, on disk or in the process.
 
+use std::env;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -20,6 +21,7 @@ use log::{info, warn};
 use smol::future::{self, FutureExt, poll_fn};
 use smol::stream::{Stream, StreamExt};
 
+use crate::access::code_settings;
 use crate::api::metrics::Metrics;
 use crate::api::publish::Posts;
 use crate::api::shared_copies::SharedCopies;
@@ -86,6 +88,10 @@ pub fn run(
     stop: impl Stream<Item = ()> + Unpin,
 ) -> Result<Ended, StartError> {
     let host_policy = host_policy(&config)?;
+    let codes = code_settings::codes(&config, |name| env::var_os(name)).map_err(StartError::Config)?;
+    if let Some(summary) = codes.summary() {
+        info!("{summary}");
+    }
     let www = config.www.as_deref().map(|www| find_www(www, config.list_folders)).transpose()?;
     let counters = Arc::new(Counters::new());
     let Limits { message_bytes_max, backlog_bytes, clients_per_ip_max, .. } = config.limits;
@@ -104,12 +110,13 @@ pub fn run(
         ))
     })?);
     let is_baked_in = www.is_none();
-    let page_server = PageServer::start(runtime_folders(|name| std::env::var_os(name)), Resources { www })
+    let page_server = PageServer::start(runtime_folders(|name| env::var_os(name)), Resources { www })
         .map_err(|error| StartError::Unavailable(error.to_string()))?;
     let budget = fd_budget(&config.limits);
     let backend = Rc::new(Backend::new(Arc::clone(&page_server), Arc::clone(&counters), budget.http_in_flight));
     let dispatch = Rc::new(Dispatch {
         host_policy,
+        codes,
         search_domains: SearchDomains::of(RESOLV_CONF),
         admission: Rc::new(Admission::new(budget, clients_per_ip_max, Arc::clone(&counters))),
         broadcaster,

@@ -93,7 +93,14 @@ fn every_flag_has_its_environment_variable() {
         if ["--help", "--version", "--verbose", "--quiet"].contains(&flag.as_str()) {
             continue;
         }
-        let expected = format!("FOGHORN_{}", flag.trim_start_matches('-').replace('-', "_").to_uppercase());
+        let expected = match flag.as_str() {
+            // FOGHORN_CODE is the code that a client program brings, and a variable may have several, so theirs are plural; for the
+            // file, that name is taken then.
+            "--code" => "FOGHORN_CODES".to_owned(),
+            "--send-code" => "FOGHORN_SEND_CODES".to_owned(),
+            "--codes" => "FOGHORN_CODES_FILE".to_owned(),
+            _ => format!("FOGHORN_{}", flag.trim_start_matches('-').replace('-', "_").to_uppercase()),
+        };
         assert_eq!(bracketed(&text, "env"), Some(expected.as_str()), "{text}");
     }
 }
