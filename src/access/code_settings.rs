@@ -5,13 +5,15 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::access::codes::{Codes, Right, Setting};
 use crate::config::limits::CODES_FILE_BYTES_MAX;
 use crate::config::settings::{CodeSettings, Config};
+
+const FILE_FLAG: &str = "--codes (FOGHORN_CODES_FILE)";
 
 /// The codes of these settings. `variable` is the environment, in which systemd says where it puts credentials.
 ///
@@ -23,8 +25,7 @@ pub fn codes(config: &Config, variable: impl Fn(&str) -> Option<OsString>) -> Re
     settings.extend(of_flag("--send-code (FOGHORN_SEND_CODES)", Right::Send, to_send)?);
     if let Some(path) = file {
         let credentials = variable("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty()).map(PathBuf::from);
-        let text = read(path, credentials.as_deref())
-            .map_err(|wrong| format!("--codes (FOGHORN_CODES_FILE) {} {wrong}", path.display()))?;
+        let text = read(path, credentials.as_deref())?;
         settings.extend(of_lines(path, &text)?);
     }
     Codes::new(settings, config.limits.channels_max)
@@ -55,12 +56,19 @@ fn of_lines(path: &Path, text: &str) -> Result<Vec<Setting>, String> {
     Ok(settings)
 }
 
-/// What stands in the file. An error goes on where its name ends.
+/// What stands in the file.
 fn read(path: &Path, credentials: Option<&Path>) -> Result<String, String> {
-    let unreadable = |error| format!("cannot be read ({error}): give a file that is there");
+    let wrong = |what: String| format!("{FILE_FLAG} {} {what}", path.display());
+    let unreadable = |error: io::Error| {
+        if error.kind() == ErrorKind::NotFound && path.components().count() == 1 {
+            // This may be a code, and is not shown.
+            return format!("{FILE_FLAG}: there is no file of this name; a code itself is given with --code");
+        }
+        wrong(format!("cannot be read ({error}): give a file that exists and can be read"))
+    };
     let check = |metadata: &Metadata| {
-        check_kind(metadata)?;
-        if is_within(path, credentials) { Ok(()) } else { check_mode(metadata, path) }
+        check_kind(metadata).map_err(wrong)?;
+        if is_within(path, credentials) { Ok(()) } else { check_mode(metadata, path).map_err(wrong) }
     };
     // Before it is opened, since opening a FIFO waits for who writes, and then what was opened.
     fs::metadata(path).map_err(unreadable).and_then(|metadata| check(&metadata))?;
@@ -69,7 +77,10 @@ fn read(path: &Path, credentials: Option<&Path>) -> Result<String, String> {
     let mut bytes = Vec::new();
     file.take(CODES_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > CODES_FILE_BYTES_MAX {
-        return Err(format!("has more than {} KiB: it can be no file of codes", CODES_FILE_BYTES_MAX >> 10));
+        return Err(wrong(format!(
+            "has more than {} KiB: give one that has codes and little else",
+            CODES_FILE_BYTES_MAX >> 10
+        )));
     }
     // Comments may be in any encoding; what is not ASCII is no code.
     Ok(String::from_utf8_lossy(&bytes).into_owned())

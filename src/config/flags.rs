@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, ValueHint};
 use log::LevelFilter;
 
@@ -144,8 +145,23 @@ impl Args {
     /// If a flag or a value cannot work; asking for help or for the version is such an error, too.
     pub fn read() -> Result<Self, clap::Error> {
         let command = Self::command().mut_args(|arg| if says_nothing(&arg) { without_variable(arg) } else { arg });
-        Self::from_arg_matches(&command.try_get_matches()?)
+        Self::from_arg_matches(&command.try_get_matches().map_err(without_codes)?)
     }
+}
+
+/// clap shows a word that it does not know. Beside a code it may be one, too.
+fn without_codes(error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidArg) else { return error };
+    let args: Vec<String> = env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let takes_code = |arg: &String| ["--code", "--send-code"].contains(&arg.split('=').next().unwrap_or_default());
+    let follows = |pair: &[String]| takes_code(&pair[0]) && pair[1].starts_with(unknown);
+    let may_be_code = !unknown.starts_with('-') && args.iter().any(takes_code) || args.windows(2).any(follows);
+    if error.kind() == ErrorKind::UnknownArgument && may_be_code {
+        let sentence = "a word behind --code or --send-code is no flag: write the flag once for each code, \
+                        and --code=CODE for a code that begins with -";
+        return Args::command().error(ErrorKind::UnknownArgument, sentence);
+    }
+    error
 }
 
 /// Whether the variable of a flag is empty, or a list of nothing but empty members.

@@ -1,3 +1,4 @@
-//! The command line: [`flags`].
+//! The command line: [`flags`], and of these [`codes`].
 
+mod codes;
 mod flags;
