@@ -4,7 +4,7 @@
 //! sent only the tail of its current frame and its control bytes; only who joins or publishes makes a channel.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, TryReserveError};
+use std::collections::{BTreeSet, HashMap, TryReserveError};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -19,6 +19,7 @@ use crate::broadcast::live_channel::{Client, LiveChannel, Subscribers};
 use crate::broadcast::transport::Transport;
 use crate::config::settings::Config;
 use crate::hub::channel::{Joined, Start};
+use crate::hub::channel_name::ChannelName;
 use crate::hub::close_reason::CloseReason;
 use crate::hub::frame::Frame;
 use crate::hub::publishing::Published;
@@ -59,14 +60,19 @@ pub struct Broadcaster {
 }
 
 impl Broadcaster {
-    /// Nobody is connected.
+    /// Nobody is connected. Channels that are to be `kept` never give way to another.
     ///
     /// # Errors
     /// If there is no memory for the backlog of the main channel.
-    pub fn new(config: Arc<Config>, counters: Arc<Counters>, spawner: Spawner) -> Result<Self, TryReserveError> {
+    pub fn new(
+        config: Arc<Config>,
+        kept: BTreeSet<ChannelName>,
+        counters: Arc<Counters>,
+        spawner: Spawner,
+    ) -> Result<Self, TryReserveError> {
         let clock = BootClock::new();
         Ok(Self {
-            channels: Channels::new(config.limits.clone(), Arc::clone(&counters))?,
+            channels: Channels::new(config.limits.clone(), kept, Arc::clone(&counters))?,
             dirty: RefCell::default(),
             flushing: Cell::default(),
             in_review: RefCell::default(),

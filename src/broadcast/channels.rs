@@ -4,7 +4,7 @@
 //! always there.
 
 use std::cell::RefCell;
-use std::collections::TryReserveError;
+use std::collections::{BTreeSet, TryReserveError};
 use std::iter;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -28,15 +28,15 @@ pub struct Channels {
 }
 
 impl Channels {
-    /// Only the main one.
+    /// Only the main one. Those that are to be `kept` never give way to another.
     ///
     /// # Errors
     /// If there is no memory for its backlog.
-    pub fn new(limits: Limits, counters: Arc<Counters>) -> Result<Self, TryReserveError> {
+    pub fn new(limits: Limits, kept: BTreeSet<ChannelName>, counters: Arc<Counters>) -> Result<Self, TryReserveError> {
         let Limits { message_bytes_max, backlog_bytes, patience, channels_max, .. } = limits;
         let main = LiveChannel::new(ChannelName::MAIN, message_bytes_max, backlog_bytes, patience)?;
         counters.channels.set(1);
-        Ok(Self { limits, counters, main: Rc::new(main), directory: RefCell::new(Directory::new(channels_max)) })
+        Ok(Self { limits, counters, main: Rc::new(main), directory: RefCell::new(Directory::new(channels_max, kept)) })
     }
 
     /// The channel of this name, if it exists. A look makes none.
@@ -47,7 +47,7 @@ impl Channels {
     /// The channel of this name, made if it does not exist. The caller uses it before anything else happens, or it may be forgotten.
     ///
     /// # Errors
-    /// If there are too many in use, or there is no memory for one more.
+    /// If there are too many in use or kept, or there is no memory for one more.
     pub fn open(&self, name: &ChannelName) -> Result<Rc<LiveChannel>, NoPlace> {
         self.open_beside(name, |usage| usage)
     }

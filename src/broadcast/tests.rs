@@ -1,5 +1,6 @@
 //! The flush and the heartbeat step by step, over pairs of sockets. Those of streams are with `stream_writer`.
 
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
@@ -39,8 +40,8 @@ impl Stage {
         let (mut config, counters) = (Config::default(), Arc::new(Counters::new()));
         // Room for two large messages, as every backlog has.
         config.limits.backlog_bytes = 2 * LARGE_BYTES;
-        let broadcaster =
-            Broadcaster::new(Arc::new(config), counters, Spawner::new(&executor)).expect("there is memory");
+        let broadcaster = Broadcaster::new(Arc::new(config), BTreeSet::new(), counters, Spawner::new(&executor))
+            .expect("there is memory");
         Self { broadcaster: Rc::new(broadcaster), executor }
     }
 

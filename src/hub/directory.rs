@@ -1,9 +1,9 @@
 //! The channels beside the main one, by their names: which are kept, and which is forgotten when another needs its place.
 //!
-//! Knows nothing of a channel but its [`Usage`], and no clock. What must stay true: a channel that somebody uses is never forgotten,
-//! and there are never more than the directory has places for.
+//! Knows nothing of a channel but its name and its [`Usage`], and no clock. What must stay true: a channel that somebody uses, or that a
+//! setting names, is never forgotten, and there are never more than the directory has places for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::hub::channel_name::ChannelName;
 
@@ -22,6 +22,8 @@ pub enum Usage {
 #[derive(Debug)]
 pub struct Directory<C> {
     places: usize,
+    /// Those that a setting names.
+    kept: BTreeSet<ChannelName>,
     channels: BTreeMap<ChannelName, Entry<C>>,
     uses: u64,
 }
@@ -34,9 +36,10 @@ struct Entry<C> {
 }
 
 impl<C> Directory<C> {
-    /// With so many places, and no channels yet.
-    pub fn new(places: usize) -> Self {
-        Self { places, channels: BTreeMap::new(), uses: 0 }
+    /// With so many places, and no channels yet. Those that are to be `kept` are made at their first use, as others are, and never
+    /// forgotten.
+    pub fn new(places: usize, kept: BTreeSet<ChannelName>) -> Self {
+        Self { places, kept, channels: BTreeMap::new(), uses: 0 }
     }
 
     /// A channel, if it is there. That is only a look, and no use.
@@ -55,12 +58,13 @@ impl<C> Directory<C> {
     /// Makes room for one more channel. Returns the channel that had to be forgotten for it, if one had to.
     ///
     /// # Errors
-    /// If there is no place, and all channels are in use.
+    /// If there is no place, and all channels are in use or kept.
     pub fn make_room(&mut self, usage: impl Fn(&C) -> Usage) -> Result<Option<C>, NoPlace> {
         if self.channels.len() < self.places {
             return Ok(None);
         }
-        let free = self.channels.iter().map(|(name, entry)| (usage(&entry.channel), entry.last_use, name));
+        let free = self.channels.iter().filter(|(name, _)| !self.kept.contains(name));
+        let free = free.map(|(name, entry)| (usage(&entry.channel), entry.last_use, name));
         let oldest = free.filter(|(usage, ..)| *usage != Usage::InUse).min();
         let name = oldest.map(|(_, _, name)| name.clone()).ok_or(NoPlace)?;
         Ok(self.channels.remove(&name).map(|entry| entry.channel))
@@ -89,7 +93,7 @@ impl<C> Directory<C> {
     }
 }
 
-/// All channels are in use.
+/// All channels are in use, or kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoPlace;
 
@@ -115,7 +119,7 @@ mod tests {
 
     #[test]
     fn who_has_no_message_goes_first_and_then_who_was_unused_for_longest() {
-        let mut directory = Directory::new(4);
+        let mut directory = Directory::new(4, BTreeSet::new());
         for (name, usage) in [("a", Usage::InUse), ("b", Usage::Unused), ("c", Usage::Unused), ("d", Usage::Empty)] {
             assert_eq!(add(&mut directory, name, usage), Ok(None));
         }
@@ -131,7 +135,17 @@ mod tests {
 
     #[test]
     fn with_no_places_there_is_only_the_main_channel() {
-        assert_eq!(add(&mut Directory::new(0), "a", Usage::Empty), Err(NoPlace));
+        assert_eq!(add(&mut Directory::new(0, BTreeSet::new()), "a", Usage::Empty), Err(NoPlace));
+    }
+
+    #[test]
+    fn who_is_named_in_a_setting_gives_way_to_nobody() {
+        let kept = ["a", "never-used"].map(|name| ChannelName::parse(name).unwrap());
+        let mut directory = Directory::new(2, BTreeSet::from(kept));
+        assert_eq!(add(&mut directory, "a", Usage::Empty), Ok(None));
+        assert_eq!(add(&mut directory, "b", Usage::Unused), Ok(None));
+        assert_eq!(add(&mut directory, "c", Usage::InUse), Ok(Some("b")), "it is not named");
+        assert_eq!(add(&mut directory, "d", Usage::InUse), Err(NoPlace));
     }
 
     #[derive(Debug, Clone)]
@@ -152,9 +166,15 @@ mod tests {
     proptest! {
         /// Against a list that has the longest unused first.
         #[test]
-        fn whoever_comes_and_goes_the_right_channel_gives_way(places in 0_usize..6, steps in steps()) {
+        fn whoever_comes_and_goes_the_right_channel_gives_way(
+            places in 0_usize..6,
+            kept in prop::collection::btree_set(0_usize..8, 0..3),
+            steps in steps(),
+        ) {
             const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
-            let mut directory = Directory::new(places);
+            let is_kept = |name: &str| kept.iter().any(|nth| NAMES[*nth] == name);
+            let kept = kept.iter().map(|nth| ChannelName::parse(NAMES[*nth]).unwrap()).collect();
+            let mut directory = Directory::new(places, kept);
             let mut model: Vec<(&str, Usage)> = Vec::new();
             for step in steps {
                 match step {
@@ -170,7 +190,7 @@ mod tests {
                         let has_place = model.len() < places;
                         let free = [Usage::Empty, Usage::Unused]
                             .into_iter()
-                            .find_map(|usage| model.iter().position(|(_, its)| *its == usage));
+                            .find_map(|usage| model.iter().position(|(name, its)| *its == usage && !is_kept(name)));
                         let expected = match free {
                             _ if has_place => Ok(None),
                             Some(free) => Ok(Some(model.remove(free).0)),

@@ -102,7 +102,8 @@ pub fn run(
     let executor = Rc::new(LocalExecutor::new());
     let spawner = Spawner::new(&executor);
     let config = Arc::new(config);
-    let broadcaster = Broadcaster::new(Arc::clone(&config), Arc::clone(&counters), spawner.clone());
+    let kept = codes.named().cloned().collect();
+    let broadcaster = Broadcaster::new(Arc::clone(&config), kept, Arc::clone(&counters), spawner.clone());
     let broadcaster = Rc::new(broadcaster.map_err(|_| {
         StartError::Unavailable(format!(
             "there is no memory for --backlog {}: lower it",

@@ -160,6 +160,24 @@ fn one_that_nobody_uses_gives_way_and_comes_back_anew() {
 }
 
 #[test]
+fn one_that_a_setting_names_gives_way_to_nobody() {
+    let server = Server::start(&["--max-channels", "2", "--send-code", "KEPT=4711"]);
+    assert_eq!(server.figure("/channels"), 1, "it is made at its first use, as any");
+    let (kept, hello) = resume(server.address(), "/c/kept");
+    drop(kept);
+    server.wait_for_figure("/clients", 0);
+    let (b, _) = resume(server.address(), "/c/b");
+    drop(b);
+    server.wait_for_figure("/clients", 0);
+    let (_c, _) = resume(server.address(), "/c/c");
+    assert_eq!(status(&server, "/c/b")["epoch"], Value::Null);
+    assert_eq!(status(&server, "/c/kept")["epoch"], hello["epoch"], "though it was unused for longer");
+    let mut refused = Client::connect(server.address());
+    assert_eq!(refused.try_upgrade(server.address(), "/c/d", "").status, 503);
+    assert_eq!(status(&server, "/c/kept")["epoch"], hello["epoch"]);
+}
+
+#[test]
 fn who_cannot_see_a_status_is_let_in_and_told_to_come_back() {
     let server = Server::start(&["--max-channels", "0", "--max-clients", "1"]);
     let _only = server.join();
