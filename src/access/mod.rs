@@ -2,3 +2,5 @@
 
 pub mod code_settings;
 pub mod codes;
+pub mod guesses;
+pub mod known_ids;

@@ -168,6 +168,22 @@ pub const REFUSALS_PER_IP_MAX: usize = 2;
 pub const REFUSAL_KEPT_FOR: Duration = Duration::from_secs(3600);
 /// The longest value of a header that they show, in characters.
 pub const REFUSAL_VALUE_CHARS_MAX: usize = 60;
+/// Wrong codes from one address within [`GUESS_WINDOW`] after which all codes from there are answered with 429 for the rest of it.
+pub const GUESSES_PER_IP_MAX: u32 = 5;
+/// The same for `127.0.0.1` and `::1` together: behind them there may be a proxy, and behind that anybody.
+pub const GUESSES_PER_PROXY_MAX: u32 = 30;
+/// The same for all addresses of a /64 of IPv6, which one machine may have.
+pub const GUESSES_PER_NETWORK_MAX: u32 = 10 * GUESSES_PER_IP_MAX;
+/// The time in which wrong codes are counted, from the first one on.
+pub const GUESS_WINDOW: Duration = Duration::from_secs(60);
+/// Addresses whose wrong codes are counted, and as many networks. For one more, the one is forgotten that has begun first, of those that
+/// are not locked, if there is one.
+pub const GUESSERS_MAX: usize = 1024;
+/// How long after its end a connection that had come in with a code is known, so that its client comes in although its address is locked.
+pub const KNOWN_ID_KEPT_FOR: Duration = Duration::from_secs(600);
+/// The most connections that have ended and are known: as many as there may be clients where nothing else is set, since all come back at
+/// once when their network was away.
+pub const KNOWN_IDS_MAX: usize = 4096;
 /// Heartbeats are looked after this many times in each `--heartbeat`, for all clients together, so that a board with
 /// idle clients sleeps: every timer wakes it.
 pub const SWEEPS_PER_HEARTBEAT: u32 = 2;
@@ -202,5 +218,6 @@ const _: () = assert!(
     "an answer that takes a second to arrive has its whole time left"
 );
 const _: () = assert!(HEAD_SMALL_BYTES < HEAD_BYTES_MAX);
+const _: () = assert!(GUESSES_PER_IP_MAX < GUESSES_PER_PROXY_MAX, "behind a proxy there are many");
 const _: () = assert!(STREAM_BATCH_PIECES[1] * STREAM_PIECE_BYTES <= STREAM_TURN_BYTES_MAX, "a batch is within a turn");
 const _: () = assert!(CLOSING_TIMEOUT.as_secs() < DRAIN_TIMEOUT.as_secs());

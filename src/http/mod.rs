@@ -7,6 +7,7 @@ pub mod cors;
 pub mod head;
 pub mod host;
 pub mod host_policy;
+pub mod offered_code;
 pub mod origin;
 pub mod query;
 pub mod refusal;
