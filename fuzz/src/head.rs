@@ -22,7 +22,7 @@ use foghorn::ws::handshake::{SUBPROTOCOL, Upgrade};
 use httpdate::fmt_http_date;
 
 use crate::host_policy::{rules, search_domains};
-use crate::{Kind, byte_range, kind};
+use crate::{Kind, byte_range, everybody, kind};
 
 /// Any bytes as what a client sends first.
 ///
@@ -53,7 +53,10 @@ pub fn target(bytes: &[u8]) -> Kind {
     assert!(!head.contains(&0), "no NUL gets through");
     assert_eq!(head.windows(4).filter(|window| window == b"\r\n\r\n").count(), 1, "it ends with the first empty line");
 
-    match Route::of(head, &rules(), &search_domains(), || Some(own_address())) {
+    let read = |head: &[u8], own_address: Option<SocketAddr>| {
+        Route::of(head, &rules(), &search_domains(), || own_address, everybody).map(|(route, _)| route)
+    };
+    match read(head, Some(own_address())) {
         Err(refused) => {
             check_reason(&refused);
             check_refusal(refused.refusal)
@@ -65,7 +68,7 @@ pub fn target(bytes: &[u8]) -> Kind {
             assert_eq!(authority, asked_host(head), "the host that is asked");
             check(&authority);
             check_fields(&route);
-            let again = Route::of(render(&route).as_bytes(), &rules(), &search_domains(), || None);
+            let again = read(render(&route).as_bytes(), None);
             match (&again, &route) {
                 (Ok(Route::Channel(again, _)), Route::Channel(request, _)) => assert_eq!(again, request),
                 (Ok(Route::Stream(channel, again, _)), Route::Stream(its_channel, request, _)) => {
@@ -136,7 +139,7 @@ fn asked_host(head: &[u8]) -> String {
 
 /// What is told of a request to those who run the server: a Host can be allowed as it is told, and nothing is told that is not visible.
 fn check_reason(refused: &Refused) {
-    let Some((header, Some(value))) = refused.reason.as_ref().map(Reason::header) else { return };
+    let Some((header, Some(value))) = refused.reason.as_deref().map(Reason::header) else { return };
     assert!(value.bytes().all(|byte| (0x20..0x7f).contains(&byte) || byte == b'\t'), "{value:?}");
     assert!(
         header == "Origin" || HostPolicy::new(None, std::slice::from_ref(&value), &[]).is_ok(),

@@ -26,6 +26,10 @@ pub mod stream;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use foghorn::access::codes::Right;
+use foghorn::http::offered_code::OfferedCode;
+use foghorn::server::permission::{Denied, Need, Permission};
+
 /// What an input turned out to be.
 pub type Kind = u64;
 
@@ -51,6 +55,14 @@ pub fn kind(of: impl Hash) -> Kind {
     let mut hasher = DefaultHasher::new();
     of.hash(&mut hasher);
     hasher.finish()
+}
+
+/// The answer of a server that needs no code.
+///
+/// # Errors
+/// Never.
+pub fn everybody(_: Need<'_>, _: Option<&OfferedCode>) -> Result<Permission, Denied> {
+    Ok(Permission::without_code(Right::Send))
 }
 
 /// Decodes `%XX` once and leaves everything else as it is, the way that browsers do.

@@ -7,7 +7,7 @@ use foghorn::hub::stream_encoding::Encoding;
 use foghorn::server::route::Route;
 
 use crate::host_policy::{rules, search_domains};
-use crate::{Kind, kind, percent_decoded};
+use crate::{Kind, everybody, kind, percent_decoded};
 
 /// What is wanted, as the oracle reads it.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -43,7 +43,8 @@ pub fn target(bytes: &[u8]) -> Kind {
         line("Accept", accept),
         line("Last-Event-ID", id)
     );
-    let read = match Route::of(head.as_bytes(), &rules(), &search_domains(), || None) {
+    let route = Route::of(head.as_bytes(), &rules(), &search_domains(), || None, everybody).map(|(route, _)| route);
+    let read = match route {
         Ok(Route::Page(page)) => {
             assert_eq!(page.target, format!("/?{query}"), "the page gets the query");
             Wish::Page

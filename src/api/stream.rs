@@ -47,6 +47,8 @@ pub struct Streaming<P> {
     pub cors: Cors,
     /// The channel.
     pub live: Rc<LiveChannel>,
+    /// Whether it might send messages there, which it is told.
+    pub may_send: bool,
     /// Dropped when the connection is closed.
     pub permit: P,
 }
@@ -54,9 +56,9 @@ pub struct Streaming<P> {
 /// Answers a request for a stream, and serves it until it ends. The future lives as long as the stream, so values needed only at the start
 /// stay outside of it.
 pub fn serve<P>(broadcaster: Rc<Broadcaster>, streaming: Streaming<P>) -> impl Future<Output = ()> {
-    let Streaming { socket, peer, request, cors, live, permit } = streaming;
+    let Streaming { socket, peer, request, cors, live, may_send, permit } = streaming;
     let began = Instant::now();
-    let client = Client { transport: Rc::new(Transport::new(socket, peer, Vec::new())), live };
+    let client = Client { transport: Rc::new(Transport::new(socket, peer, Vec::new(), may_send)), live };
     if let Some(heartbeat) = broadcaster.config().limits.heartbeat {
         find_vanished(&client.transport, heartbeat);
     }
@@ -124,7 +126,8 @@ fn subscribe(broadcaster: &Broadcaster, client: &Client, request: &StreamRequest
         if *encoding == Encoding::Lines {
             lines += &position_lines(joined, is_stranded);
         }
-        let hello = stream_hello(*encoding, &client.live, &config.greeting, joined, clients, is_stranded);
+        let may_send = client.transport.may_send;
+        let hello = stream_hello(*encoding, &client.live, &config.greeting, joined, clients, is_stranded, may_send);
         [head(*encoding, &lines).into_bytes(), hello].concat()
     });
 }

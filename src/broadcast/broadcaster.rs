@@ -11,9 +11,12 @@ use std::net::IpAddr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
+use std::time::Instant;
 
 use smol::future::poll_fn;
 
+use crate::access::codes::Right;
+use crate::access::known_ids::KnownIds;
 use crate::broadcast::channels::Channels;
 use crate::broadcast::live_channel::{Client, LiveChannel, Subscribers};
 use crate::broadcast::transport::Transport;
@@ -51,6 +54,8 @@ pub struct Broadcaster {
     /// Clients that can be replaced by their next connection, by an id that nobody else can guess.
     by_connection_id: RefCell<HashMap<String, ClientRef>>,
     connection_ids: RandomState,
+    /// Those of them, and of earlier ones, that have shown a code.
+    known_ids: RefCell<KnownIds>,
     /// The heartbeat's last sweep.
     pub(super) sweep: Cell<u32>,
     stopping: Cell<bool>,
@@ -85,6 +90,7 @@ impl Broadcaster {
             flush_watcher: Cell::new(None),
             by_connection_id: RefCell::default(),
             connection_ids: RandomState::new(),
+            known_ids: RefCell::default(),
             sweep: Cell::new(0),
             stopping: Cell::new(false),
             all_tails_bytes: Cell::new(0),
@@ -118,13 +124,21 @@ impl Broadcaster {
         self.mark_dirty(live);
     }
 
-    /// Gives a client an id by which its next connection can [replace](Self::replace) it.
-    pub fn assign_connection_id(&self, Client { transport, live }: &Client) -> String {
+    /// Gives a client an id by which its next connection can [replace](Self::replace) it. `by_code`: the right that it has shown by a code.
+    pub fn assign_connection_id(&self, Client { transport, live }: &Client, by_code: Option<Right>) -> String {
         let connection_id = format!("{:016x}", self.connection_ids.hash_one(self.counters.clients_total.get()));
         transport.connection_id.replace(connection_id.clone());
         let client = (Rc::downgrade(transport), Rc::downgrade(live));
         self.by_connection_id.borrow_mut().insert(connection_id.clone(), client);
+        if let Some(right) = by_code {
+            self.known_ids.borrow_mut().add(connection_id.clone(), live.name.clone(), right);
+        }
         connection_id
+    }
+
+    /// The right that the connection with this id has shown by a code, if it was one to this channel and is not long over.
+    pub fn right_by_code(&self, connection_id: &str, channel: &ChannelName) -> Option<Right> {
+        self.known_ids.borrow().right_of(connection_id, channel, Instant::now())
     }
 
     /// The address of the client with this connection id, if it is connected and has not been replaced.
@@ -182,7 +196,9 @@ impl Broadcaster {
     /// Notes that a client which has left is gone for good.
     pub fn forget(&self, transport: &Transport) {
         self.all_tails_bytes.set(self.all_tails_bytes.get() - transport.tail_bytes());
-        self.by_connection_id.borrow_mut().remove(&*transport.connection_id.borrow());
+        let connection_id = transport.connection_id.borrow();
+        self.by_connection_id.borrow_mut().remove(&*connection_id);
+        self.known_ids.borrow_mut().end(&connection_id, Instant::now());
     }
 
     /// Publishes a client's message, at once or when the backlog has room for it: then the client's task has to

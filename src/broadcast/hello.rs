@@ -9,7 +9,14 @@ use crate::hub::channel::Joined;
 use crate::hub::stream_encoding::Encoding;
 
 /// The fields for one that has just joined. `clients` are there by now; `is_stranded`: it has named a place that is not known here.
-pub fn hello(live: &LiveChannel, greeting: &str, joined: &Joined, clients: usize, is_stranded: bool) -> Value {
+pub fn hello(
+    live: &LiveChannel,
+    greeting: &str,
+    joined: &Joined,
+    clients: usize,
+    is_stranded: bool,
+    may_send: bool,
+) -> Value {
     json!({
         "foghorn": 1,
         "greeting": greeting,
@@ -20,6 +27,7 @@ pub fn hello(live: &LiveChannel, greeting: &str, joined: &Joined, clients: usize
         "head": joined.head,
         "clients": clients,
         "maxMessage": live.message_bytes_max,
+        "send": may_send,
     })
 }
 
@@ -31,8 +39,9 @@ pub fn stream_hello(
     joined: &Joined,
     clients: usize,
     is_stranded: bool,
+    may_send: bool,
 ) -> Vec<u8> {
-    let fields = || hello(live, greeting, joined, clients, is_stranded);
+    let fields = || hello(live, greeting, joined, clients, is_stranded, may_send);
     match encoding {
         Encoding::Events => {
             let Joined { epoch, seq, .. } = joined;

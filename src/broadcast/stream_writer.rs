@@ -111,12 +111,14 @@ impl Broadcaster {
         slots.sort_unstable();
         slots.dedup();
         let mut full = Vec::new();
-        let mut groups: BTreeMap<Place, Vec<Turn>> = BTreeMap::new();
+        // Apart by what a new epoch's hello says of them.
+        let mut groups: BTreeMap<(Place, bool), Vec<Turn>> = BTreeMap::new();
         for slot in slots {
             let Some((transport, place)) = channel.get(slot).cloned().zip(channel.place(slot)) else { continue };
             let kept = self.write_kept(&transport);
             if kept == Kept::Gone {
-                groups.entry(place).or_default().push(Turn { slot, transport, handed_bytes: 0 });
+                let may_send = transport.may_send;
+                groups.entry((place, may_send)).or_default().push(Turn { slot, transport, handed_bytes: 0 });
                 continue;
             }
             channel.reindex(slot);
@@ -126,20 +128,21 @@ impl Broadcaster {
         }
         let clients = channel.len();
         let greeting = &self.config().greeting;
-        let hello = |encoding, position: &Position, head| {
-            let Position { epoch, seq } = position.clone();
-            stream_hello(encoding, live, greeting, &Joined { slot: 0, epoch, seq, lost: 0, head }, clients, false)
-        };
-        let surroundings = Surroundings { clock_began: self.clock.began_at(), hello };
         let mut batch = Batch::default();
-        while let Some((place, group)) = groups.pop_first() {
-            let next = groups.first_key_value().map(|(next, _)| *next);
+        while let Some(((place, may_send), group)) = groups.pop_first() {
+            let hello = |encoding, position: &Position, head| {
+                let Position { epoch, seq } = position.clone();
+                let joined = Joined { slot: 0, epoch, seq, lost: 0, head };
+                stream_hello(encoding, live, greeting, &joined, clients, false, may_send)
+            };
+            let surroundings = Surroundings { clock_began: self.clock.began_at(), hello };
+            let next = groups.keys().map(|(next, _)| *next).find(|next| *next != place);
             let pieces_max = STREAM_BATCH_PIECES[usize::from(group.len() > 1)];
             batch.fill(channel, place, next, pieces_max, &surroundings);
             for turn in group {
                 let slot = turn.slot;
                 match self.write_batch(live, channel, turn, &batch) {
-                    After::More(turn) => groups.entry(batch.behind()).or_default().push(turn),
+                    After::More(turn) => groups.entry((batch.behind(), may_send)).or_default().push(turn),
                     After::Full => full.push(slot),
                     After::Done => {}
                 }

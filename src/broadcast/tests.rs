@@ -70,7 +70,7 @@ impl Stage {
 
     pub(super) fn client(&self, socket: TcpStream, channel: &ChannelName) -> Client {
         let socket = Async::new(socket).unwrap();
-        let transport = Rc::new(Transport::new(socket, ([127, 0, 0, 1], 1).into(), Vec::new()));
+        let transport = Rc::new(Transport::new(socket, ([127, 0, 0, 1], 1).into(), Vec::new(), true));
         Client { transport, live: self.broadcaster.channels().open(channel).unwrap() }
     }
 
@@ -163,7 +163,7 @@ fn who_keeps_nobody_waiting_any_longer_is_charged_no_longer() {
     let stage = Stage::new();
     let (_sleeper, _socket) = stage.join();
     let (publisher, _its_socket) = stage.join();
-    let id = stage.broadcaster.assign_connection_id(&publisher);
+    let id = stage.broadcaster.assign_connection_id(&publisher, None);
     for _ in 0..2 {
         stage.publish(&publisher, large());
     }
@@ -282,7 +282,7 @@ fn the_tail_of_a_frame_goes_before_control_bytes_and_its_memory_counts_until_the
 fn who_counts_gets_what_was_deleted_and_nothing_of_the_new_epoch() {
     let stage = Stage::new();
     let ((speaker, plain), (counting, theirs)) = (stage.join(), stage.join());
-    stage.broadcaster.assign_connection_id(&counting);
+    stage.broadcaster.assign_connection_id(&counting, None);
     stage.broadcaster.flush();
     stage.publish(&speaker, Frame::text("old"));
     stage.broadcaster.clear(&speaker.live);

@@ -33,6 +33,8 @@ pub struct Transport {
     socket: Async<TcpStream>,
     /// Where the client is, for the log.
     pub peer: SocketAddr,
+    /// Whether the client may send messages.
+    pub may_send: bool,
     control: RefCell<Vec<u8>>,
     /// The hello's `id`, by which it can be replaced; empty if it cannot.
     pub(super) connection_id: RefCell<String>,
@@ -55,12 +57,13 @@ pub struct Transport {
 
 impl Transport {
     /// Takes a connected socket over, with the first control bytes to write: the handshake's answer.
-    pub fn new(socket: Async<TcpStream>, peer: SocketAddr, first: Vec<u8>) -> Self {
+    pub fn new(socket: Async<TcpStream>, peer: SocketAddr, first: Vec<u8>, may_send: bool) -> Self {
         // A socket that refuses this works all the same, only with more of the kernel's memory.
         let _ = SockRef::from(socket.get_ref()).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
         Self {
             socket,
             peer,
+            may_send,
             control: RefCell::new(first),
             connection_id: RefCell::default(),
             ending: Cell::new(None),
@@ -248,7 +251,7 @@ mod tests {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (socket, peer) = listener.accept().unwrap();
-        (Transport::new(Async::new(socket).unwrap(), peer, first.to_vec()), client)
+        (Transport::new(Async::new(socket).unwrap(), peer, first.to_vec(), true), client)
     }
 
     #[test]

@@ -124,6 +124,8 @@ pub const STREAM_INPUT_BYTES_MAX: usize = 64 * 1024;
 pub const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 /// tungstenite's buffer, in bytes, one for each client. It grows for a larger message, and `ws::reader` has it back to this size.
 pub const READ_BUFFER_BYTES: usize = 1024;
+/// The most that is read of a message of a client that may not send any, in bytes: what a control frame may have.
+pub const RECEIVER_MESSAGE_BYTES_MAX: usize = 125;
 /// After how long a stream's client is asked whether it is still there that has finished sending, where that can only be found by the
 /// kernel. The kernel counts in seconds.
 pub const KEEPALIVE_AFTER_FIN: Duration = Duration::from_secs(5);

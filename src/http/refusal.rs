@@ -31,7 +31,7 @@ impl Refusal {
 }
 
 /// The statuses with which a request is refused, the page's (404, 405, 412, 416, 500) included. `/status` has a figure for each.
-pub const STATUSES: [u16; 15] = [400, 403, 404, 405, 408, 411, 412, 413, 415, 416, 426, 429, 431, 500, 503];
+pub const STATUSES: [u16; 16] = [400, 401, 403, 404, 405, 408, 411, 412, 413, 415, 416, 426, 429, 431, 500, 503];
 
 const fn refuse(status: u16, sentence: &'static str) -> Refusal {
     refuse_with(status, sentence, "")
@@ -78,6 +78,18 @@ pub const BAD_HISTORY: Refusal = refuse(400, "In the address, history has to be 
 pub const BAD_AS: Refusal = refuse(400, "In the address, as has to be events, lines or json.");
 /// `?count=` with something else than a number.
 pub const BAD_COUNT: Refusal = refuse(400, "In the address, count has to be a whole number of messages.");
+/// No code, where one is needed. `Basic` in place of `Bearer` would have browsers ask in a window of their own.
+pub const NO_CODE: Refusal = refuse_with(
+    401,
+    "This channel needs a code: ?code=CODE, curl -u :CODE, or Authorization: Bearer CODE.",
+    "WWW-Authenticate: Bearer\r\n",
+);
+/// Another code.
+pub const WRONG_CODE: Refusal =
+    refuse_with(401, "This is not the code of this channel; ask for that.", "WWW-Authenticate: Bearer\r\n");
+/// A message, or a deletion, with a code that is not enough for it.
+pub const RECEIVE_ONLY: Refusal =
+    refuse(403, "This code may receive only; sending, or deleting messages, needs another one.");
 /// A name that a foreign page may have.
 pub const FOREIGN_HOST: Refusal =
     refuse(403, "The server does not go by this name; start it with --allow-host and the name to change that.");
@@ -141,6 +153,8 @@ pub const BAD_VERSION: Refusal = refuse_with(
 /// Too many WebSockets from one address.
 pub const TOO_MANY_FROM_IP: Refusal =
     refuse(429, "Too many connections from your address; close some, or raise --max-clients-per-ip.");
+/// A code, right or wrong, from where too many wrong ones have come.
+pub const LOCKED: Refusal = refuse(429, "Too many wrong codes from your address: wait a minute.");
 /// A head of more than [`HEAD_BYTES_MAX`](crate::config::limits::HEAD_BYTES_MAX) bytes.
 pub const HEAD_TOO_LARGE: Refusal =
     refuse(431, "The head of the request is larger than 16 KiB; send a shorter address, or fewer cookies.");
@@ -173,6 +187,7 @@ pub fn reason_phrase(status: u16) -> &'static str {
         304 => "Not Modified",
         308 => "Permanent Redirect",
         400 => "Bad Request",
+        401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",

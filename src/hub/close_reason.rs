@@ -26,13 +26,15 @@ pub enum CloseReason {
     Replaced,
     /// Numbers begin anew in the client's channel, and it counts them.
     NewEpoch,
+    /// The client sent a message, and may receive only.
+    MayNotSend,
     /// It was a stream that wanted so many messages, and has them.
     Complete,
 }
 
 impl CloseReason {
     /// All reasons, in the order of their counters.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ClosedByClient,
         Self::Vanished,
         Self::ServerStops,
@@ -43,6 +45,7 @@ impl CloseReason {
         Self::Silent,
         Self::Replaced,
         Self::NewEpoch,
+        Self::MayNotSend,
         Self::Complete,
     ];
 
@@ -55,6 +58,7 @@ impl CloseReason {
             Self::ServerStops => Some(1001),
             Self::ProtocolError => Some(1002),
             Self::InvalidUtf8 => Some(1007),
+            Self::MayNotSend => Some(1008),
             Self::MessageTooBig => Some(1009),
             Self::NewEpoch => Some(1012),
             Self::TooSlow => Some(1013),
@@ -74,6 +78,7 @@ impl CloseReason {
             Self::Silent => "no sign of life",
             Self::Replaced => "came back over another connection",
             Self::NewEpoch => "the channel's messages were deleted; come back and begin anew",
+            Self::MayNotSend => "may receive only; sending needs a code",
             Self::Complete => "has as many messages as it wanted",
         }
     }
@@ -91,6 +96,7 @@ impl CloseReason {
             Self::Silent => "silent",
             Self::Replaced => "replaced",
             Self::NewEpoch => "newEpoch",
+            Self::MayNotSend => "mayNotSend",
             Self::Complete => "complete",
         }
     }

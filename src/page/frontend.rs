@@ -45,8 +45,10 @@ impl Frontend {
         local: impl FnOnce() -> Option<SocketAddr>,
         epoch: impl FnOnce() -> String,
     ) -> Option<Response> {
+        if request.is_status() {
+            return Some(Answer::from(self.status.figures(&epoch(), peer, local())).response(request, ""));
+        }
         match request.path_and_query() {
-            ("/status", _) => Some(Answer::from(self.status.figures(&epoch(), peer, local())).response(request, "")),
             ("/qr.svg", query) => match qr_code::address(query, &request.host) {
                 Some(address) => self.qr_codes.find(&address).map(|code| code.response(request, "")),
                 None => Some(Answer::from(qr_code::no_address()).response(request, "")),

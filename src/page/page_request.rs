@@ -46,6 +46,11 @@ impl PageRequest {
         self.target.split_once('?').unwrap_or((&self.target, ""))
     }
 
+    /// Whether it asks for the figures, whatever page is served.
+    pub fn is_status(&self) -> bool {
+        self.path_and_query().0 == "/status"
+    }
+
     /// Whether it has more than a small head could have.
     pub fn is_large(&self) -> bool {
         self.target.len() + self.host.len() + self.conditions.bytes() > HEAD_SMALL_BYTES

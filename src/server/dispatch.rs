@@ -10,7 +10,6 @@ use std::time::Instant;
 
 use smol::future::{self, FutureExt};
 
-use crate::access::codes::Codes;
 use crate::api::metrics::Metrics;
 use crate::api::publish::Posts;
 use crate::api::shared_copies::SharedCopies;
@@ -22,6 +21,7 @@ use crate::config::limits::{CLOSING_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE_TIMEOUT};
 use crate::http::cors::Cors;
 use crate::http::head;
 use crate::http::host_policy::HostPolicy;
+use crate::http::offered_code::OfferedCode;
 use crate::http::refusal::{HEAD_TOO_SLOW, NO_CHANNEL_LEFT, Refusal};
 use crate::http::response::ResponseSender;
 use crate::http::short_answer::ShortAnswer;
@@ -34,6 +34,7 @@ use crate::runtime::spawner::Spawner;
 use crate::runtime::timer::Timer;
 use crate::server::admission::{Admission, ClientPermit};
 use crate::server::answered::Answered;
+use crate::server::permission::{Need, Permission, Permissions, Visitor};
 use crate::server::route::{Reason, Refused, Route};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::refusals::Refusals;
@@ -45,8 +46,8 @@ use crate::ws::session::{self, Upgraded};
 pub struct Dispatch {
     /// Who may come in.
     pub host_policy: HostPolicy,
-    /// Which channel needs a code for what.
-    pub codes: Codes,
+    /// Who needs a code, and whether it is the right one.
+    pub permissions: Permissions,
     /// Where the machine's own name may be looked up.
     pub search_domains: SearchDomains,
     /// The limits on connections.
@@ -84,12 +85,14 @@ impl Dispatch {
         let upgraded = Box::pin(self.answer_requests(id, &socket, peer)).await;
         let broadcaster = Rc::clone(&self.broadcaster);
         match upgraded {
-            Some(Joining { live, permit, wish: Wish::WebSocket(upgrade, read_ahead) }) => {
-                let upgraded = Upgraded { socket, peer, upgrade, live, read_ahead, permit };
+            Some(Joining { live, permit, permission, wish: Wish::WebSocket(upgrade, read_ahead) }) => {
+                let Permission { may_send, by_code } = permission;
+                let upgraded = Upgraded { socket, peer, upgrade, live, may_send, by_code, read_ahead, permit };
                 self.spawner.spawn(session::serve(broadcaster, upgraded)).detach();
             }
-            Some(Joining { live, permit, wish: Wish::Stream(request, cors) }) => {
-                let streaming = Streaming { socket, peer, request, cors, live, permit };
+            Some(Joining { live, permit, permission, wish: Wish::Stream(request, cors) }) => {
+                let may_send = permission.may_send;
+                let streaming = Streaming { socket, peer, request, cors, live, may_send, permit };
                 self.spawner.spawn(stream::serve(broadcaster, streaming)).detach();
             }
             None => {}
@@ -109,7 +112,7 @@ impl Dispatch {
             let head_only = buffer.starts_with(b"HEAD ");
             let route = match read {
                 Ok(Some(head_bytes)) => {
-                    let route = self.route(&buffer[..head_bytes], socket).await;
+                    let route = self.route(&buffer[..head_bytes], socket, peer.ip()).await;
                     buffer.drain(..head_bytes);
                     // A large head keeps no room while it is answered.
                     buffer.shrink_to(head::CHUNK_BYTES);
@@ -119,44 +122,48 @@ impl Dispatch {
                 Err(refusal) => Err(refusal.into()),
             };
             // Of most large heads nothing large is left. What is, waits for its answer at most, and never for somebody to take that.
-            let large_head = large_head.filter(|_| matches!(&route, Ok(Route::Page(request)) if request.is_large()));
-            // What somebody is told who could not see the status of a refusal, or would make too much of it.
-            let mut early_close = None;
+            let large_head =
+                large_head.filter(|_| matches!(&route, Ok((Route::Page(request), _)) if request.is_large()));
             let answered = match route {
-                Ok(Route::WebSocket(channel, upgrade)) => {
+                Ok((Route::WebSocket(channel, upgrade), permission)) => {
                     let open = || self.broadcaster.channels().open(&channel);
                     match self.admit_to(open, peer.ip(), upgrade.predecessor()).await {
                         Ok((live, permit)) => {
                             let wish = Wish::WebSocket(upgrade, buffer.as_slice().to_vec());
-                            return Some(Joining { live, permit, wish });
+                            return Some(Joining { live, permit, permission, wish });
                         }
                         Err(refusal) => {
-                            early_close = upgrade.answer_and_close(refusal);
-                            Err(refusal.into())
+                            let in_its_place = upgrade.answer_and_close(refusal);
+                            Err(Refused { in_its_place, ..refusal.into() })
                         }
                     }
                 }
-                Ok(Route::Stream(channel, request, cors)) => {
+                Ok((Route::Stream(channel, request, cors), permission)) => {
                     let open = || self.broadcaster.channels().open_to_read(&channel);
                     match self.admit_to(open, peer.ip(), None).await {
-                        Ok((live, permit)) => return Some(Joining { live, permit, wish: Wish::Stream(request, cors) }),
+                        Ok((live, permit)) => {
+                            let wish = Wish::Stream(request, cors);
+                            return Some(Joining { live, permit, permission, wish });
+                        }
                         Err(refusal) => {
-                            early_close = stream::come_back(&request, &cors.lines());
-                            Err(Refused { cors: Some(cors), ..refusal.into() })
+                            let in_its_place = stream::come_back(&request, &cors.lines());
+                            Err(Refused { cors: Some(cors), in_its_place, ..refusal.into() })
                         }
                     }
                 }
-                Ok(Route::Channel(request, cors)) => {
+                Ok((Route::Channel(request, cors), _)) => {
                     let answered = self.answer_channel(id, socket, peer, &request, &cors);
                     answered.map_err(|refused| Refused { cors: Some(cors), ..refused })
                 }
-                Ok(Route::Post(post, cors)) => {
+                Ok((Route::Post(post, cors), _)) => {
                     let answered = self.answer_post(id, socket, &mut buffer, &post, &cors).await;
                     answered.map_err(|refused| Refused { cors: Some(cors), ..refused }).transpose()?
                 }
-                Ok(Route::Metrics(asked)) => self.answer_metrics(id, asked),
-                Ok(Route::Redirect(location, asked)) => Ok(Answered::of(&ShortAnswer::redirect(location), asked, None)),
-                Ok(Route::Page(request)) => {
+                Ok((Route::Metrics(asked), _)) => self.answer_metrics(id, asked),
+                Ok((Route::Redirect(location, asked), _)) => {
+                    Ok(Answered::of(&ShortAnswer::redirect(location), asked, None))
+                }
+                Ok((Route::Page(request), _)) => {
                     self.answer_page(id, socket, peer, request, large_head).await.map_err(Refused::from)
                 }
                 Err(refused) => Err(refused),
@@ -168,8 +175,7 @@ impl Dispatch {
                     }
                 }
                 Err(refused) => {
-                    let answer = early_close.unwrap_or_else(|| refused.answer(head_only).into_bytes());
-                    self.refuse(socket, peer, &refused, &answer).await;
+                    self.refuse(socket, peer, &refused, head_only).await;
                     break;
                 }
             }
@@ -183,15 +189,18 @@ impl Dispatch {
 
     /// What a request wants. One that knows the machine by its own name in some domain is let in only if that is one of the network's
     /// at this moment: another network may have another domain.
-    async fn route(&self, head: &[u8], socket: &Async<TcpStream>) -> Result<Route, Refused> {
-        let route = |search_domains: &[String]| {
-            Route::of(head, &self.host_policy, search_domains, || socket.get_ref().local_addr().ok())
+    async fn route(&self, head: &[u8], socket: &Async<TcpStream>, ip: IpAddr) -> Result<(Route, Permission), Refused> {
+        let own_address = || socket.get_ref().local_addr().ok();
+        let check = |need: Need<'_>, code: Option<&OfferedCode>| {
+            let known = need.predecessor.and_then(|id| self.broadcaster.right_by_code(id, need.channel));
+            self.permissions.check(need, code, Visitor { ip, known, now: Instant::now() })
         };
+        let route = |search_domains: &[String]| Route::of(head, &self.host_policy, search_domains, own_address, check);
         let refused = match route(&[]) {
             Err(refused) => refused,
             found => return found,
         };
-        match &refused.reason {
+        match refused.reason.as_deref() {
             Some(Reason::Host(host)) if self.host_policy.own_domain(host).is_some() => {
                 route(&self.search_domains.now().await)
             }
@@ -236,6 +245,7 @@ impl Dispatch {
 struct Joining {
     live: Rc<LiveChannel>,
     permit: ClientPermit,
+    permission: Permission,
     wish: Wish,
 }
 

@@ -5,6 +5,7 @@ pub mod admission;
 pub mod answered;
 pub mod answering;
 pub mod dispatch;
+pub mod permission;
 pub mod refusing;
 pub mod route;
 pub mod run;

@@ -1,7 +1,7 @@
 //! How those are told who may not come in, and those who run the server.
 //!
-//! Leaves the reasons to others. What must stay true: every refusal is answered, logged, counted and, but for one that is only for
-//! now, listed.
+//! Leaves the reasons to others. What must stay true: every refusal is answered, logged (that of a code while its address is locked
+//! only once for each lock), counted and, but for one that is only for now, listed; never with a code.
 
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Instant;
@@ -9,7 +9,7 @@ use std::time::Instant;
 use log::{debug, info};
 
 use crate::config::limits::REFUSAL_VALUE_CHARS_MAX;
-use crate::http::refusal::{BODY_DISPLACED, BUSY, NO_ROOM, Refusal};
+use crate::http::refusal::{BODY_DISPLACED, BUSY, LOCKED, NO_CODE, NO_ROOM, Refusal};
 use crate::http::response::write_all;
 use crate::runtime::socket::Async;
 use crate::server::dispatch::Dispatch;
@@ -20,22 +20,25 @@ use crate::telemetry::refusals::{self, Header};
 const REASON_CHARS_MAX: usize = 300;
 
 impl Dispatch {
-    /// Refuses a request with these bytes, and notes it.
-    pub(super) async fn refuse(&self, socket: &Async<TcpStream>, peer: SocketAddr, refused: &Refused, answer: &[u8]) {
-        let Refused { refusal, reason, .. } = refused;
+    /// Refuses a request, and notes it.
+    pub(super) async fn refuse(&self, socket: &Async<TcpStream>, peer: SocketAddr, refused: &Refused, head_only: bool) {
+        let Refused { refusal, reason, in_its_place, .. } = refused;
         let Refusal { status, sentence, .. } = *refusal;
-        match reason.as_ref().map(Reason::header) {
+        match reason.as_deref().map(Reason::header) {
             Some((header, Some(value))) => {
                 info!("{peer} refused with {status}: {sentence} ({header}: {value:.REASON_CHARS_MAX$})");
             }
+            // The lock itself has its line; who tries on makes no more of them.
+            _ if *refusal == LOCKED => debug!("{peer} refused with {status}: {sentence}"),
             _ => info!("{peer} refused with {status}: {sentence}"),
         }
         self.count_refusal(status);
-        // A visitor who is told to come back was not kept out.
-        if ![BUSY, NO_ROOM, BODY_DISPLACED].contains(refusal) {
+        // A visitor who is told to come back was not kept out. Nor was a page that is told to ask for a code.
+        let is_asked_for_code = *refusal == NO_CODE && in_its_place.is_some();
+        if ![BUSY, NO_ROOM, BODY_DISPLACED, LOCKED].contains(refusal) && !is_asked_for_code {
             self.remember(peer.ip(), refused);
         }
-        if let Err(error) = write_all(socket, answer).await {
+        if let Err(error) = write_all(socket, &refused.answer(head_only)).await {
             debug!("{peer} did not take its answer: {error}");
         }
     }

@@ -1,23 +1,29 @@
 //! What a request wants: the one place where ways into the server are told apart.
 //!
 //! Leaves reading heads to `http::head`, and serving to `dispatch`. What must stay true: Host is checked for every request,
-//! Origin for all but the page and its files; a page that may not come in can read no answer but those.
+//! Origin for all but the page and its files, and after them the code for all that needs one; a page that may not come in can read no
+//! answer but those.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use crate::api::channel_request::ChannelRequest;
+use crate::access::codes::Right;
+use crate::api::channel_request::{ChannelRequest, Way};
 use crate::api::post::Post;
+use crate::api::stream;
 use crate::api::stream_request::StreamRequest;
 use crate::http::cors::{Cors, is_preflight};
 use crate::http::head::Head;
 use crate::http::host::Host;
 use crate::http::host_policy::HostPolicy;
+use crate::http::offered_code::OfferedCode;
 use crate::http::origin::Origin;
 use crate::http::refusal::{FOREIGN_HOST, FOREIGN_ORIGIN, NO_CHANNEL, NO_CHANNEL_NAME, Refusal};
 use crate::http::short_answer::Asked;
 use crate::hub::channel_name::ChannelName;
 use crate::page::page_request::PageRequest;
 use crate::server::address::Address;
+use crate::server::permission::{Denied, Need, Permission};
 use crate::ws::handshake::Upgrade;
 
 /// What a request wants.
@@ -45,9 +51,13 @@ pub struct Refused {
     /// What it is told.
     pub refusal: Refusal,
     /// What those are told who run the server.
-    pub reason: Option<Reason>,
+    pub reason: Option<Box<Reason>>,
     /// What the browser of a page is told that may come in, if it is one.
     pub cors: Option<Cors>,
+    /// For how long that holds, if that is known.
+    pub retry_after: Option<Duration>,
+    /// What is sent in place of the refusal to somebody who could not see its status, or would make too much of it.
+    pub in_its_place: Option<Vec<u8>>,
 }
 
 /// The part of a request that was the reason to refuse it.
@@ -81,20 +91,30 @@ impl Reason {
 
 impl Refused {
     /// The whole answer, after which the connection ends.
-    pub fn answer(&self, head_only: bool) -> String {
-        self.refusal.answer(head_only, &self.cors.as_ref().map(Cors::lines).unwrap_or_default())
+    pub fn answer(&self, head_only: bool) -> Vec<u8> {
+        if let Some(in_its_place) = &self.in_its_place {
+            return in_its_place.clone();
+        }
+        let mut lines = self.cors.as_ref().map(Cors::lines).unwrap_or_default();
+        if let Some(rest) = self.retry_after {
+            lines += &format!("Retry-After: {}\r\n", rest.as_millis().div_ceil(1000));
+        }
+        self.refusal.answer(head_only, &lines).into_bytes()
     }
 }
 
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, reason: None, cors: None }
+        Self { refusal, reason: None, cors: None, retry_after: None, in_its_place: None }
     }
 }
 
+/// The main channel, for what is asked of the whole server.
+static MAIN: ChannelName = ChannelName::MAIN;
+
 impl Route {
     /// Decides what the request with this head wants, and whether it may. `search_domains` are those of the network, `own_address` is the
-    /// one of ours that the client has used.
+    /// one of ours that the client has used, and `check` judges the code of those who need one.
     ///
     /// # Errors
     /// Why it is refused.
@@ -103,14 +123,50 @@ impl Route {
         policy: &HostPolicy,
         search_domains: &[String],
         own_address: impl FnOnce() -> Option<SocketAddr>,
-    ) -> Result<Self, Refused> {
+        check: impl FnOnce(Need<'_>, Option<&OfferedCode>) -> Result<Permission, Denied>,
+    ) -> Result<(Self, Permission), Refused> {
         let head = Head::parse(head, own_address)?;
         if !policy.allows_host(&head.host, search_domains) {
-            return Err(Refused { refusal: FOREIGN_HOST, reason: Some(Reason::Host(head.host)), cors: None });
+            return Err(Refused { reason: Some(Reason::Host(head.host).into()), ..FOREIGN_HOST.into() });
         }
+        let permitted = Self::for_own_host(&head, policy).and_then(|route| {
+            let Some(need) = route.need() else { return Ok((route, Permission::without_code(Right::Receive))) };
+            match check(need, OfferedCode::of(&head).as_ref()) {
+                Ok(permission) => Ok((route, permission)),
+                Err(denied) => Err(route.refuse(denied)),
+            }
+        });
         // All that is refused from here on can be read by a page that may come in.
-        Self::for_own_host(&head, policy)
-            .map_err(|refused| Refused { cors: Cors::check(&head, policy).ok(), ..refused })
+        permitted.map_err(|refused| Refused { cors: Cors::check(&head, policy).ok(), ..refused })
+    }
+
+    /// What it needs a code for, where that is set. `None`: anybody may.
+    fn need(&self) -> Option<Need<'_>> {
+        let (channel, right) = match self {
+            Self::WebSocket(channel, _) | Self::Stream(channel, ..) => (channel, Right::Receive),
+            Self::Channel(ChannelRequest { channel, way, .. }, _) => match way {
+                Way::Status | Way::Last(_) => (channel, Right::Receive),
+                Way::Deletion => (channel, Right::Send),
+                Way::Options(_) => return None,
+            },
+            Self::Post(post, _) => (&post.channel, Right::Send),
+            Self::Metrics(_) => (&MAIN, Right::Receive),
+            Self::Page(request) if request.is_status() => (&MAIN, Right::Receive),
+            Self::Page(_) | Self::Redirect(..) => return None,
+        };
+        let upgrade = if let Self::WebSocket(_, upgrade) = self { Some(upgrade) } else { None };
+        let predecessor = upgrade.and_then(Upgrade::predecessor);
+        Some(Need { channel, right, takes_more: upgrade.is_some(), predecessor })
+    }
+
+    /// Refuses it, in the way in which whoever asks so can understand it.
+    fn refuse(&self, Denied { refusal, retry_after }: Denied) -> Refused {
+        let in_its_place = match self {
+            Self::WebSocket(_, upgrade) => upgrade.answer_and_close(refusal),
+            Self::Stream(_, request, cors) if refusal.status == 429 => stream::come_back(request, &cors.lines()),
+            _ => None,
+        };
+        Refused { retry_after, in_its_place, ..refusal.into() }
     }
 
     fn for_own_host(head: &Head<'_>, policy: &HostPolicy) -> Result<Self, Refused> {
@@ -167,7 +223,7 @@ impl Route {
 
 /// Refuses a foreign page.
 fn check_origin(head: &Head<'_>, policy: &HostPolicy) -> Result<Cors, Refused> {
-    let foreign = |origin| Refused { reason: Some(Reason::Origin(origin)), ..FOREIGN_ORIGIN.into() };
+    let foreign = |origin| Refused { reason: Some(Reason::Origin(origin).into()), ..FOREIGN_ORIGIN.into() };
     Cors::check(head, policy).map_err(foreign)
 }
 
@@ -179,7 +235,9 @@ mod tests {
 
     fn route(lines: &[&str]) -> Result<Route, Refused> {
         let head = lines.iter().flat_map(|line| [*line, "\r\n"]).chain(["\r\n"]).collect::<String>();
-        Route::of(head.as_bytes(), &HostPolicy::new(None, &[], &[]).unwrap(), &[], || "[::1]:1920".parse().ok())
+        let policy = HostPolicy::new(None, &[], &[]).unwrap();
+        let everybody = |_: Need<'_>, _: Option<&OfferedCode>| Ok(Permission::without_code(Right::Send));
+        Route::of(head.as_bytes(), &policy, &[], || "[::1]:1920".parse().ok(), everybody).map(|(route, _)| route)
     }
 
     fn page(lines: &[&str]) -> PageRequest {

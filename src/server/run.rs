@@ -48,6 +48,7 @@ use crate::runtime::spawner::Spawner;
 use crate::runtime::timer::Timer;
 use crate::server::admission::Admission;
 use crate::server::dispatch::Dispatch;
+use crate::server::permission::Permissions;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::refusals::Refusals;
 
@@ -117,7 +118,7 @@ pub fn run(
     let backend = Rc::new(Backend::new(Arc::clone(&page_server), Arc::clone(&counters), budget.http_in_flight));
     let dispatch = Rc::new(Dispatch {
         host_policy,
-        codes,
+        permissions: Permissions::new(codes),
         search_domains: SearchDomains::of(RESOLV_CONF),
         admission: Rc::new(Admission::new(budget, clients_per_ip_max, Arc::clone(&counters))),
         broadcaster,

@@ -7,12 +7,21 @@ use async_tungstenite::tungstenite::handshake::derive_accept_key;
 use crate::http::body::is_token_byte;
 use crate::http::head::Head;
 use crate::http::query;
-use crate::http::refusal::{BAD_AFTER, BAD_ECHO, BAD_HANDSHAKE, BAD_HISTORY, BAD_VERSION, Refusal};
+use crate::http::refusal::{
+    BAD_AFTER, BAD_ECHO, BAD_HANDSHAKE, BAD_HISTORY, BAD_VERSION, LOCKED, NO_CODE, Refusal, WRONG_CODE,
+};
 use crate::hub::frame::Frame;
 use crate::hub::position::Position;
 
 /// The close code of one that may come back later (1013 from the IANA registry).
 const TRY_AGAIN_LATER: u16 = 1013;
+
+/// The close code of one that has to bring a code, or another one. Our own, after the status 401 (4000 to 4999 are for such, RFC 6455
+/// section 7.4.2).
+pub const CODE_NEEDED: u16 = 4401;
+
+/// The close code of one that has to wait before it brings a code again, after the status 429.
+pub const CODES_LOCKED: u16 = 4429;
 
 /// The sub-protocol of clients that resume.
 pub const SUBPROTOCOL: &str = "foghorn.v1";
@@ -79,12 +88,17 @@ impl Upgrade {
         Ok(upgrade)
     }
 
-    /// The answer to one that has to come back later, where it is one that would not see the status of a refusal: an answer that takes it
-    /// in, and a Close frame at once.
+    /// The answer to one that may come back later, or with a code, where it is one that would not see the status of a refusal: an answer
+    /// that takes it in, and a Close frame at once.
     pub fn answer_and_close(&self, refusal: Refusal) -> Option<Vec<u8>> {
-        let is_temporary = refusal.status == 429 || refusal.status == 503;
-        let close = Frame::close(Some(TRY_AGAIN_LATER), refusal.sentence);
-        (self.resumes && is_temporary).then(|| [self.answer(), close.to_vec()].concat())
+        let code = match refusal {
+            NO_CODE | WRONG_CODE => CODE_NEEDED,
+            LOCKED => CODES_LOCKED,
+            Refusal { status: 429 | 503, .. } => TRY_AGAIN_LATER,
+            _ => return None,
+        };
+        let close = Frame::close(Some(code), refusal.sentence);
+        self.resumes.then(|| [self.answer(), close.to_vec()].concat())
     }
 
     /// The connection that this one replaces. Only clients that resume can.

@@ -2,14 +2,15 @@
 //!
 //! What must stay true: the first frame says where the subscriber starts, and every frame after it is a message.
 
+use crate::access::codes::Right;
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::hello::hello;
 use crate::broadcast::live_channel::Client;
 use crate::hub::frame::Frame;
 use crate::ws::handshake::Upgrade;
 
-/// Subscribes a client where the client wants to go on, or with the history that it wants.
-pub fn subscribe(broadcaster: &Broadcaster, client: &Client, upgrade: &Upgrade) {
+/// Subscribes a client where the client wants to go on, or with the history that it wants. `by_code`: the right that it has shown by a code.
+pub fn subscribe(broadcaster: &Broadcaster, client: &Client, upgrade: &Upgrade, by_code: Option<Right>) {
     let config = broadcaster.config();
     if let Some(id) = upgrade.predecessor() {
         broadcaster.replace(id, false);
@@ -17,10 +18,10 @@ pub fn subscribe(broadcaster: &Broadcaster, client: &Client, upgrade: &Upgrade) 
     let after = upgrade.after.as_ref().filter(|_| upgrade.resumes);
     let (start, is_stranded) = client.live.start(after, upgrade.history.unwrap_or(config.history));
     let echo = upgrade.resumes || upgrade.echo.unwrap_or(config.echo);
-    let id = if upgrade.resumes { broadcaster.assign_connection_id(client) } else { String::new() };
+    let id = if upgrade.resumes { broadcaster.assign_connection_id(client, by_code) } else { String::new() };
     broadcaster.join(client, echo, start, |joined, clients| match (upgrade.resumes, config.greeting.as_str()) {
         (true, greeting) => {
-            let mut hello = hello(&client.live, greeting, joined, clients, is_stranded);
+            let mut hello = hello(&client.live, greeting, joined, clients, is_stranded, client.transport.may_send);
             hello["id"] = id.into();
             Frame::text(hello.to_string()).to_vec()
         }

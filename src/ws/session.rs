@@ -18,11 +18,12 @@ use log::info;
 use smol::future::{FutureExt, poll_fn};
 use smol::stream::Stream;
 
+use crate::access::codes::Right;
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::leave_guard::LeaveGuard;
 use crate::broadcast::live_channel::{Client, LiveChannel};
 use crate::broadcast::transport::Transport;
-use crate::config::limits::CLOSING_TIMEOUT;
+use crate::config::limits::{CLOSING_TIMEOUT, RECEIVER_MESSAGE_BYTES_MAX};
 use crate::hub::close_reason::{self, CloseReason};
 use crate::hub::frame::Frame;
 use crate::hub::publishing::Published;
@@ -44,6 +45,10 @@ pub struct Upgraded<P> {
     pub upgrade: Upgrade,
     /// The channel that it joins.
     pub live: Rc<LiveChannel>,
+    /// Whether it may send messages.
+    pub may_send: bool,
+    /// The right that it has shown by a code.
+    pub by_code: Option<Right>,
     /// Bytes that came behind the request's head.
     pub read_ahead: Vec<u8>,
     /// Dropped when the connection is closed.
@@ -53,10 +58,10 @@ pub struct Upgraded<P> {
 /// Subscribes a client and serves it until its connection ends. The future lives as long as the client, so values needed only at
 /// the start stay outside of it.
 pub fn serve<P>(broadcaster: Rc<Broadcaster>, upgraded: Upgraded<P>) -> impl Future<Output = ()> {
-    let Upgraded { socket, peer, upgrade, live, read_ahead, permit } = upgraded;
+    let Upgraded { socket, peer, upgrade, live, may_send, by_code, read_ahead, permit } = upgraded;
     let began = Instant::now();
-    let client = Client { transport: Rc::new(Transport::new(socket, peer, upgrade.answer())), live };
-    join::subscribe(&broadcaster, &client, &upgrade);
+    let client = Client { transport: Rc::new(Transport::new(socket, peer, upgrade.answer(), may_send)), live };
+    join::subscribe(&broadcaster, &client, &upgrade, by_code);
     info!(
         "{peer} joined{}{}",
         if client.live.name.is_main() { String::new() } else { format!(" /c/{}", client.live.name) },
@@ -67,7 +72,9 @@ pub fn serve<P>(broadcaster: Rc<Broadcaster>, upgraded: Upgraded<P>) -> impl Fut
         let _permit = permit;
         let _leave_guard = LeaveGuard { broadcaster: &broadcaster, client: &client };
         let counters = Arc::clone(broadcaster.counters());
-        let reader = Reader::new(Rc::clone(&client.transport), counters, client.live.message_bytes_max, read_ahead);
+        let bytes_max =
+            if client.transport.may_send { client.live.message_bytes_max } else { RECEIVER_MESSAGE_BYTES_MAX };
+        let reader = Reader::new(Rc::clone(&client.transport), counters, bytes_max, read_ahead);
         let mut websocket = Some(reader.into_websocket());
         let (reason, its_code) = read_all(&broadcaster, &client, &mut websocket).await;
         drop(websocket);
@@ -95,6 +102,11 @@ async fn read_all(
     loop {
         let websocket = slot.as_mut().expect("it is taken only to be made anew");
         let frame = match next_event(broadcaster, client, websocket, messages_taken).await {
+            Event::Received(Some(Ok(Message::Text(_) | Message::Binary(_)) | Err(Error::Capacity(_))))
+                if !client.transport.may_send =>
+            {
+                return (CloseReason::MayNotSend, None);
+            }
             Event::Received(Some(Ok(Message::Text(text)))) => Frame::text(text),
             Event::Received(Some(Ok(Message::Binary(payload)))) => Frame::binary(payload),
             Event::Received(Some(Ok(Message::Close(_)))) => {

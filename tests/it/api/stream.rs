@@ -78,7 +78,7 @@ fn it_begins_with_where_it_begins() {
     let epoch = fields["epoch"].as_str().unwrap().to_owned();
     let expected = json!({
         "foghorn": 1, "greeting": "hi", "channel": "", "epoch": epoch, "seq": 0, "lost": 0, "head": 1, "clients": 2,
-        "maxMessage": 1 << 20,
+        "maxMessage": 1 << 20, "send": true,
     });
     assert_eq!(fields, expected);
     assert_eq!(json.json()["text"], "one");

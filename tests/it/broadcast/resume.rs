@@ -51,7 +51,7 @@ fn the_first_frame_says_where_the_client_stands() {
     let id = hello["id"].as_str().expect("a string").to_owned();
     let expected = serde_json::json!({
         "foghorn": 1, "greeting": "hello \"you\"", "channel": "", "epoch": epoch, "seq": 0, "lost": 0, "head": 0, "clients": 1,
-        "maxMessage": 2048, "id": id,
+        "maxMessage": 2048, "send": true, "id": id,
     });
     assert_eq!(hello, expected);
     assert_eq!(server.status()["epoch"], epoch);

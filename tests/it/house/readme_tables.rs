@@ -6,6 +6,7 @@ use std::time::Duration;
 use foghorn::config::{limits, settings};
 use foghorn::http::refusal::STATUSES;
 use foghorn::hub::close_reason::CloseReason;
+use foghorn::ws::handshake::{CODE_NEEDED, CODES_LOCKED};
 
 use super::read;
 use crate::harness::Launch;
@@ -122,7 +123,8 @@ fn papers_and_code_have_the_same_statuses() {
 #[test]
 fn papers_and_code_have_the_same_close_codes() {
     // A client's goodbye is answered with its own code, mostly this one.
-    let in_code: BTreeSet<u16> = CloseReason::ALL.into_iter().filter_map(CloseReason::code).chain([1000]).collect();
+    let others = [1000, CODE_NEEDED, CODES_LOCKED];
+    let in_code: BTreeSet<u16> = CloseReason::ALL.into_iter().filter_map(CloseReason::code).chain(others).collect();
     for paper in PAPERS_WITH_CODES {
         let rows = table(paper, "close code");
         let codes: Vec<u16> = rows.iter().map(|row| row[0].parse().expect("a close code")).collect();
@@ -156,6 +158,14 @@ fn readme_and_code_have_the_same_limits() {
         format!("{} and 1 s for each {rate}", seconds(limits::BODY_TIMEOUT)),
     ];
     let posts_waiting = [limits::POSTS_WAITING_MAX.to_string(), format!("for {}", seconds(limits::POST_ROOM_TIMEOUT))];
+    let guesses = [
+        format!("{} in {}", limits::GUESSES_PER_IP_MAX, seconds(limits::GUESS_WINDOW)),
+        format!("`::1` {}", limits::GUESSES_PER_PROXY_MAX),
+        format!("/64 of IPv6 {}", limits::GUESSES_PER_NETWORK_MAX),
+        format!("{} addresses", limits::GUESSERS_MAX),
+    ];
+    let known =
+        vec![limits::KNOWN_IDS_MAX.to_string(), format!("{} minutes", limits::KNOWN_ID_KEPT_FOR.as_secs() / 60)];
     let expected = BTreeMap::from([
         ("request head", head.to_vec()),
         ("request heads of more than 4 KiB", vec![limits::LARGE_HEADS_MAX.to_string()]),
@@ -176,6 +186,8 @@ fn readme_and_code_have_the_same_limits() {
         ("a client that others wait for", vec![progress]),
         ("closing handshake", vec![seconds(limits::CLOSING_TIMEOUT)]),
         ("drain at shutdown", vec![seconds(limits::DRAIN_TIMEOUT)]),
+        ("wrong codes from one address", guesses.to_vec()),
+        ("connections with a code that are known after their end", known),
         ("log lines", log.to_vec()),
     ]);
     let table: BTreeMap<String, String> =

@@ -55,7 +55,11 @@ fn the_hello_has_the_fields_that_are_described_and_no_others() {
         let names: Vec<String> = fields.keys().map(|name| format!("`{name}`")).collect();
         assert!(names.iter().eq(described.iter().map(|row| &row[0])), "{whose}: {shown}");
         for (row, value) in described.iter().zip(fields.values()) {
-            let is_right = if row[1].starts_with("number") { value.is_u64() } else { value.is_string() };
+            let is_right = match &*row[1] {
+                "boolean" => value.is_boolean(),
+                "string" => value.is_string(),
+                _ => row[1].starts_with("number") && value.is_u64(),
+            };
             assert!(is_right, "{whose}: {} is no {}", row[0], row[1]);
         }
     }
