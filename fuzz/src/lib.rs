@@ -1,7 +1,7 @@
 //! Fuzz targets: what strangers send, against rules that are written down a second time, in another way.
 //!
 //! - [`head`]: request heads · [`body`]: their bodies · [`host_policy`]: Host and Origin · [`path`]: paths of the page · [`byte_range`]: parts of files ·
-//!   [`query`]: what is wanted of a channel · [`after`]: where to go on
+//!   [`query`]: what is wanted of a channel · [`code`]: the code for it · [`after`]: where to go on
 //! - [`channel`]: published frames, through the backlog and partial writes, to what a client decodes
 //! - [`stream`]: messages as streams over HTTP show them
 //! - [`client`]: what a client sends over its WebSocket
@@ -17,6 +17,7 @@ pub mod body;
 pub mod byte_range;
 pub mod channel;
 pub mod client;
+pub mod code;
 pub mod head;
 pub mod host_policy;
 pub mod mutate;
@@ -37,13 +38,14 @@ pub type Kind = u64;
 pub type Target = (&'static str, fn(&[u8]) -> Kind);
 
 /// All of them.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("head", head::target),
     ("body", body::target),
     ("host_policy", host_policy::target),
     ("path", path::target),
     ("byte_range", byte_range::target),
     ("query", query::target),
+    ("code", code::target),
     ("after", after::target),
     ("channel", channel::target),
     ("stream", stream::target),
