@@ -7,6 +7,7 @@
 //! - [`api`]: what a channel does for plain HTTP requests
 //! - [`ws`]: how a WebSocket begins, and what ends it, by its close code
 //! - [`http`]: what is not let in, by its status, and how an answer is sent
+//! - [`access`]: codes, and who guesses them
 //! - [`page`]: the built-in page, and folders in its place
 //! - [`net`]: where it listens; [`server`]: start, end, and limits on connections
 //! - [`os`], [`telemetry`]: what systemd gives and wants to know, and what stands in the log
@@ -16,6 +17,7 @@
 //! `FOGHORN_BIN` names another binary to test, and `FOGHORN_RUNNER` a command to start it with, such as
 //! `qemu-aarch64-static -L /some/root`.
 
+mod access;
 mod api;
 mod broadcast;
 mod cli;
