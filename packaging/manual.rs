@@ -15,6 +15,10 @@ const AFTER_THE_FLAGS: &str = r".SH FILES
 .I /etc/default/foghorn
 Settings of the service, one FOGHORN_ variable a line. After a change: systemctl restart foghorn
 .TP
+.I /etc/foghorn/codes
+Codes of the service, one a line: code [NAME=]CODE to come in, send-code [NAME=]CODE to send. Only root can read it, mode 600; systemd
+hands it to the service. After a change: systemctl restart foghorn
+.TP
 .I /usr/share/doc/foghorn/examples/
 Drop-ins for the units: port 80 as well, ports of its own, a page of your own.
 .SH SIGNALS
@@ -22,7 +26,7 @@ SIGTERM, SIGINT and SIGHUP (a terminal that closes) end it: clients get close co
 theirs. A second signal, unless it is SIGHUP, ends it at once. SIGINT or SIGHUP that was ignored at the start (nohup, or & in a
 script) stays ignored.
 .SH EXIT STATUS
-0 after a signal, 1 when something failed (a taken port, a missing folder), 2 for a bad flag.
+0 after a signal, 1 when something failed (a taken port, a missing folder), 2 for a bad flag, variable or line of a file of codes.
 .SH SEE ALSO
 systemctl(1), journalctl(1), systemd.socket(5)
 ";
