@@ -5,6 +5,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use crate::config::settings::{CodeSettings, Config, Limits};
 
 /// A message hub for a local network: what one client sends, all receive, over WebSocket and HTTP. Serves its own page for
 /// phones.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "foghorn", version, max_term_width = 100)]
 #[expect(clippy::struct_excessive_bools, reason = "a flag without a value is one")]
 pub struct Args {
@@ -109,18 +110,20 @@ pub struct Args {
     allow_origin: Vec<List<String>>,
 
     #[arg(
-        help = "Code without which nobody comes in: to all channels that have none of their own, or with NAME= to one \
-                  (/ is the main channel); may be given more than once. A list of processes shows it, --codes does not"
+        help = "Code that is needed to come in: to all channels but those with one of their own, or with NAME= to one \
+                  (/ is the main channel); may be given more than once. Other users see it in the list of \
+                  processes, unlike what stands in a file of codes"
     )]
-    #[arg(long, env = "FOGHORN_CODES", value_name = "[NAME=]CODE", hide_env_values = true, value_hint = ValueHint::Other)]
+    #[arg(long, env = "FOGHORN_CODES", value_name = "[NAME=]CODE", hide_env_values = true)]
+    #[arg(value_hint = ValueHint::Other)]
     code: Vec<OsString>,
 
-    /// Code without which nobody sends, given in the same way; who has it comes in, too
+    /// Code that is needed to send, given in the same way; who has it may come in, too
     #[arg(long, env = "FOGHORN_SEND_CODES", value_name = "[NAME=]CODE", hide_env_values = true)]
     #[arg(value_hint = ValueHint::Other)]
     send_code: Vec<OsString>,
 
-    /// File of more codes, which only its owner can read; a line is code [NAME=]CODE or send-code [NAME=]CODE
+    /// File with more codes, which only its owner may use; a line is code [NAME=]CODE or send-code [NAME=]CODE
     #[arg(long, env = "FOGHORN_CODES_FILE", value_name = "FILE", hide_env_values = true)]
     codes: Option<PathBuf>,
 
@@ -136,6 +139,13 @@ pub struct Args {
     /// Log only what went wrong; the same as --log-level warn
     #[arg(short, long)]
     quiet: bool,
+}
+
+impl fmt::Debug for Args {
+    /// Shows no code, and so nothing.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Args").finish_non_exhaustive()
+    }
 }
 
 impl Args {
@@ -299,6 +309,20 @@ mod tests {
         for part in ["--max-message 64.0 MiB", "--backlog to 128.0 MiB", "--max-message to 32.0 KiB"] {
             assert!(error.contains(part), "{error}");
         }
+    }
+
+    #[test]
+    fn no_code_is_shown_with_the_settings() {
+        let args = ["foghorn", "--code", "secret", "--send-code=a=secret", "--codes", "file"];
+        let args = Args::try_parse_from(args).unwrap();
+        assert!(!format!("{args:?}").contains("secret"));
+        let config = Config::try_from(args).unwrap();
+        assert_eq!(
+            (config.codes.to_receive.concat(), config.codes.to_send.concat()),
+            ("secret".into(), "a=secret".into())
+        );
+        let shown = format!("{config:?}");
+        assert!(shown.contains("file") && !shown.contains("secret"), "{shown}");
     }
 
     #[test]

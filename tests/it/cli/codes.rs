@@ -117,6 +117,7 @@ fn a_word_beside_a_code_is_not_shown() {
 #[test]
 fn the_log_says_which_channels_need_a_code() {
     assert_eq!(summary(Launch::new(&[])), None);
+    assert_eq!(summary(Launch::new(&[]).env("FOGHORN_CODES", " , ").env("FOGHORN_CODES_FILE", "")), None);
     let launch = Launch::new(&["--code", SECRET, "--send-code", "show=2", "--send-code=SHOW-2=Secret"]);
     assert_eq!(summary(launch).unwrap(), "needed to come in to all channels; needed to send in /c/show, /c/show-2");
     let launch = Launch::new(&[]).env("FOGHORN_CODES", ",lights=1, /=Secret-4711 ,").env("FOGHORN_SEND_CODES", "2");
