@@ -22,7 +22,7 @@ const BYTES_PER_TICK: usize = 20 * 1024;
 type Scene = (&'static str, fn(&mut Rng) -> Vec<Step>);
 
 /// All kinds.
-const SCENES: [Scene; 43] = [
+const SCENES: [Scene; 47] = [
     ("connects, says nothing", |rng| vec![Step::Wait(time(rng, 7000))]),
     ("head: stops halfway", |rng| vec![Step::Send(cut(rng, &upgrade("/", ""))), Step::Wait(time(rng, 7000))]),
     ("head: dribbles", |rng| vec![Step::Dribble(upgrade("/", ""), 1 + rng.usize(..3)), Step::ReadHead]),
@@ -55,25 +55,42 @@ const SCENES: [Scene; 43] = [
         vec![Step::Send(page("/?last", "").repeat(8)), Step::Read(20, time(rng, 5000)), Step::Reset]
     }),
     ("posts, reads", |rng| {
-        let posts = (0..=rng.usize(..3)).flat_map(|_| post(&vec![0; rng.usize(..2000)], rng)).collect();
+        let posts = (0..=rng.usize(..3)).flat_map(|_| post("/", &vec![0; rng.usize(..2000)], rng)).collect();
         vec![Step::Send(posts), Step::Read(READ_BYTES_MAX, time(rng, 800))]
     }),
-    ("posts, goes at once", |rng| vec![Step::Send(post(&[0; 500], rng)), Step::Reset]),
-    ("posts, half-closes", |rng| vec![Step::Send(post(&[0; 500], rng)), Step::HalfClose, Step::ReadToEnd]),
+    ("posts, goes at once", |rng| vec![Step::Send(post("/", &[0; 500], rng)), Step::Reset]),
+    ("posts, half-closes", |rng| vec![Step::Send(post("/", &[0; 500], rng)), Step::HalfClose, Step::ReadToEnd]),
     ("posts: stops halfway", |rng| {
-        let whole = post(&[0; 9000], rng);
+        let whole = post("/", &[0; 9000], rng);
         vec![Step::Send(cut(rng, &whole)), Step::Wait(time(rng, 9000))]
     }),
-    ("posts: dribbles", |rng| vec![Step::Dribble(post(&[0; 3000], rng), 1 + rng.usize(..3)), Step::ReadToEnd]),
+    ("posts: dribbles", |rng| vec![Step::Dribble(post("/", &[0; 3000], rng), 1 + rng.usize(..3)), Step::ReadToEnd]),
     ("posts: a request within", |_| {
         let within = page("/", "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n");
         vec![Step::Send([within, b"0\r\n\r\n".to_vec(), page("/", "")].concat()), Step::ReadToEnd]
     }),
-    ("stream: reads slowly", |rng| vec![Step::Send(stream(rng)), Step::Read(200, time(rng, 5000)), Step::Reset]),
-    ("stream: stalls", |rng| vec![Step::Send(stream(rng)), Step::ReadHead, Step::Wait(time(rng, 7000))]),
+    ("stream: reads slowly", |rng| vec![Step::Send(stream("/", rng)), Step::Read(200, time(rng, 5000)), Step::Reset]),
+    ("stream: stalls", |rng| vec![Step::Send(stream("/", rng)), Step::ReadHead, Step::Wait(time(rng, 7000))]),
     ("stream: says more, goes", |rng| {
         let more = page("/", "").repeat(rng.usize(..200));
-        vec![Step::Send(stream(rng)), Step::Send(more), Step::Read(READ_BYTES_MAX, time(rng, 800))]
+        vec![Step::Send(stream("/", rng)), Step::Send(more), Step::Read(READ_BYTES_MAX, time(rng, 800))]
+    }),
+    ("channel: floods it, reads", |rng| {
+        let (path, len) = (channel(rng), rng.usize(..20_000));
+        let posts = (0..=rng.usize(..5)).flat_map(|_| post(&path, &vec![0; len], rng)).collect();
+        vec![Step::Send(posts), Step::Read(READ_BYTES_MAX, time(rng, 800))]
+    }),
+    ("channel: never reads", |rng| {
+        vec![Step::Send(upgrade(&(channel(rng) + "?history=50"), "")), Step::ReadHead, Step::Wait(time(rng, 5000))]
+    }),
+    ("channel: reads slowly", |rng| {
+        vec![Step::Send(stream(&channel(rng), rng)), Step::Read(200, time(rng, 5000)), Step::Reset]
+    }),
+    ("channel: speaks, deletes", |rng| {
+        let path = channel(rng);
+        let delete = format!("DELETE {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes();
+        let talk = [post(&path, &[0; 500], rng), delete].concat().repeat(1 + rng.usize(..20));
+        vec![Step::Send(talk), Step::Send(page(&(path + "?last"), "")), Step::Read(READ_BYTES_MAX, time(rng, 800))]
     }),
     ("joins, says goodbye", |rng| joined(&[frame(0x88, b"\x03\xe8bye")], vec![Step::ReadToEnd], rng)),
     ("joins, goes", |rng| joined(&[], vec![], rng)),
@@ -155,9 +172,14 @@ fn page(path: &str, lines: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n").into_bytes()
 }
 
+/// One of some channels, more than there are places for. No honest client is there.
+fn channel(rng: &mut Rng) -> String {
+    format!("/c/{}", rng.usize(..8))
+}
+
 /// A binary message that is posted, with its length or in chunks.
-fn post(message: &[u8], rng: &mut Rng) -> Vec<u8> {
-    let head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n";
+fn post(path: &str, message: &[u8], rng: &mut Rng) -> Vec<u8> {
+    let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n");
     if rng.bool() {
         return [format!("{head}Content-Length: {}\r\n\r\n", message.len()).as_bytes(), message].concat();
     }
@@ -168,10 +190,10 @@ fn post(message: &[u8], rng: &mut Rng) -> Vec<u8> {
 }
 
 /// A request for a stream of some form.
-fn stream(rng: &mut Rng) -> Vec<u8> {
+fn stream(path: &str, rng: &mut Rng) -> Vec<u8> {
     let form = ["events", "lines", "json"][rng.usize(..3)];
     let history = rng.usize(..50);
-    page(&format!("/?as={form}&history={history}"), "Last-Event-ID: what:1\r\n")
+    page(&format!("{path}?as={form}&history={history}"), "Last-Event-ID: what:1\r\n")
 }
 
 fn upgrade(path: &str, lines: &str) -> Vec<u8> {

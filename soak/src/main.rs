@@ -33,8 +33,9 @@ const PEAK_KIB_MAX: u64 = 64 * 1024;
 const GROWTH_THREADS_MAX: u64 = 4;
 /// How long nothing may change before it counts as being at rest: tiny_http ends threads that were idle for 5 s.
 const REST_TIME: Duration = Duration::from_secs(7);
-/// How long it may take until everything is back where it was.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long it may take until everything is back where it was. The kernel remembers for a minute who has closed a stream of lines in
+/// order, and answers for it; where nobody says anything more, the server learns of it only then.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(90);
 
 struct Options {
     seconds: u64,

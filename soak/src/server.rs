@@ -59,6 +59,7 @@ impl Server {
         let backlog = BACKLOG_BYTES.to_string();
         let mut command = Command::new(bin);
         command.args(flags).args(["--backlog", &backlog, "--max-clients-per-ip", "0"]);
+        command.args(["--max-channels", "4", "--channel-backlog", "64KiB"]);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
         let mut child = child.map_err(|error| {
             format!(
