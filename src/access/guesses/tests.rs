@@ -68,6 +68,8 @@ fn a_network_has_a_lock_of_its_own_beside_that_of_each_address() {
     assert_eq!(taken, [5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 0, 0]);
     assert!(guesses.locked_for(ip("2001:db8::ffff"), now).is_some());
     assert_eq!(guesses.locked_for(ip("2001:db8:0:1::1"), now), None, "the next network");
+    assert_eq!(guess(&mut guesses, "2001:db8:0:1::1", 9, now), 5);
+    assert!(guesses.locked_for(ip("2001:db8::ffff"), now).is_some(), "and still");
 }
 
 #[test]
@@ -81,6 +83,15 @@ fn the_longer_of_two_locks_counts() {
     assert_eq!(guesses.locked_for(ip("2001:db8::2"), later), Some(50 * SECOND), "its own");
     assert_eq!(guesses.locked_for(ip("2001:db8::1"), later), Some(20 * SECOND), "both began together");
     assert_eq!(guesses.locked_for(ip("2001:db8::99"), later), Some(20 * SECOND), "the network's");
+
+    let mut guesses = Guesses::new();
+    guess(&mut guesses, "2001:db8::2", 1, began);
+    guess(&mut guesses, "2001:db8::1", 1, began + 50 * SECOND);
+    for nth in 1..=12 {
+        guess(&mut guesses, &format!("2001:db8::{nth:x}"), 5, began + 60 * SECOND);
+    }
+    let later = began + 70 * SECOND;
+    assert_eq!(guesses.locked_for(ip("2001:db8::1"), later), Some(50 * SECOND), "the network's minute began later");
 }
 
 #[test]
@@ -103,6 +114,8 @@ fn a_full_table_forgets_what_is_not_locked_first_and_of_that_what_began_first() 
     }
     assert_eq!(guess(&mut guesses, "192.0.2.1", 9, now), 5);
     assert_eq!(guess(&mut guesses, "192.0.2.1", 9, now), 0);
+    assert_eq!(guess(&mut guesses, &last, 9, now), 0, "not the newest one has gone for it");
+    assert_eq!(guess(&mut guesses, &from(0), 9, now), 5, "but the oldest");
     assert_eq!(guesses.by_address.windows.len(), GUESSERS_MAX);
 }
 
@@ -153,8 +166,9 @@ proptest! {
     #[test]
     fn whoever_guesses_whenever_the_right_ones_are_locked(
         windows_max in 1_usize..6,
-        // Never two at the same moment, so that it is clear whose window began first.
-        steps in prop::collection::vec((0_u8..8, 1_u64..20_000), 1..300),
+        // Some guess more than others, so that tables are full of locks, too. Never two at the same moment, so that it is clear whose
+        // window began first.
+        steps in prop::collection::vec((prop_oneof![6 => 0_u8..3, 1 => 0_u8..8], prop_oneof![9 => 1_u64..200, 1 => 1_u64..40_000]), 1..400),
     ) {
         let began = Instant::now();
         let mut table = Table::new(windows_max);
