@@ -59,6 +59,11 @@ impl Bodies {
         }
     }
 
+    /// The most memory that all have together, in bytes.
+    pub fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
     /// Ready when no body is under way.
     pub fn poll_empty(&self, cx: &Context<'_>) -> Poll<()> {
         if self.under_way.borrow().is_empty() {

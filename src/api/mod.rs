@@ -12,3 +12,4 @@ pub mod publish;
 pub mod shared_copies;
 pub mod stream;
 pub mod stream_request;
+pub mod waiting_places;

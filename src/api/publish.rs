@@ -3,7 +3,6 @@
 //! Leaves reading the body to `body_reader`, and the order of messages to `broadcast`. What must stay true: who is told anything but 200 has
 //! published nothing, and only a message that is there makes a channel.
 
-use std::cell::Cell;
 use std::fmt;
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -15,10 +14,11 @@ use smol::future::FutureExt;
 use crate::api::bodies::{Bodies, Body};
 use crate::api::body_reader::{BodyReader, Expected};
 use crate::api::post::Post;
+use crate::api::waiting_places::WaitingPlaces;
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::live_channel::LiveChannel;
 use crate::broadcast::waiting_post::PostOutcome;
-use crate::config::limits::{POST_ROOM_TIMEOUT, POSTS_WAITING_MAX};
+use crate::config::limits::POST_ROOM_TIMEOUT;
 use crate::http::refusal::{NO_CHANNEL_LEFT, NO_ROOM, Refusal};
 use crate::http::short_answer::ShortAnswer;
 use crate::hub::channel_name::ChannelName;
@@ -33,8 +33,8 @@ use crate::telemetry::counters::Counters;
 pub struct Posts {
     reader: BodyReader,
     counters: Arc<Counters>,
-    /// How many wait for room in the log of their channel.
-    waiting: Cell<usize>,
+    /// Those that wait for room in the log of their channel.
+    waiting: WaitingPlaces,
 }
 
 /// A message that has come, with the place that it takes until it is published.
@@ -47,8 +47,9 @@ pub struct Message<'a> {
 impl Posts {
     /// For messages of at most so many bytes.
     pub fn new(message_bytes_max: usize, counters: &Arc<Counters>) -> Self {
-        let reader = BodyReader::new(Bodies::new(message_bytes_max, Arc::clone(counters)));
-        Self { reader, counters: Arc::clone(counters), waiting: Cell::new(0) }
+        let bodies = Bodies::new(message_bytes_max, Arc::clone(counters));
+        let waiting = WaitingPlaces::new(bodies.bytes_max());
+        Self { reader: BodyReader::new(bodies), counters: Arc::clone(counters), waiting }
     }
 
     /// Ready when no post is under way.
@@ -88,12 +89,13 @@ impl Posts {
         message: Message<'_>,
         socket: &Async<TcpStream>,
     ) -> Result<Option<ShortAnswer>, Refusal> {
+        let bytes = message.frame.len();
         let live = broadcaster.channels().open(channel).map_err(|NoPlace| NO_CHANNEL_LEFT)?;
         let waiting = match broadcaster.post(&live, message.frame) {
             PostOutcome::Published(position) => return Ok(Some(self.published(&live, position))),
             PostOutcome::Waiting(waiting) => waiting,
         };
-        let _counted = Waiting::begin(&self.waiting)?;
+        let _place = self.waiting.take(channel, bytes).ok_or(NO_ROOM)?;
         let published = async { Ok(Some(self.published(&live, waiting.published().await))) };
         let taken_back = async {
             socket.broken().await;
@@ -111,25 +113,6 @@ impl Posts {
         self.counters.posts.add(1);
         ShortAnswer::json(&json!({ "epoch": position.epoch, "seq": position.seq, "clients": live.clients() }))
             .with("Foghorn-Seq", position)
-    }
-}
-
-/// One that waits for room.
-struct Waiting<'a>(&'a Cell<usize>);
-
-impl<'a> Waiting<'a> {
-    fn begin(waiting: &'a Cell<usize>) -> Result<Self, Refusal> {
-        if waiting.get() >= POSTS_WAITING_MAX {
-            return Err(NO_ROOM);
-        }
-        waiting.set(waiting.get() + 1);
-        Ok(Self(waiting))
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
     }
 }
 

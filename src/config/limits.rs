@@ -28,7 +28,8 @@ pub const BODY_BYTES_PER_SEC: u64 = 64 * 1024;
 pub const BODIES_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How long a posted message waits for room in the log of its channel.
 pub const POST_ROOM_TIMEOUT: Duration = Duration::from_secs(5);
-/// The most posted messages that wait for it. More are answered with 503 at once, so that they keep no places from other requests.
+/// The most posted messages that wait for it; those of one channel are at most half of them, with half of [`BODIES_BYTES_MAX`]. More are
+/// answered with 503 at once, so that they keep no places from other requests.
 pub const POSTS_WAITING_MAX: usize = 256;
 /// For how long each answer says that its connection is kept for the next request, in whole seconds (`Keep-Alive: timeout=`).
 pub const KEEP_ALIVE_ANNOUNCED: Duration = Duration::from_secs(12);

@@ -296,8 +296,8 @@ fn a_post_that_finds_no_room_in_time_is_answered_with_503_and_not_published() {
 }
 
 #[test]
-fn so_many_posts_wait_for_room_and_keep_no_places_from_other_requests() {
-    const POSTS_WAITING_MAX: u64 = 256;
+fn so_many_posts_wait_for_room_in_a_channel_and_keep_no_places_from_others() {
+    const POSTS_WAITING_MAX: u64 = 128;
     let (server, sleeper) = server_without_room();
     let bytes = [post_head(server.address(), "/", "", 1).as_bytes(), b"x"].concat();
     let waiting: Vec<Client> = (0..POSTS_WAITING_MAX)
@@ -311,6 +311,7 @@ fn so_many_posts_wait_for_room_and_keep_no_places_from_other_requests() {
     assert_eq!(refused(server.address(), &bytes).status, 503);
     assert_eq!(server.figure("/publishersWaiting"), 1 + POSTS_WAITING_MAX);
     assert_eq!(server.get("/").status, 200);
+    assert_eq!(post(&server, "/c/other", "", b"x").status, 200);
     drop((sleeper, waiting));
 }
 
