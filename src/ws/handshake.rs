@@ -136,6 +136,7 @@ fn parse_echo(value: &str) -> Result<bool, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::refusal::{FULL, NO_CHANNEL_LEFT, RECEIVE_ONLY, TOO_MANY_FROM_IP};
 
     fn parse(lines: &[&str]) -> Result<Upgrade, Refusal> {
         let head = lines.iter().flat_map(|line| [*line, "\r\n"]).chain(["\r\n"]).collect::<String>();
@@ -181,6 +182,27 @@ mod tests {
         assert_eq!(agreed("Sec-WebSocket-Protocol: chat, other"), Ok((Some("chat".into()), false)));
         assert_eq!(agreed("Sec-WebSocket-Protocol: chat, foghorn.v1"), Ok((Some(SUBPROTOCOL.into()), true)));
         assert_eq!(agreed("Sec-WebSocket-Protocol: a b").map_err(|refusal| refusal.status), Err(400));
+    }
+
+    #[test]
+    fn a_refusal_that_a_page_could_not_see_is_a_close_code_with_the_sentence() {
+        let offer = "Sec-WebSocket-Protocol: foghorn.v1";
+        let resuming = upgrade("/", &[offer]).unwrap();
+        for (refusal, code) in [
+            (NO_CODE, Some(4401)),
+            (WRONG_CODE, Some(4401)),
+            (LOCKED, Some(4429)),
+            (TOO_MANY_FROM_IP, Some(1013)),
+            (FULL, Some(1013)),
+            (NO_CHANNEL_LEFT, Some(1013)),
+            (RECEIVE_ONLY, None),
+            (BAD_HANDSHAKE, None),
+        ] {
+            let close = |code| [&resuming.answer()[..], &Frame::close(Some(code), refusal.sentence).to_vec()].concat();
+            assert_eq!(resuming.answer_and_close(refusal), code.map(close), "{refusal:?}");
+            assert_eq!(upgrade("/", &[]).unwrap().answer_and_close(refusal), None, "{refusal:?}");
+            assert!(code.is_none() || refusal.sentence.len() <= 123, "RFC 6455 section 5.5: {refusal:?}");
+        }
     }
 
     #[test]

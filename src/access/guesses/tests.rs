@@ -162,13 +162,21 @@ impl Model {
     }
 }
 
+/// Some guess more than others, so that tables are full of locks, too.
+fn guesser() -> impl Strategy<Value = u8> {
+    prop_oneof![6 => 0_u8..3, 1 => 0_u8..8]
+}
+
+/// Never two at the same moment, so that it is clear whose window began first.
+fn pause_millis() -> impl Strategy<Value = u64> {
+    prop_oneof![9 => 1_u64..200, 1 => 1_u64..40_000]
+}
+
 proptest! {
     #[test]
     fn whoever_guesses_whenever_the_right_ones_are_locked(
         windows_max in 1_usize..6,
-        // Some guess more than others, so that tables are full of locks, too. Never two at the same moment, so that it is clear whose
-        // window began first.
-        steps in prop::collection::vec((prop_oneof![6 => 0_u8..3, 1 => 0_u8..8], prop_oneof![9 => 1_u64..200, 1 => 1_u64..40_000]), 1..400),
+        steps in prop::collection::vec((guesser(), pause_millis()), 1..400),
     ) {
         let began = Instant::now();
         let mut table = Table::new(windows_max);
