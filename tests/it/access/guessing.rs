@@ -1,11 +1,12 @@
 //! Who tries codes gets few of them, and nobody else notices.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::process::Command;
 
 use serde_json::Value;
 
 use super::asking::{Answer, Asker, HIGH, IN, LOW, OFFER, OUT, Place, WRONG, Way, stranger, with_codes};
-use crate::harness::{Bystanders, Client, Launch, Loop, Server};
+use crate::harness::{Bystanders, Client, Launch, Loop, Server, in_own_network};
 
 const LAST: Way = Way::Request("GET", "last");
 
@@ -136,6 +137,24 @@ fn this_machine_may_be_a_proxy_and_is_locked_later() {
     assert_eq!(asks_over_ipv6(), 429);
     assert_eq!(ask(&server, proxy, "/c/in", "right"), 429);
     assert_eq!(lock(&server, stranger(0)), 5, "others of 127/8 are like any");
+}
+
+#[test]
+fn a_network_of_ipv6_is_locked_as_a_whole_after_ten_times_as_many() {
+    in_own_network(|| {
+        let address =
+            |network: u32, host: u32| -> IpAddr { format!("2001:db8:0:{network:x}::{host:x}").parse().unwrap() };
+        let all: Vec<IpAddr> = (1..=12).map(|host| address(1, host)).chain([address(2, 1)]).collect();
+        for ip in &all {
+            let added = Command::new("ip").args(["addr", "add", &format!("{ip}/128"), "dev", "lo"]).status();
+            assert!(added.expect("ip (package iproute2) is there").success(), "{ip}");
+        }
+        let listen = format!("[{}]:0", all[0]);
+        let server = Launch::bare(&["--listen", &listen, "--code", "in=right"]).expecting(1).start();
+        let taken: Vec<usize> = all.iter().map(|ip| lock(&server, *ip)).collect();
+        assert_eq!(taken, [5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 0, 0, 5]);
+        assert_eq!(ask(&server, all[11], "/c/in", "right"), 429, "who has not guessed");
+    });
 }
 
 /// Joins as one that resumes, and returns the id of the connection.
