@@ -18,8 +18,9 @@
 //! - `config`: flags, and every limit
 //!
 //! A connection's way: `net::listener` accepts it, `server::dispatch` reads a request head, `server::route` decides page,
-//! request to a channel or WebSocket, `ws::join` subscribes it, `ws::session` publishes its messages, `hub::delivery` chooses what it gets next,
-//! `broadcast::flush` writes that. A stream over HTTP goes by `api::stream` and `hub::stream_delivery` instead.
+//! request to a channel or WebSocket, and asks `server::permission` where that needs a code, `ws::join` subscribes it, `ws::session`
+//! publishes its messages, `hub::delivery` chooses what it gets next, `broadcast::flush` writes that. A stream over HTTP goes by
+//! `api::stream` and `hub::stream_delivery` instead.
 //!
 //! One thread runs all connections, and its own state has no locks. Beside it: the page's threads (they share the socket path, the
 //! open files and, with `--www`, the queue of requests that need the disk), the log's thread, up to `DISK_READS_MAX` threads that
