@@ -64,11 +64,13 @@ fn five_wrong_codes_lock_an_address_for_right_ones_too_and_nobody_else() {
 #[test]
 fn a_locked_address_is_told_so_in_every_way_and_whatever_code_it_brings() {
     let server = with_codes(&[]);
-    let from = stranger(0);
-    assert_eq!(lock(&server, from), 5);
     let own = format!("http://{}:5173", server.address().ip());
     let lines = format!("Origin: {own}\r\n");
-    for way in Way::ALL.into_iter().filter(|way| *way != Way::Request("OPTIONS", "")) {
+    let ways = Way::ALL.into_iter().filter(|way| *way != Way::Request("OPTIONS", ""));
+    for (nth, way) in ways.enumerate() {
+        // Another lock each time, since none lasts.
+        let from = stranger(nth);
+        assert_eq!(lock(&server, from), 5);
         for path in ["/c/in", "/c/both", "/c/out"] {
             for code in [IN, OUT, LOW, HIGH, WRONG, "0000"] {
                 for place in [Place::Query, Place::Basic] {
