@@ -67,7 +67,12 @@ fn the_qr_code_is_a_picture_of_the_address_that_was_used() {
     };
     let code = of("board.local", "").body;
     assert_eq!(code, of("board.local", "?scheme=http&path=/").body);
-    for (host, query) in [("other.local", ""), ("board.local", "?scheme=https"), ("board.local", "?path=/hub/")] {
+    for (host, query) in [
+        ("other.local", ""),
+        ("board.local", "?scheme=https"),
+        ("board.local", "?path=/hub/"),
+        ("board.local", "?code=4711"),
+    ] {
         let other = of(host, query);
         assert_eq!(other.status, 200, "{host}{query}");
         assert_ne!(code, other.body, "{host}{query}");
@@ -77,7 +82,7 @@ fn the_qr_code_is_a_picture_of_the_address_that_was_used() {
         let answer = of(&host, "");
         assert_eq!(answer.status, status, "a host of {} bytes", host.len());
     }
-    for query in ["?scheme=ftp", "?path=hub", "?host=other.local"] {
+    for query in ["?scheme=ftp", "?path=hub", "?code=47/11", "?host=other.local"] {
         assert_eq!(of("board.local", query).status, 400, "{query}");
     }
 }
