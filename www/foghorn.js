@@ -4,26 +4,25 @@
  *     import { Foghorn } from './foghorn.js';
  *     const horn = new Foghorn('/c/lights', { onMessage: (data) => console.log(data) });
  *     horn.send('hello');   // false while the state is not 'open'
+ *     horn.setCode('4711'); // or `{ code: '4711', … }` above, where the channel needs one
  *
- * The address is that of a channel: `/` is the main one. The server numbers a channel's messages from when it began, its
- * epoch. Its first frame, the hello, says where we start, and each frame after it is the next message: we only count, and
- * come back with `?after=EPOCH:SEQ`.
+ * The address is that of a channel: `/` is the main one. The server's first frame, the hello, says where in which epoch
+ * (run of the channel) we start; from there we count messages, and come back with `?after=EPOCH:SEQ`.
  *
  * States, as `onState({ name, … })` gets them (not the first, connecting):
  *
  *     connecting   no connection, trying now
- *     resuming     greeted, what we missed follows: { hello, lost, restarted, why }; `lost` messages are gone for good,
- *                  `restarted`: the channel has begun anew, with the server or without it; `why` in its words, or ''
+ *     resuming     greeted, what we missed follows: { hello, lost (so many are gone for good), restarted (the channel has
+ *                  begun anew), why (that is, or '') }
  *     open         up to date, `send` works: { hello }
  *     waiting      for the next try: { retryAt (as Date.now()), problem (a sentence or '') }
+ *     unauthorized no code, or a wrong one, which is dropped: { given, problem }; no more tries before `setCode`
+ *     locked       too many wrong codes from this address: as waiting, for a minute
  *     closed       by `close()`
  *
  * No socket is trusted after sleep, a change of network, or a sent message without an echo: a new one is opened beside it
- * and takes over when greeted, so a false alarm costs nothing and shows nowhere. A server without a place for the new one
- * says so (1013); then the old one stays, unless it was given something to bring and has not.
- *
- * We come back with `?replaces=ID`, the `id` of the last hello: the server takes nothing more from that connection. So
- * what was sent and has not come back when the state is `open` again was not received.
+ * and takes over when greeted. With `?replaces=ID`, the last hello's `id`, the server takes nothing more from the old one:
+ * what has not come back when the state is `open` again was not received.
  */
 
 const FIRST_RETRY_MS = 500;
@@ -37,14 +36,18 @@ const ECHO_MS = 4000;
 const SLOWEST_BYTES_PER_MS = 50;
 /** For a message that the server has sent to arrive. */
 const OVERDUE_MS = 2000;
-/** Phones drop the sockets of pages that were hidden this long, without a word. */
+/** Phones drop the sockets of pages that were hidden this long. */
 const SLEEP_MS = 10000;
 /** An older try was begun on the network before the change. */
 const STALE_TRY_MS = 1000;
+/** A lock is over by then. */
+const LOCKED_MS = 61000;
 
-/** Close codes: numbers begin anew; come back later. */
+/** Close codes: numbers begin anew; come back later; no code, or a wrong one; too many of them. */
 const NEW_EPOCH = 1012;
 const TRY_LATER = 1013;
+const UNAUTHORIZED = 4401;
+const LOCKED = 4429;
 
 const sizeOf = (data) => [data.length, data.byteLength, data.size].find((size) => size !== undefined);
 
@@ -52,13 +55,16 @@ const sizeOf = (data) => [data.length, data.byteLength, data.size].find((size) =
 export class Foghorn {
   /**
    * @param {string} url of the channel: `ws:`, `wss:`, `http:`, `https:`, or relative to the page
-   * @param {{ onMessage?: (data: string | ArrayBuffer, about: { seq: number, resumed: boolean }) => void,
-   *   onState?: (state: object) => void }} [handlers] each message comes once and in order, one's own too; those
-   *   from before we (re)joined are `resumed`
+   * @param {{ code?: string, onMessage?: (data: string | ArrayBuffer, about: { seq: number, resumed: boolean }) => void,
+   *   onState?: (state: object) => void }} [options] each message comes once and in order, one's own too; those from
+   *   before we (re)joined are `resumed`
    */
-  constructor(url, { onMessage = () => {}, onState = () => {} } = {}) {
+  constructor(url, { code = '', onMessage = () => {}, onState = () => {} } = {}) {
     /** The name of the state. */
     this.state = 'connecting';
+    /** What the last hello says; else `send` throws. */
+    this.maySend = true;
+    this._code = code;
     this._url = new URL(url, typeof location === 'object' ? location.href : undefined);
     this._url.protocol = this._url.protocol.replace('http', 'ws');
     this._onMessage = onMessage;
@@ -74,9 +80,6 @@ export class Foghorn {
     this._heardAt = 0;
     this._hiddenAt = 0;
     this._failures = 0;
-    this._retry = undefined;
-    this._helloDue = undefined;
-    this._echoDue = undefined;
     this._awaited = null; // what was sent last, until it comes back
     this._isOverdue = false; // the socket should have brought something
     this._unwatch = [];
@@ -89,6 +92,7 @@ export class Foghorn {
    * @param {string | ArrayBuffer | ArrayBufferView | Blob} data
    */
   send(data) {
+    if (!this.maySend) throw new Error('Sending needs a code here.');
     if (this.state !== 'open' || this._try || this._socket.readyState !== WebSocket.OPEN) return false;
     this._socket.send(data);
     this._awaited = data;
@@ -97,14 +101,22 @@ export class Foghorn {
     return true;
   }
 
+  /** Comes in anew with this code; '' is none. */
+  setCode(code) {
+    if (this.state === 'closed') return;
+    this._code = code;
+    this._dropAll();
+    this._open();
+  }
+
   /** Makes sure of the connection: replaces it, or tries now if there is none. */
   check() {
-    if (this.state === 'closed') return;
+    if (['unauthorized', 'locked', 'closed'].includes(this.state)) return;
     this._failures = 0;
     if (!this._try || Date.now() - this._triedAt > STALE_TRY_MS) this._open();
   }
 
-  /** Takes `epoch` and `head` of the channel's `?status`: a socket on which the newest message does not arrive is dead. */
+  /** Takes `epoch` and `head` of `?status`: a socket on which the newest message does not arrive is dead. */
   compare(epoch, head) {
     if (this.state !== 'open') return;
     const heardAt = this._heardAt;
@@ -134,13 +146,14 @@ export class Foghorn {
     clearTimeout(this._retry);
     const url = new URL(this._url);
     const query = [url.search.slice(1)];
+    if (this._code) query.push(`code=${encodeURIComponent(this._code)}`);
     if (this._epoch) query.push(`after=${this._epoch}:${this._seq}`);
     if (this._id) query.push(`replaces=${this._id}`);
     url.search = query.filter(Boolean).join('&');
     const socket = new WebSocket(url, 'foghorn.v1');
     socket.binaryType = 'arraybuffer';
     socket.onmessage = ({ data }) => this._greet(data);
-    socket.onclose = ({ code, reason }) => (code === TRY_LATER ? this._refuse(reason) : this._fail());
+    socket.onclose = (event) => this._refuse(event);
     this._try = socket;
     this._triedAt = Date.now();
     this._helloDue = setTimeout(() => this._fail(), HELLO_MS);
@@ -161,7 +174,7 @@ export class Foghorn {
       this._restarted = true;
       this._id = '';
       if (hello.seq > 0 && !again) {
-        // The new run has messages, all of them news to us: come back for them.
+        // The new run has messages: come back for them.
         this._epoch = hello.epoch;
         this._seq = 0;
         return this._open();
@@ -178,11 +191,12 @@ export class Foghorn {
   _follow(socket, hello) {
     const resumed = hello.epoch === this._epoch && hello.lost !== null;
     const restarted = this._restarted || (this._epoch !== '' && !resumed);
-    // From what we have now: the connection that this one replaces may have brought more since we asked.
+    // The connection that this one replaces may have brought more since we asked.
     const lost = resumed ? Math.max(0, hello.seq - this._seq) : 0;
     this._seq = resumed ? Math.max(this._seq, hello.seq) : hello.seq;
     this._epoch = hello.epoch;
     this._id = hello.id || '';
+    this.maySend = hello.send !== false;
     const why = restarted ? this._why : '';
     this._restarted = false;
     this._why = '';
@@ -214,7 +228,7 @@ export class Foghorn {
     this._onMessage(data, { seq, resumed });
   }
 
-  /** Silence after a send means a dead socket; while others are heard, ours is just in the queue. */
+  /** Silence after a send means a dead socket; while others are heard, ours is in the queue. */
   _expectEcho(patience) {
     this._echoDue = setTimeout(() => {
       if (this._awaited === null) return;
@@ -228,7 +242,7 @@ export class Foghorn {
     this._drop(this._socket);
     this._socket = null;
     this._why = code === NEW_EPOCH ? reason : '';
-    // The server closes it when it lets in the next one, whose hello may come a little later.
+    // The server closes it when it lets in the next one, whose hello may come later.
     if (this._try) return;
     if (Date.now() - this._triedAt > GOOD_AFTER_MS) this._failures = 0;
     if (code !== NEW_EPOCH || this._failures > 0) return this._wait();
@@ -242,19 +256,31 @@ export class Foghorn {
     this._wait(problem);
   }
 
-  /** The server is there and has no place for the try: that says nothing against the socket that there is. */
-  _refuse(reason) {
-    if (!this._socket || this._isOverdue) return this._fail(reason);
-    this._dropTry();
-    this._wait();
+  _refuse({ code, reason }) {
+    if (code === UNAUTHORIZED) {
+      const given = this._code !== '';
+      this._code = '';
+      this._dropAll();
+      return this._set('unauthorized', { given, problem: reason });
+    }
+    if (code !== TRY_LATER && code !== LOCKED) return this._fail();
+    // The server is there: that says nothing against the socket that we have.
+    if (this._socket && !this._isOverdue) this._dropTry();
+    else this._dropAll();
+    if (code === LOCKED) this._retryIn(LOCKED_MS, 'locked', reason);
+    else this._wait(reason);
   }
 
   _wait(problem = '') {
     const delay = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** this._failures) * (0.5 + Math.random() / 2);
     this._failures += 1;
+    this._retryIn(delay, 'waiting', problem);
+  }
+
+  _retryIn(delay, name, problem) {
     clearTimeout(this._retry);
     this._retry = setTimeout(() => this._open(), delay);
-    if (!this._socket) this._set('waiting', { retryAt: Date.now() + delay, problem });
+    if (!this._socket) this._set(name, { retryAt: Date.now() + delay, problem });
   }
 
   _drop(socket) {
@@ -290,7 +316,7 @@ export class Foghorn {
     });
     on(document, 'resume', () => this.check());
     on(window, 'online', () => this.check());
-    // A page with an open socket is not kept for the back button; one that was comes back by `pageshow`.
+    // A page with an open socket is not kept for the back button.
     on(window, 'pagehide', () => {
       this._dropAll();
       this._set('connecting');

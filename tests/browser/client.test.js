@@ -285,6 +285,102 @@ test('a socket on which something is overdue does not stay', async () => {
   await until('it is open again', () => horn.state === 'open');
 });
 
+const needsCode = (socket) => socket.close(4401, 'This channel needs a code.');
+const isLocked = (socket) => socket.close(4429, 'Too many wrong codes.');
+const connectWith = (code) => {
+  horn = new Foghorn(server.url, { code, onState: (state) => states.push(state) });
+};
+
+test('without a code where one is needed it says so once, tries no more, and comes in with one', async () => {
+  server = await Scripted.start(needsCode, sends(hello({ epoch: 'e1', seq: 0, send: true })));
+  connect(server.url);
+  await until('it knows', () => horn.state === 'unauthorized');
+  assert.deepEqual(states, [{ name: 'unauthorized', given: false, problem: 'This channel needs a code.' }]);
+  horn.check();
+  horn.compare('e1', 1);
+  assert.equal(horn.state, 'unauthorized', 'nothing is tried unasked');
+  horn.setCode('47&11');
+  await until('it is open', () => horn.state === 'open');
+  assert.deepEqual(server.asked, ['/room?echo=1', '/room?echo=1&code=47%2611']);
+  assert.deepEqual(states.slice(1).map(({ name }) => name), ['connecting', 'resuming', 'open']);
+});
+
+test('a code that has let us in is given again, and dropped when it no longer does', async () => {
+  server = await Scripted.start(sends(hello({ epoch: 'e1', seq: 3, id: 'abc' })), needsCode, sends(hello({ epoch: 'e1', seq: 3 })));
+  connectWith('4711');
+  await until('it is open', () => horn.state === 'open');
+  server.sockets[0].terminate();
+  await until('it knows', () => horn.state === 'unauthorized');
+  assert.equal(states.at(-1).given, true);
+  horn.setCode('');
+  await until('it is open', () => horn.state === 'open');
+  assert.deepEqual(server.asked, [
+    '/room?echo=1&code=4711', '/room?echo=1&code=4711&after=e1:3&replaces=abc', '/room?echo=1&after=e1:3&replaces=abc',
+  ]);
+});
+
+test('another code takes the place of the connection that there is', async () => {
+  server = await Scripted.start(sends(hello({ epoch: 'e1', seq: 3, id: 'abc', send: false })), sends(hello({ epoch: 'e1', seq: 3, send: true })));
+  connectWith('4711');
+  await until('it is open', () => horn.state === 'open');
+  assert.equal(horn.maySend, false);
+  const [socket] = server.sockets;
+  const isGone = new Promise((resolve) => socket.on('close', resolve));
+  horn.setCode('1919');
+  await isGone;
+  await until('it is open', () => horn.state === 'open');
+  assert.deepEqual(server.asked.slice(1), ['/room?echo=1&code=1919&after=e1:3&replaces=abc']);
+  assert.equal(horn.maySend, true);
+});
+
+test('who may only receive is told so when it sends, and nothing goes out', async () => {
+  server = await Scripted.start(sends(hello({ epoch: 'e1', seq: 0, send: false })), sends(hello({ epoch: 'e1', seq: 0 })));
+  connect(server.url);
+  await until('it is open', () => horn.state === 'open');
+  assert.throws(() => horn.send('hello'), /needs a code/);
+  server.sockets[0].terminate();
+  await until('it is open again', () => states.filter(({ name }) => name === 'open').length === 2);
+  assert.equal(horn.maySend, true, 'an older server does not say it, and all may send');
+  assert.equal(horn.send('now'), true);
+  await until('it is there', () => server.received.length === 1);
+  assert.deepEqual(server.received, ['now']);
+});
+
+test('while it is locked out it waits for a minute, whatever happens, and comes back with the code', async () => {
+  server = await Scripted.start(isLocked, sends(hello({ epoch: 'e1', seq: 0 })));
+  const { setTimeout: later } = globalThis;
+  let retry;
+  globalThis.setTimeout = (act, ms) => {
+    if (ms < 60_000) return later(act, ms);
+    retry = act;
+    return undefined;
+  };
+  try {
+    connectWith('4711');
+    await until('it is told', () => horn.state === 'locked');
+  } finally {
+    globalThis.setTimeout = later;
+  }
+  const { name, retryAt, problem } = states[0];
+  assert.deepEqual([name, problem], ['locked', 'Too many wrong codes.']);
+  assert.ok(retryAt - Date.now() > 59_000 && retryAt - Date.now() < 75_000, `${retryAt - Date.now()} ms`);
+  horn.check();
+  assert.equal(horn.state, 'locked');
+  retry();
+  await until('it is open', () => horn.state === 'open');
+  assert.deepEqual(server.asked, Array(2).fill('/room?echo=1&code=4711'));
+});
+
+test('a lock takes no socket from us that works', async () => {
+  server = await Scripted.start(sends(hello({ epoch: 'e1', seq: 0 })), isLocked);
+  connectWith('4711');
+  await until('it is open', () => horn.state === 'open');
+  horn.check();
+  await until('it has tried', () => server.asked.length === 2);
+  await until('the old one is used again', () => horn.send('still here'));
+  assert.deepEqual(states.map(({ name }) => name), ['resuming', 'open'], 'it shows nowhere');
+});
+
 for (const [what, first] of Object.entries({
   'a greeting': 'connected to WebSocket server',
   'other JSON': '{"foghorn":2}',
