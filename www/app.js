@@ -2,6 +2,7 @@
 
 import { channel, here, keepAsking } from './channel.js';
 import { channels } from './channels.js';
+import { coding } from './code.js';
 import { Foghorn } from './foghorn.js';
 import { invite } from './invite.js';
 import { Outbox } from './outbox.js';
@@ -25,7 +26,8 @@ const outbox = new Outbox((text) => horn.send(text), (item) => {
   speech.follow(item);
 });
 const unread = countUnread();
-const horn = new Foghorn(here.href, { onMessage, onState });
+const code = coding((one) => horn.setCode(one));
+const horn = new Foghorn(here.href, { code: code.first, onMessage, onState });
 let countdown;
 
 function onMessage(data, { resumed }) {
@@ -38,13 +40,15 @@ function onState(state) {
   clearInterval(countdown);
   if (state.name === 'connecting') tell('Connecting…');
   if (state.name === 'resuming') greet(state);
-  if (state.name === 'waiting') {
+  if (state.name === 'unauthorized') tell('Needs a code');
+  if (state.retryAt) {
     const count = () => tell(untilNextTry(state.retryAt));
     countdown = setInterval(count, 500);
     count();
-    if (state.problem) complain(`${state.problem} Trying again.`);
+    if (state.name === 'waiting' && state.problem) complain(`${state.problem} Trying again.`);
   }
   outbox.follow(state);
+  code.follow(state);
 }
 
 function greet({ hello, restarted, why, lost }) {
@@ -70,7 +74,7 @@ function untilNextTry(retryAt) {
 
 function tell(text) {
   const on = text === 'Connected';
-  if (on === people.hidden) speech.say(on ? text : 'Connection lost, reconnecting');
+  if (on === people.hidden) speech.say(on ? text : 'Connection lost');
   people.hidden = !on;
   status.textContent = text;
   document.body.dataset.state = on ? 'on' : 'off';
@@ -110,7 +114,7 @@ input.addEventListener('keydown', (event) => {
   shifted = event.shiftKey;
   if (event.key === 'Enter') sendByEnter(event);
 });
-// Some on-screen keyboards tell of no key, only of the line that they are about to break.
+// Some keyboards on screens tell only of the line that they are about to break.
 input.addEventListener('beforeinput', (event) => event.inputType === 'insertLineBreak' && sendByEnter(event));
 
 window.addEventListener('beforeunload', (event) => {

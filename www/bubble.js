@@ -1,4 +1,4 @@
-/** One message as an element. A text stays a text here: nothing of it is ever parsed as markup. */
+/** One message as an element. A text stays a text: nothing of it is parsed as markup. */
 
 import { pieces } from './links.js';
 
@@ -6,7 +6,7 @@ import { pieces } from './links.js';
 const LONG_CHARS = 1500;
 const LONG_LINES = 24;
 
-const MARKS = { waiting: 'Sending…', sending: 'Sending…', sent: 'Sent', refused: 'Too long, not sent', unsure: 'Maybe not sent' };
+const MARKS = { waiting: 'Sending…', sending: 'Sending…', sent: 'Sent', refused: 'Not sent', unsure: 'Maybe not sent' };
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' });
 
@@ -41,10 +41,7 @@ function isLong(data) {
   return typeof data === 'string' && (data.length > LONG_CHARS || data.split('\n', LONG_LINES).length === LONG_LINES);
 }
 
-/**
- * @param {string | ArrayBuffer} data
- * @param {Date} at when it came, or was typed
- */
+/** Of a text or an `ArrayBuffer` that came, or was typed, `at` this time. */
 export function bubble(data, at) {
   const line = element('div', 'message');
   const inside = element('div', 'bubble');
@@ -69,7 +66,7 @@ export function stamp(line, at) {
   time.dateTime = at.toISOString();
 }
 
-/** Shows how far one's own message has got. Nothing is read out: `speech.js` tells what matters of it. */
+/** Shows how far one's own message has got; `speech.js` tells what matters of it. */
 export function mark(line, state) {
   const meta = line.querySelector('.meta');
   meta.setAttribute('aria-live', 'off');
@@ -78,5 +75,5 @@ export function mark(line, state) {
   const before = meta.querySelector('.mark');
   if (before) before.remove();
   meta.append(word);
-  if (state === 'unsure') meta.append(button('again', 'Send again'));
+  if (state === 'unsure' || state === 'refused') meta.append(button('again', 'Send again'));
 }

@@ -1,4 +1,4 @@
-/** The channel that the page is of: its address, and what the server says of it. */
+/** The channel that the page is of: its address, its code, and what the server says of it. */
 
 const [, name = ''] = location.pathname.match(/\/c\/([\w-]{1,64})$/) || [];
 
@@ -10,7 +10,30 @@ export const addressOf = (one) => new URL(one && `c/${one}`, new URL(name ? '..'
 
 export const here = addressOf(channel);
 
-/** So often asks a page that is not alone in its channel, and none of these more often. */
+let store = {};
+try {
+  store = localStorage || store;
+} catch { /* forbidden: kept as long as the page */ }
+
+const codeOf = ({ pathname }) => store[`foghorn ${pathname}`] || '';
+
+/** The code that lets us in here, kept from visit to visit; '' is none. */
+export const code = () => codeOf(here);
+export const keep = (one) => { store[`foghorn ${here.pathname}`] = one; };
+
+/** With a code where no server sees it. */
+export const withCode = (url, one) => url + (one && `#code=${one}`);
+
+/** To a channel that may have the same code. */
+export function wayTo(one) {
+  const url = addressOf(one);
+  return withCode(url, codeOf(url) ? '' : code());
+}
+
+export const request = (url, options) =>
+  fetch(url, { cache: 'no-store', headers: code() ? { Authorization: `Bearer ${code()}` } : {}, ...options });
+
+/** So often at most asks a page that is not alone. */
 const EVERY_MS = 20000;
 const FIRST_MS = 5000;
 /** So often asks one that is: it shows the second within 3 s. */
@@ -20,22 +43,18 @@ const APART_MS = 50;
 
 export async function ask(url) {
   try {
-    return await (await fetch(url, { cache: 'no-store' })).json();
+    return await (await request(url)).json();
   } catch { /* the connection tells of that */ }
 }
 
 /**
- * Calls `tell` with fresh figures of the channel now and then, while the page is looked at.
+ * Calls `tell` with fresh figures of the channel now and then, while the page is looked at and connected.
  *
- * A round is the time in which each page could ask once, 20 of them a second: clients of the server × 50 ms. A page waits
- * for a round, or for 20 s if that is longer, and then for a random part of a further round, which spreads even pages that
- * began in the same moment (so it does before the first time, after 5 s). A page that comes back into view asks at once if
- * it has not for 20 s: people look up one by one, and for what was hidden longer a new connection is the greater cost.
- *
- * Pages that are alone are no more than there are channels, so their round is channels × 50 ms: with up to 50 of them each
- * asks every 2.5 s, however many others there are. The screen, which is on then, takes far more.
- *
- * @returns {(clients: number) => void} takes what a hello says
+ * A round is the time in which each page could ask once, 20 a second. A page waits for a round, or for 20 s if that is
+ * longer, and for a random part of a further one, which spreads pages that began in the same moment. One that comes back
+ * into view asks at once if it has not for 20 s: people look up one by one. Of pages that are alone there are no more than
+ * channels, so these make their round: with up to 50 each asks every 2.5 s.
+ * What it returns takes the `clients` of a hello.
  */
 export function keepAsking(tell) {
   let server = {};
@@ -59,7 +78,7 @@ export function keepAsking(tell) {
     if (document.hidden) return;
     asked = Date.now();
     wait(Math.max(EVERY_MS, every));
-    const status = await ask(new URL('?status', here));
+    const status = document.body.dataset.state === 'on' && await ask(new URL('?status', here));
     if (status) server = status.server || {};
     // Without an answer nobody knows who is here.
     count(status ? status.clients : 0);

@@ -1,6 +1,6 @@
 /** The dialog that leads to other channels, and can delete what was said in this one. */
 
-import { addressOf, channel, here } from './channel.js';
+import { channel, here, request, wayTo } from './channel.js';
 import { close, closing, show } from './dialog.js';
 
 export function channels() {
@@ -11,18 +11,18 @@ export function channels() {
   part('-open').addEventListener('click', () => {
     name.value = '';
     deletion.open = false;
+    part('-main').href = wayTo('');
     text.textContent = `All that was said in ${channel || 'the main channel'} is deleted: connected pages are emptied, and who comes later gets none of it.`;
     show(dialog);
   });
-  part('-close').addEventListener('click', () => close(dialog));
   closing(dialog, () => {
     const chosen = name.value.trim().toLowerCase();
-    if (chosen !== channel) location.href = addressOf(chosen);
+    if (chosen !== channel) location.href = wayTo(chosen);
   });
 
   button.addEventListener('click', async () => {
     button.disabled = true;
-    const answer = await fetch(here, { method: 'DELETE' }).catch(() => null);
+    const answer = await request(here, { method: 'DELETE' }).catch(() => null);
     button.disabled = false;
     // The list is emptied by what the connection says, here as everywhere.
     if (answer && answer.ok) return close(dialog);

@@ -11,9 +11,9 @@ export function close(dialog) {
   else dialog.removeAttribute('open');
 }
 
-/** Closes it by a click beside it, or when its form is sent; `onSubmit` comes first. */
+/** Closes it by a click beside it or on `.close`, or when its form is sent, before `onSubmit`. */
 export function closing(dialog, onSubmit = () => {}) {
-  dialog.addEventListener('click', ({ target }) => target === dialog && close(dialog));
+  dialog.addEventListener('click', ({ target }) => (target === dialog || target.className === 'close') && close(dialog));
   dialog.addEventListener('submit', (event) => {
     event.preventDefault();
     close(dialog);

@@ -1,7 +1,7 @@
 /** The dialog that brings others here: a QR code, addresses to type, and who was refused lately. */
 
 import { element } from './bubble.js';
-import { addressOf, ask, channel, here } from './channel.js';
+import { addressOf, ask, channel, code, here, withCode } from './channel.js';
 import { closing, show } from './dialog.js';
 
 /** Older refusals do not tell why a device is not here now. */
@@ -10,7 +10,7 @@ const REFUSALS_SHOWN_MAX = 3;
 
 const LOCAL_ONLY = /^(localhost|127\..*|\[::1\])$/;
 
-/** This channel by an address of the server's own; '' if that leads to this machine only, or around a proxy. */
+/** This channel by an address of the server's own, unless that leads to this machine only, or around a proxy. */
 function otherWay(address) {
   const way = new URL(channel && `c/${channel}`, address);
   const isSame = ['protocol', 'port', 'pathname'].every((part) => way[part] === here[part]);
@@ -23,7 +23,7 @@ function ago(seconds) {
   return minutes === 1 ? 'a minute ago' : `${minutes} minutes ago`;
 }
 
-/** Why it was. Of the device's own words only what nobody on the web can choose: it would be on every phone. */
+/** Of the device's own words only what nobody on the web can choose: it would be on every phone. */
 function reason({ header, value, isLocal, why }) {
   const flag = (name) => element('span', 'flag', name);
   if (header === 'Host') return ['it used a name that the server does not go by. ', flag('--allow-host'), ' can add it; ', flag('/status'), ' has it.'];
@@ -44,26 +44,38 @@ export function invite() {
   const part = (name) => document.getElementById(`invite${name}`);
   const dialog = part('');
   const { href, protocol, pathname } = here;
+  const box = part('-with');
+  const given = () => (box.checked ? code() : '');
+  let ways;
+
+  function fill() {
+    // The server knows of no proxy in front.
+    part('-code').src = `qr.svg?scheme=${protocol.slice(0, -1)}&path=${encodeURIComponent(pathname)}${given() && `&code=${given()}`}`;
+    part('-code').alt = `QR code of ${withCode(href, given())}`;
+    part('-addresses').textContent = '';
+    part('-addresses').append(...ways.map((way) => element('li', '', withCode(way, given()))));
+  }
+  box.addEventListener('change', fill);
 
   part('-open').addEventListener('click', async () => {
-    // The server draws its own Host, and knows of no proxy in front.
-    part('-code').src = `qr.svg?scheme=${protocol.slice(0, -1)}&path=${encodeURIComponent(pathname)}`;
-    part('-code').alt = `QR code of ${href}`;
+    box.checked = true;
+    box.parentElement.hidden = !code();
+    ways = [href];
+    fill();
     part('-local').hidden = !LOCAL_ONLY.test(location.hostname);
-    part('-addresses').textContent = '';
-    part('-addresses').append(element('li', '', href));
     part('-refusals').textContent = '';
     show(dialog);
     const { address, refusals = [] } = await ask(new URL('status', addressOf(''))) || {};
     const recent = refusals.filter(({ secondsAgo }) => secondsAgo < RECENT_SECS).slice(0, REFUSALS_SHOWN_MAX);
     part('-refusals').textContent = ''; // by then it may have been opened again
     part('-refusals').append(...recent.map(refusalLine));
-    // Older Androids do not resolve names under .local: the number works for all.
+    // Older Androids do not resolve .local: the number works for all.
     const way = address && otherWay(address);
-    if (way) part('-addresses').append(element('li', '', way));
+    ways = [href, way].filter(Boolean);
+    fill();
   });
   closing(dialog);
 
   part('-share').hidden = !navigator.share;
-  part('-share').addEventListener('click', () => navigator.share({ url: href }).catch(() => {}));
+  part('-share').addEventListener('click', () => navigator.share({ url: withCode(href, given()) }).catch(() => {}));
 }

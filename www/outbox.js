@@ -3,40 +3,37 @@
  *
  *     waiting → sending → sent      and back to waiting, if the server turns out not to have got it
  *                       → unsure    nobody can tell whether it got through: not sent again unasked
- *             → refused             longer than the server takes
+ *             → refused             too long, or we may only read
  *
- * Messages have no ids on the wire, but an order, the same for all. So only the *first* under way can be the next to come
- * back. Of a broken connection the server got the first few, and it takes no more from it once we are back: what is still
- * under way when the resumed stream has caught up goes out again, once. Somebody else's same text at the same moment may
- * be taken for ours: the others have it either way.
+ * Messages have no ids, but an order: only the *first* under way can be the next to come back. From a broken connection
+ * the server takes no more once we are back: what is under way when we have caught up goes out again, once. Somebody
+ * else's same text may be taken for ours: the others have it either way.
  */
 
-/** Keeps what was typed until it is known to have got through. */
 export class Outbox {
-  /**
-   * @param {(text: string) => boolean} send hands a text to the connection, if it takes one now
-   * @param {(item: { text: string, state: string }) => void} onChange
-   */
+  /** `send` hands a text to the connection, and is false if that takes none now. */
   constructor(send, onChange) {
     this._send = send;
     this._onChange = onChange;
     this._items = [];
     this._maxBytes = Infinity;
+    this._maySend = true;
     this._ready = false;
     this._gap = false; // ours may be among the lost
   }
 
   get isEmpty() { return this._items.length === 0; }
 
-  /** @returns {string} why this cannot be sent, or '' */
+  /** Why this cannot be sent, or ''. */
   objection(text) {
+    if (!this._maySend) return 'Sending needs a code.';
     const { length } = new TextEncoder().encode(text);
     if (length <= this._maxBytes) return '';
     const [size, max] = [length, this._maxBytes].map((bytes) => bytes.toLocaleString('en'));
     return `Too long to send: ${size} bytes, and this server takes at most ${max} in one message.`;
   }
 
-  /** @returns {{ text: string, state: string }} the new item, whose state changes as it goes */
+  /** Returns the item, whose state changes as it goes. */
   add(text) {
     // As it will come back: the wire carries no lone surrogates.
     const item = { text: text.toWellFormed ? text.toWellFormed() : text, state: 'waiting' };
@@ -54,10 +51,10 @@ export class Outbox {
     }
   }
 
-  /** @returns {boolean} whether this message is one's own, come back */
+  /** Whether this message is one's own, come back. */
   takeBack(data) {
     const sending = this._in('sending');
-    // After a loss the first ones may be among the lost; a later one that got through vouches for them.
+    // The first ones may be among the lost; a later one that got through vouches for them.
     const found = this._gap ? sending.findIndex((item) => item.text === data) : 0;
     if (!sending[found] || sending[found].text !== data) return false;
     this._gap = false;
@@ -70,6 +67,7 @@ export class Outbox {
     this._ready = false;
     if (name === 'resuming') {
       this._maxBytes = hello.maxMessage || Infinity;
+      this._maySend = hello.send !== false;
       this._gap = lost > 0;
       if (restarted) this._in('sending').forEach((item) => this._leave(item, 'unsure'));
     }

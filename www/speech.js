@@ -1,14 +1,13 @@
 /**
- * What a screen reader says: each message as it comes, but one sentence in place of a backlog or a burst. Of one's own
- * messages only what is not expected: that one was not sent, or after all when it had to wait.
+ * What a screen reader says: each message as it comes, one sentence in place of a burst, and of one's own messages only
+ * what is not expected: that one was not sent, or after all when it had to wait.
  */
 
 const MAX_AT_ONCE = 5;
 const QUIET_MS = 1000;
 
-const OUTCOMES = { sent: 'sent', refused: 'too long, not sent', unsure: 'maybe not sent' };
+const OUTCOMES = { sent: 'sent', refused: 'not sent', unsure: 'maybe not sent' };
 
-/** Minds the live region of the messages, and speaks through one of its own. */
 export function speaking(area, voice) {
   let hushed = 0;
   let timer;
@@ -26,14 +25,14 @@ export function speaking(area, voice) {
     outcomes.clear();
   }
 
-  /** When it is quiet; what became of one's own does not wait for others to be. */
+  /** When it is quiet; what became of one's own does not wait for that. */
   function sayLater() {
     if (outcomes.size > 0) return;
     clearTimeout(timer);
     timer = setTimeout(sayAll, QUIET_MS);
   }
 
-  /** To be told before messages are added. */
+  /** Before messages are added. */
   function batch({ count, quietly }) {
     if (!quietly && count <= MAX_AT_ONCE && !hushed) return;
     hushed += count;
@@ -41,7 +40,7 @@ export function speaking(area, voice) {
     sayLater();
   }
 
-  /** Takes the states of one's own messages; the first only if it has to wait. */
+  /** Takes the states of one's own messages, the first only of those that wait. */
   function follow(item) {
     const { state } = item;
     if (state === 'waiting') late.add(item);

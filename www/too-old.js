@@ -1,8 +1,6 @@
 /*
- * Says what the page needs where it did not start: in a browser that is too old for it, or when a part of it did not come.
- *
- * A classic script in the language of 2009 (ES5), since the browsers that it is for read no other. Modules have run, or have
- * failed, before the window's load event, however slow the network is.
+ * Says what the page needs where it did not start: in a browser that is too old, or when a part of it did not come. In ES5,
+ * since such browsers read nothing else. Modules have run, or have failed, before the window's load event.
  */
 window.addEventListener('load', function () {
   var body = document.body;

@@ -1,12 +1,12 @@
 /**
- * The conversation on the screen: rendered in batches, bounded, and still where the reader left it. Messages stand in the
- * order of the server; one's own that have not come back follow after them.
+ * The conversation on the screen: rendered in batches, bounded, and still where the reader left it. One's own messages that
+ * have not come back follow after all others.
  */
 
 import { bubble, element, mark, stamp } from './bubble.js';
 
 const MAX_MESSAGES = 1000;
-/** All texts together: a thousand long ones would not fit into a phone. */
+/** All texts together, for phones. */
 const MAX_CHARS = 4 * 1024 * 1024;
 /** No animation frames come to a hidden page. */
 const HIDDEN_MS = 250;
@@ -16,14 +16,8 @@ const GROUP_MS = 60000;
 
 const calendar = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
 
-/** Fills and keeps the list of messages. */
 export class View {
-  /**
-   * @param {HTMLElement} area the scrolling list
-   * @param {HTMLButtonElement} jump the way back to its end
-   * @param {{ onBatch: (batch: { count: number, quietly: boolean }) => void, onAgain: (text: string) => boolean }} acts
-   *   comes before messages are added; sends an unsure one again
-   */
+  /** `jump` leads to the end of `area`. `onBatch` comes before messages are added, `onAgain` sends one again, if it can. */
   constructor(area, jump, { onBatch, onAgain }) {
     this._area = area;
     this._jump = jump;
@@ -83,7 +77,7 @@ export class View {
     });
   }
 
-  /** Shows one's own new message, at once, and goes to it. */
+  /** Shows one's own new message, and goes to it. */
   add(item) {
     const at = new Date();
     const line = bubble(item.text, at);
@@ -125,7 +119,7 @@ export class View {
     setTimeout(once, HIDDEN_MS);
   }
 
-  /** Changes the document but measures nothing, so that many batches fit into one layout. */
+  /** Measures nothing, so that many batches fit into one layout. */
   _work() {
     if (this._fresh.count > 0) this._onBatch(this._fresh);
     this._fresh = { count: 0, quietly: false };
@@ -165,7 +159,7 @@ export class View {
 
   _put(line, chars) {
     const [next = null] = this._pending.values();
-    // Moving a line that stands there already would take the selection from it, and have it read out again.
+    // A line that is moved to where it stands would lose its selection, and be read out again.
     if (!line.isConnected || line.nextSibling !== next) {
       if (line.isConnected) line.setAttribute('aria-live', 'off');
       this._area.insertBefore(line, next);
@@ -197,7 +191,7 @@ export class View {
   _look() {
     const { scrollHeight, scrollTop, clientHeight } = this._area;
     const isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
-    // The end also moves away by what came since the last frame: only the way up is the reader's.
+    // The end also moves away by what came: only the way up is the reader's.
     if (isAtEnd || scrollTop < this._top) this._atEnd = isAtEnd;
     this._top = scrollTop;
     if (this._atEnd) this._unseen = 0;

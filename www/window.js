@@ -1,9 +1,6 @@
 /** What surrounds the page: the window's title, and the keyboard on the screen. */
 
-/**
- * Counts in the title what came while nobody looked.
- * @returns {() => void} to be called for each message of somebody else
- */
+/** Counts in the title what came while nobody looked: each call of what it returns is a message. */
 export function countUnread() {
   const { title } = document;
   let unread = 0;
@@ -18,12 +15,12 @@ export function countUnread() {
   };
 }
 
-/** Keeps the page above the on-screen keyboard where `interactive-widget=resizes-content` is unknown (iOS). */
+/** Keeps the page above the keyboard where `interactive-widget=resizes-content` is unknown (iOS). */
 export function stayAboveKeyboard() {
   const seen = window.visualViewport;
   if (!seen) return;
   seen.addEventListener('resize', () => {
-    // Zoomed in, it is a part of the page that the reader chose.
+    // Zoomed in, it is what the reader chose.
     const covered = seen.scale === 1 && seen.height < innerHeight - 1;
     document.body.style.height = covered ? `${seen.height}px` : '';
     if (covered) scrollTo(0, 0);

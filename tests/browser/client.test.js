@@ -483,6 +483,21 @@ test('outbox: a text that a server with another limit does not take is refused, 
   assert.match(outbox.objection('éàü'), /6 bytes.*at most 5/);
 });
 
+test('outbox: where we may only read, nothing is kept to be sent', () => {
+  const wire = [];
+  const outbox = new Outbox((text) => wire.push(text) > 0, () => {});
+  const early = outbox.add('typed before we knew');
+  outbox.follow({ name: 'resuming', hello: { send: false }, lost: 0 });
+  outbox.follow({ name: 'open' });
+  assert.equal(early.state, 'refused');
+  assert.match(outbox.objection('later'), /needs a code/);
+  assert.ok(outbox.isEmpty);
+  outbox.follow({ name: 'resuming', hello: { send: true }, lost: 0 });
+  outbox.follow({ name: 'open' });
+  assert.equal(outbox.objection('later'), '');
+  assert.deepEqual(wire, []);
+});
+
 test('links: addresses are found as people write them', () => {
   const links = (text) => {
     const found = pieces(text);

@@ -65,6 +65,13 @@ export class Server {
     this.port = Number(log.match(listening)[1]);
   }
 
+  /** Starts it with other flags, on the port that it had. */
+  async restart(...flags) {
+    await this.stop();
+    this.#flags = flags;
+    await this.start();
+  }
+
   async stop(signal = 'SIGTERM') {
     const child = this.#child;
     if (child.exitCode !== null || child.signalCode !== null) return;
