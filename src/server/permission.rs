@@ -112,7 +112,9 @@ impl Permissions {
         let is_of_another = self.codes.is_of_another(need.channel, text);
         let locked_for = self.guesses.borrow().locked_for(ip, now);
         match (right, locked_for) {
-            (Some(right), Some(_)) if known >= Some(right) && right >= need.right => Ok(Permission::by_code(right)),
+            // Each right has one code here, so this is the code that it had. For less than it had, it could look for another one, which
+            // may be that of other channels, too.
+            (Some(right), Some(_)) if known == Some(right) && right >= need.right => Ok(Permission::by_code(right)),
             (_, Some(rest)) => Err(Denied { refusal: LOCKED, retry_after: Some(rest) }),
             (Some(right), None) if right >= need.right => Ok(Permission::by_code(right)),
             (Some(_), None) => Err(RECEIVE_ONLY.into()),

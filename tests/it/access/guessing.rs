@@ -201,6 +201,7 @@ fn during_a_lock_who_comes_back_is_let_in_with_what_it_had() {
     assert_eq!(told("in", WRONG, &gone_id), locked);
     assert_eq!(told("both", HIGH, &low_id), locked, "not for more than it had");
     assert_eq!(told("both", WRONG, &high_id), locked);
+    assert_eq!(told("both", LOW, &high_id), locked, "not for less, which could be the code of others, too");
     assert_eq!(told("out", OUT, &free_id), locked, "it had no code");
     assert_eq!(told("in", IN, &gone_id), (101, Some(true)), "it was gone");
     assert_eq!(told("both", LOW, &low_id), (101, Some(false)));
