@@ -15,6 +15,9 @@ use crate::config::settings::{CodeSettings, Config};
 
 const FILE_FLAG: &str = "--codes (FOGHORN_CODES_FILE)";
 
+/// With what editors of Windows begin a file.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// The codes of these settings. `variable` is the environment, in which systemd says where it puts credentials.
 ///
 /// # Errors
@@ -36,10 +39,12 @@ fn of_flag(flag: &str, needed_to: Right, texts: &[String]) -> Result<Vec<Setting
     texts.iter().enumerate().map(|(nth, text)| Setting::parse(place(nth), needed_to, text)).collect()
 }
 
-/// One setting a line, as flags have it; with comments and empty lines.
+/// One setting a line, as flags have it; with comments and empty lines. Lines end as they do on any system, or what stands behind a
+/// comment could be taken for a part of it, and all be let in.
 fn of_lines(path: &Path, text: &str) -> Result<Vec<Setting>, String> {
     let mut settings = Vec::new();
-    for (nth, line) in text.lines().enumerate() {
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text).replace("\r\n", "\n");
+    for (nth, line) in text.split(['\n', '\r']).enumerate() {
         let place = format!("{}:{}", path.display(), nth + 1);
         let mut words = line.split_ascii_whitespace().take_while(|word| !word.starts_with('#'));
         let Some(first) = words.next() else { continue };

@@ -128,12 +128,12 @@ fn the_log_says_which_channels_need_a_code() {
 
 #[test]
 fn a_file_has_one_setting_a_line() {
-    for text in ["", "\n\n", "# only a comment", "\r\n  # another\r\n"] {
+    for text in ["", "\n\n", "# only a comment", "\r\n  # another\r\n", "\u{feff}# of Windows\r\n"] {
         assert_eq!(summary(with_file(&codes_file(text).1)), None, "{text:?}: no codes");
     }
     let text = "# For the club:\ncode Secret-4711  # till May\r\n\n  code\tlights=1\nsend-code /=2 \n# caf\u{e9}";
     let latin_1: Vec<u8> = text.chars().map(|char| char as u8).collect();
-    for text in [text.as_bytes(), &latin_1] {
+    for text in [text.as_bytes(), &latin_1, format!("\u{feff}{text}").as_bytes(), text.replace('\n', "\r").as_bytes()] {
         let (_folder, path) = codes_file(text);
         let expected = "needed to come in to all channels (one of its own: /c/lights); needed to send in /";
         assert_eq!(summary(with_file(&path)).as_deref(), Some(expected));
