@@ -28,11 +28,17 @@ pub struct Channels {
 }
 
 impl Channels {
-    /// Only the main one. Those that are to be `kept` never give way to another.
+    /// Only the main one. Those that are to be `kept` never give way to another, and have their places from the beginning.
     ///
     /// # Errors
     /// If there is no memory for its backlog.
-    pub fn new(limits: Limits, kept: BTreeSet<ChannelName>, counters: Arc<Counters>) -> Result<Self, TryReserveError> {
+    pub fn new(
+        limits: Limits,
+        mut kept: BTreeSet<ChannelName>,
+        counters: Arc<Counters>,
+    ) -> Result<Self, TryReserveError> {
+        // It has its place anyway.
+        kept.remove(&ChannelName::MAIN);
         let Limits { message_bytes_max, backlog_bytes, patience, channels_max, .. } = limits;
         let main = LiveChannel::new(ChannelName::MAIN, message_bytes_max, backlog_bytes, patience)?;
         counters.channels.set(1);
@@ -70,7 +76,7 @@ impl Channels {
         let Limits { channel_backlog_bytes, patience, .. } = self.limits;
         let message_bytes_max = self.message_bytes_max(name);
         let mut directory = self.directory.borrow_mut();
-        if let Some(forgotten) = directory.make_room(|live| weigh(live.channel.borrow().usage()))? {
+        if let Some(forgotten) = directory.make_room(name, |live| weigh(live.channel.borrow().usage()))? {
             forgotten.retract(&self.counters);
         }
         let live = LiveChannel::new(name.clone(), message_bytes_max, channel_backlog_bytes, patience);

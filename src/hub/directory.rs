@@ -36,9 +36,10 @@ struct Entry<C> {
 }
 
 impl<C> Directory<C> {
-    /// With so many places, and no channels yet. Those that are to be `kept` are made at their first use, as others are, and never
-    /// forgotten.
+    /// With so many places, and no channels yet. Those that are to be `kept`, no more than there are places, are made at their first use,
+    /// as others are, and never forgotten; their places are theirs from the beginning.
     pub fn new(places: usize, kept: BTreeSet<ChannelName>) -> Self {
+        debug_assert!(kept.len() <= places, "each has its place");
         Self { places, kept, channels: BTreeMap::new(), uses: 0 }
     }
 
@@ -55,12 +56,13 @@ impl<C> Directory<C> {
         }
     }
 
-    /// Makes room for one more channel. Returns the channel that had to be forgotten for it, if one had to.
+    /// Makes room for a channel of this name, which is not there. Returns the channel that had to be forgotten for it, if one had to.
     ///
     /// # Errors
     /// If there is no place, and all channels are in use or kept.
-    pub fn make_room(&mut self, usage: impl Fn(&C) -> Usage) -> Result<Option<C>, NoPlace> {
-        if self.channels.len() < self.places {
+    pub fn make_room(&mut self, name: &ChannelName, usage: impl Fn(&C) -> Usage) -> Result<Option<C>, NoPlace> {
+        let awaited = self.kept.iter().filter(|kept| !self.channels.contains_key(kept)).count();
+        if self.kept.contains(name) || self.channels.len() + awaited < self.places {
             return Ok(None);
         }
         let free = self.channels.iter().filter(|(name, _)| !self.kept.contains(name));
@@ -112,8 +114,9 @@ mod tests {
         name: &'static str,
         usage: Usage,
     ) -> Result<Option<&'static str>, NoPlace> {
-        let forgotten = directory.make_room(|channel| channel.1.get())?;
-        directory.insert(ChannelName::parse(name).unwrap(), Channel(name, Cell::new(usage)));
+        let its_name = ChannelName::parse(name).unwrap();
+        let forgotten = directory.make_room(&its_name, |channel| channel.1.get())?;
+        directory.insert(its_name, Channel(name, Cell::new(usage)));
         Ok(forgotten.map(|channel| channel.0))
     }
 
@@ -139,12 +142,14 @@ mod tests {
     }
 
     #[test]
-    fn who_is_named_in_a_setting_gives_way_to_nobody() {
-        let kept = ["a", "never-used"].map(|name| ChannelName::parse(name).unwrap());
-        let mut directory = Directory::new(2, BTreeSet::from(kept));
+    fn who_is_named_in_a_setting_gives_way_to_nobody_and_has_its_place_before_it_comes() {
+        let kept = ["a", "later"].map(|name| ChannelName::parse(name).unwrap());
+        let mut directory = Directory::new(3, BTreeSet::from(kept));
         assert_eq!(add(&mut directory, "a", Usage::Empty), Ok(None));
         assert_eq!(add(&mut directory, "b", Usage::Unused), Ok(None));
         assert_eq!(add(&mut directory, "c", Usage::InUse), Ok(Some("b")), "it is not named");
+        assert_eq!(add(&mut directory, "d", Usage::InUse), Err(NoPlace), "the last place is for one that is");
+        assert_eq!(add(&mut directory, "later", Usage::InUse), Ok(None));
         assert_eq!(add(&mut directory, "d", Usage::InUse), Err(NoPlace));
     }
 
@@ -172,6 +177,8 @@ mod tests {
             steps in steps(),
         ) {
             const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+            prop_assume!(kept.len() <= places);
+            let others_max = places - kept.len();
             let is_kept = |name: &str| kept.iter().any(|nth| NAMES[*nth] == name);
             let kept = kept.iter().map(|nth| ChannelName::parse(NAMES[*nth]).unwrap()).collect();
             let mut directory = Directory::new(places, kept);
@@ -187,7 +194,8 @@ mod tests {
                             model.push(its);
                             continue;
                         }
-                        let has_place = model.len() < places;
+                        let others = model.iter().filter(|(name, _)| !is_kept(name)).count();
+                        let has_place = is_kept(NAMES[nth]) || others < others_max;
                         let free = [Usage::Empty, Usage::Unused]
                             .into_iter()
                             .find_map(|usage| model.iter().position(|(name, its)| *its == usage && !is_kept(name)));

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, FIN, PING, PONG, Server, eventually, get, masked, numbered, post, request, sleeper};
+use crate::harness::{
+    Client, FIN, GREETING, PING, PONG, Server, eventually, get, masked, numbered, post, request, sleeper,
+};
 
 const OFFER: &str = "Sec-WebSocket-Protocol: foghorn.v1\r\n";
 
@@ -175,6 +177,19 @@ fn one_that_a_setting_names_gives_way_to_nobody() {
     let mut refused = Client::connect(server.address());
     assert_eq!(refused.try_upgrade(server.address(), "/c/d", "").status, 503);
     assert_eq!(status(&server, "/c/kept")["epoch"], hello["epoch"]);
+}
+
+#[test]
+fn one_that_a_setting_names_has_its_place_before_anybody_comes() {
+    let server = Server::start(&["--max-channels", "3", "--code", "kept=4711", "--code", "/=4712"]);
+    let _others = ["/c/a", "/c/b"].map(|path| resume(server.address(), path));
+    let mut refused = Client::connect(server.address());
+    assert_eq!(refused.try_upgrade(server.address(), "/c/c", "").status, 503, "strangers have no more than the rest");
+    let mut kept = Client::connect(server.address());
+    kept.upgrade(server.address(), "/c/kept?code=4711", "");
+    assert_eq!(kept.text(), GREETING);
+    let (_main, hello) = resume(server.address(), "/?code=4712");
+    assert_eq!(hello["channel"], "", "the main one has its place anyway");
 }
 
 #[test]
