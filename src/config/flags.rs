@@ -159,16 +159,19 @@ impl Args {
     }
 }
 
-/// clap shows a word that it does not know. Beside a code it may be one, too.
+/// clap shows a word that it does not know. Beside a code, or with its flag before it, it may be one, too.
 fn without_codes(error: clap::Error) -> clap::Error {
     let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidArg) else { return error };
     let args: Vec<String> = env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let takes_code = |arg: &String| ["--code", "--send-code"].contains(&arg.split('=').next().unwrap_or_default());
     let follows = |pair: &[String]| takes_code(&pair[0]) && pair[1].starts_with(unknown);
-    let may_be_code = !unknown.starts_with('-') && args.iter().any(takes_code) || args.windows(2).any(follows);
+    let glued = ["--send-code", "--code"].into_iter().find_map(|flag| unknown.strip_prefix(flag));
+    let may_be_code = !unknown.starts_with('-') && args.iter().any(takes_code)
+        || args.windows(2).any(follows)
+        || glued.is_some_and(|rest| rest != "s");
     if error.kind() == ErrorKind::UnknownArgument && may_be_code {
         let sentence = "a word behind --code or --send-code is no flag: write the flag once for each code, \
-                        and --code=CODE for a code that begins with -";
+                        with a blank or a = between, and --code=CODE for a code that begins with -";
         return Args::command().error(ErrorKind::UnknownArgument, sentence);
     }
     error

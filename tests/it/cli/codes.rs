@@ -102,6 +102,9 @@ fn a_word_beside_a_code_is_not_shown() {
         &["--codes", SECRET],
         &["--cod", SECRET],
         &["--cod=Secret-4711"],
+        &["--code:Secret-4711"],
+        &["--send-codeSecret-4711"],
+        &["--codesSecret-4711"],
     ] {
         let finished = Launch::new(args).run();
         assert_eq!(finished.code, Some(2), "{finished:?}");
