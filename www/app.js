@@ -40,7 +40,7 @@ function onState(state) {
   clearInterval(countdown);
   if (state.name === 'connecting') tell('Connecting…');
   if (state.name === 'resuming') greet(state);
-  if (state.name === 'unauthorized') tell('Needs a code');
+  if (state.name === 'unauthorized') tell('Needs a code', 'out');
   if (state.retryAt) {
     const count = () => tell(untilNextTry(state.retryAt));
     countdown = setInterval(count, 500);
@@ -72,12 +72,12 @@ function untilNextTry(retryAt) {
   return navigator.onLine ? `Reconnecting in ${Math.max(1, Math.ceil((retryAt - Date.now()) / 1000))} s` : 'Offline';
 }
 
-function tell(text) {
+function tell(text, state = 'off') {
   const on = text === 'Connected';
   if (on === people.hidden) speech.say(on ? text : 'Connection lost');
   people.hidden = !on;
   status.textContent = text;
-  document.body.dataset.state = on ? 'on' : 'off';
+  document.body.dataset.state = on ? 'on' : state;
 }
 
 function showPeople(clients) { people.textContent = clients > 1 ? `${clients} here` : 'just you'; }

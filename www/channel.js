@@ -48,7 +48,7 @@ export async function ask(url) {
 }
 
 /**
- * Calls `tell` with fresh figures of the channel now and then, while the page is looked at and connected.
+ * Calls `tell` with fresh figures of the channel now and then, while the page is looked at.
  *
  * A round is the time in which each page could ask once, 20 a second. A page waits for a round, or for 20 s if that is
  * longer, and for a random part of a further one, which spreads pages that began in the same moment. One that comes back
@@ -78,7 +78,8 @@ export function keepAsking(tell) {
     if (document.hidden) return;
     asked = Date.now();
     wait(Math.max(EVERY_MS, every));
-    const status = document.body.dataset.state === 'on' && await ask(new URL('?status', here));
+    if (document.body.dataset.state === 'out') return;
+    const status = await ask(new URL('?status', here));
     if (status) server = status.server || {};
     // Without an answer nobody knows who is here.
     count(status ? status.clients : 0);

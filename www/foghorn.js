@@ -109,7 +109,7 @@ export class Foghorn {
     this._open();
   }
 
-  /** Makes sure of the connection: replaces it, or tries now if there is none. */
+  /** Makes sure of the connection: replaces it, or tries now. */
   check() {
     if (['unauthorized', 'locked', 'closed'].includes(this.state)) return;
     this._failures = 0;
@@ -242,7 +242,7 @@ export class Foghorn {
     this._drop(this._socket);
     this._socket = null;
     this._why = code === NEW_EPOCH ? reason : '';
-    // The server closes it when it lets in the next one, whose hello may come later.
+    // The server closes it when it lets in the next, whose hello may come later.
     if (this._try) return;
     if (Date.now() - this._triedAt > GOOD_AFTER_MS) this._failures = 0;
     if (code !== NEW_EPOCH || this._failures > 0) return this._wait();

@@ -10,7 +10,7 @@ const MAX_MESSAGES = 1000;
 const MAX_CHARS = 4 * 1024 * 1024;
 /** No animation frames come to a hidden page. */
 const HIDDEN_MS = 250;
-/** So near to the end counts as being there. */
+/** So near to it counts as the end. */
 const NEAR_PX = 48;
 const GROUP_MS = 60000;
 
