@@ -4,6 +4,7 @@
 //! with the first wrong code; the tables are bounded, and what is locked is forgotten last.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
@@ -21,9 +22,10 @@ pub struct Guesses {
 
 /// Where codes come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Origin {
+pub enum Origin {
     /// `127.0.0.1` and `::1`: a proxy on this machine, behind which there may be anybody.
     Proxy,
+    /// Any other address.
     Address(IpAddr),
     /// A /64 of IPv6: what one household or one machine has for itself.
     Network(u128),
@@ -49,6 +51,16 @@ impl Origin {
     }
 }
 
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Proxy => f.write_str("127.0.0.1 and ::1"),
+            Self::Address(ip) => ip.fmt(f),
+            Self::Network(bits) => write!(f, "{}/64", Ipv6Addr::from_bits(bits << 64)),
+        }
+    }
+}
+
 impl Guesses {
     /// Nobody has guessed.
     pub fn new() -> Self {
@@ -62,14 +74,15 @@ impl Guesses {
         self.by_address.locked_for(address, now).max(of_network)
     }
 
-    /// Notes a wrong code from an address that is not locked. Returns whether it is now.
-    pub fn add(&mut self, ip: IpAddr, now: Instant) -> bool {
+    /// Notes a wrong code from an address that is not locked. Returns what is locked now, if anything is.
+    pub fn add(&mut self, ip: IpAddr, now: Instant) -> Option<Origin> {
         let (address, network) = Origin::of(ip);
         self.by_address.add(address, now);
         if let Some(network) = network {
             self.by_network.add(network, now);
         }
-        self.locked_for(ip, now).is_some()
+        let network = network.filter(|network| self.by_network.locked_for(*network, now).is_some());
+        network.or_else(|| self.by_address.locked_for(address, now).map(|_| address))
     }
 }
 

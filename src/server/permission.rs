@@ -119,10 +119,9 @@ impl Permissions {
             (Some(right), None) if right >= need.right => Ok(Permission::by_code(right)),
             (Some(_), None) => Err(RECEIVE_ONLY.into()),
             (None, None) => {
-                if !is_of_another && self.guesses.borrow_mut().add(ip, now) {
-                    info!(
-                        "{ip} has brought too many wrong codes: for up to a minute, every code from there is refused"
-                    );
+                let locked = if is_of_another { None } else { self.guesses.borrow_mut().add(ip, now) };
+                if let Some(origin) = locked {
+                    info!("too many wrong codes from {origin}: for up to a minute, every code from there is refused");
                 }
                 Err(WRONG_CODE.into())
             }

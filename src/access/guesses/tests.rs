@@ -28,16 +28,33 @@ fn guess(guesses: &mut Guesses, from: &str, times: u32, now: Instant) -> u32 {
 fn five_wrong_codes_lock_an_address_for_the_rest_of_the_minute_that_the_first_has_begun() {
     let (mut guesses, began) = (Guesses::new(), Instant::now());
     for nth in 0..4 {
-        assert!(!guesses.add(ip("192.0.2.1"), began + 10 * nth * SECOND));
+        assert_eq!(guesses.add(ip("192.0.2.1"), began + 10 * nth * SECOND), None);
         assert_eq!(guesses.locked_for(ip("192.0.2.1"), began + 10 * nth * SECOND), None);
     }
-    assert!(guesses.add(ip("192.0.2.1"), began + 45 * SECOND));
+    assert_eq!(guesses.add(ip("192.0.2.1"), began + 45 * SECOND), Some(Origin::Address(ip("192.0.2.1"))));
     let locked_at = |secs| guesses.locked_for(ip("192.0.2.1"), began + secs * SECOND);
     assert_eq!([45, 59, 60, 61].map(locked_at), [Some(15 * SECOND), Some(SECOND), None, None]);
     assert_eq!(guesses.locked_for(ip("192.0.2.2"), began + 45 * SECOND), None, "another one");
-    assert!(!guesses.add(ip("192.0.2.1"), began + 60 * SECOND), "a new minute begins");
+    assert_eq!(guesses.add(ip("192.0.2.1"), began + 60 * SECOND), None, "a new minute begins");
     assert_eq!(guess(&mut guesses, "192.0.2.1", 9, began + 119 * SECOND), 4);
     assert_eq!(guesses.locked_for(ip("192.0.2.1"), began + 119 * SECOND), Some(SECOND));
+}
+
+#[test]
+fn what_is_locked_is_told_by_its_name() {
+    for (from, guesses_max, name) in [
+        (&["::ffff:192.0.2.1"][..], GUESSES_PER_IP_MAX, "192.0.2.1"),
+        (&["fd00::1"], GUESSES_PER_IP_MAX, "fd00::1"),
+        (&["127.0.0.1", "::1"], GUESSES_PER_PROXY_MAX, "127.0.0.1 and ::1"),
+    ] {
+        let (mut guesses, now) = (Guesses::new(), Instant::now());
+        let told = (0..guesses_max as usize).filter_map(|nth| guesses.add(ip(from[nth % from.len()]), now));
+        assert_eq!(told.map(|origin| origin.to_string()).collect::<Vec<_>>(), [name]);
+    }
+    // Who of a network brings the last one need have brought no other.
+    let (mut guesses, now) = (Guesses::new(), Instant::now());
+    let told = (1..=GUESSES_PER_NETWORK_MAX).filter_map(|nth| guesses.add(ip(&format!("fd00:0:0:7::{nth:x}")), now));
+    assert_eq!(told.map(|origin| origin.to_string()).collect::<Vec<_>>(), ["fd00:0:0:7::/64"]);
 }
 
 #[test]
