@@ -136,6 +136,15 @@ impl Needed {
     }
 }
 
+/// What a code that was brought is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judged {
+    /// What somebody may do who has brought it. `None`: it is none of this channel.
+    pub right: Option<Right>,
+    /// Whether it is that of another channel: who has that does not guess.
+    pub is_of_another: bool,
+}
+
 /// What a code that was brought is.
 struct Found {
     /// The code to receive in this channel.
@@ -214,19 +223,14 @@ impl Codes {
         }
     }
 
-    /// What somebody may do there who has brought this code. `None`: it is none of this channel.
-    pub fn right_of(&self, channel: &ChannelName, offered: &str) -> Option<Right> {
-        let found = self.find(channel, offered);
-        let is_enough_to_send = found.to_send || found.to_receive && self.to_send.of(channel).is_none();
-        if is_enough_to_send { Some(Right::Send) } else { found.to_receive.then_some(Right::Receive) }
+    /// Judges a code that was brought to a channel, comparing it with all codes, whichever it is.
+    pub fn judge(&self, channel: &ChannelName, offered: &str) -> Judged {
+        let Found { to_receive, to_send, elsewhere } = self.find(channel, offered);
+        let is_enough_to_send = to_send || to_receive && self.to_send.of(channel).is_none();
+        let right = if is_enough_to_send { Some(Right::Send) } else { to_receive.then_some(Right::Receive) };
+        Judged { right, is_of_another: elsewhere }
     }
 
-    /// Whether somebody who has brought this code has that of another channel: who has that does not guess.
-    pub fn is_of_another(&self, channel: &ChannelName, offered: &str) -> bool {
-        self.find(channel, offered).elsewhere
-    }
-
-    /// Compares what was brought with all codes, whichever it is.
     fn find(&self, channel: &ChannelName, offered: &str) -> Found {
         // What can be no code is compared, too.
         let offered = Code::parse(offered).unwrap_or(Code::NONE);
@@ -301,24 +305,24 @@ mod tests {
     #[test]
     fn the_code_to_come_in_is_enough_to_send_where_that_needs_no_other() {
         let both = codes(&["in"], &["out"]).unwrap();
-        assert_eq!(both.right_of(&channel("a"), "in"), RECEIVE);
-        assert_eq!(both.right_of(&channel("a"), "out"), SEND);
+        assert_eq!(both.judge(&channel("a"), "in").right, RECEIVE);
+        assert_eq!(both.judge(&channel("a"), "out").right, SEND);
         let one = codes(&["in"], &["b=out"]).unwrap();
-        assert_eq!(one.right_of(&channel("a"), "in"), SEND);
-        assert_eq!(one.right_of(&channel("b"), "in"), RECEIVE);
+        assert_eq!(one.judge(&channel("a"), "in").right, SEND);
+        assert_eq!(one.judge(&channel("b"), "in").right, RECEIVE);
         let to_send = codes(&[], &["out"]).unwrap();
-        assert_eq!(to_send.right_of(&channel("a"), "out"), SEND);
-        assert_eq!(to_send.right_of(&channel("a"), "in"), None);
+        assert_eq!(to_send.judge(&channel("a"), "out").right, SEND);
+        assert_eq!(to_send.judge(&channel("a"), "in").right, None);
     }
 
     #[test]
     fn a_channel_with_a_code_of_its_own_has_no_use_for_that_of_the_others() {
         let codes = codes(&["all", "Lights=own", "/=main"], &["lights=send"]).unwrap();
-        assert_eq!(codes.right_of(&channel("lights"), "own"), RECEIVE, "capitals in a name are folded");
-        assert_eq!(codes.right_of(&channel("lights"), "all"), None);
-        assert_eq!(codes.right_of(&ChannelName::MAIN, "main"), SEND);
-        assert_eq!(codes.right_of(&ChannelName::MAIN, "all"), None);
-        assert_eq!(codes.right_of(&channel("b"), "all"), SEND);
+        assert_eq!(codes.judge(&channel("lights"), "own").right, RECEIVE, "capitals in a name are folded");
+        assert_eq!(codes.judge(&channel("lights"), "all").right, None);
+        assert_eq!(codes.judge(&ChannelName::MAIN, "main").right, SEND);
+        assert_eq!(codes.judge(&ChannelName::MAIN, "all").right, None);
+        assert_eq!(codes.judge(&channel("b"), "all").right, SEND);
         for (name, offered, is_of_another) in [
             ("lights", "all", true),
             ("lights", "main", true),
@@ -328,7 +332,7 @@ mod tests {
             ("b", "nobody's", false),
             ("", "own", true),
         ] {
-            assert_eq!(codes.is_of_another(&channel(name), offered), is_of_another, "{name}: {offered}");
+            assert_eq!(codes.judge(&channel(name), offered).is_of_another, is_of_another, "{name}: {offered}");
         }
         assert_eq!(codes.named().map(ChannelName::as_str).collect::<Vec<_>>(), ["", "lights"]);
     }
@@ -337,8 +341,8 @@ mod tests {
     fn what_was_not_set_gives_nothing_however_near_it_is() {
         let codes = codes(&["4711"], &["a=Secret"]).unwrap();
         for wrong in ["", "4", "47110", "4711\0", "4712", "secret", "SECRET", "4711 ", "é", &"4711".repeat(100)] {
-            assert_eq!(codes.right_of(&channel("a"), wrong), None, "{wrong:?}");
-            assert!(!codes.is_of_another(&channel("a"), wrong), "{wrong:?}");
+            assert_eq!(codes.judge(&channel("a"), wrong).right, None, "{wrong:?}");
+            assert!(!codes.judge(&channel("a"), wrong).is_of_another, "{wrong:?}");
         }
     }
 
@@ -348,7 +352,7 @@ mod tests {
         let all = "AZaz09-._~";
         for good in [&longest, "0", all, "-._~"] {
             let codes = codes(&[good], &[]).unwrap();
-            assert_eq!(codes.right_of(&channel("a"), good), SEND);
+            assert_eq!(codes.judge(&channel("a"), good).right, SEND);
         }
         let too_long = "x".repeat(CODE_BYTES_MAX + 1);
         for bad in
@@ -452,12 +456,12 @@ mod tests {
             } else {
                 None
             };
-            prop_assert_eq!(made.right_of(&name, CODES[offered]), expected);
+            prop_assert_eq!(made.judge(&name, CODES[offered]).right, expected);
             let of_others = |set: &BTreeMap<usize, usize>| {
                 let own = if set.contains_key(&of) { of } else { EVERYWHERE };
                 set.iter().any(|(name, code)| *name != own && *code == offered)
             };
-            prop_assert_eq!(made.is_of_another(&name, CODES[offered]), of_others(&receive) || of_others(&send));
+            prop_assert_eq!(made.judge(&name, CODES[offered]).is_of_another, of_others(&receive) || of_others(&send));
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use log::info;
 
-use crate::access::codes::{Codes, Right};
+use crate::access::codes::{Codes, Judged, Right};
 use crate::access::guesses::Guesses;
 use crate::http::offered_code::{OfferedCode, Place};
 use crate::http::refusal::{LOCKED, NO_CODE, RECEIVE_ONLY, Refusal, WRONG_CODE};
@@ -108,8 +108,7 @@ impl Permissions {
         let Visitor { ip, known, now } = visitor;
         // What cannot be read is compared, too, as what nobody has.
         let text = code.text().unwrap_or_default();
-        let right = self.codes.right_of(need.channel, text);
-        let is_of_another = self.codes.is_of_another(need.channel, text);
+        let Judged { right, is_of_another } = self.codes.judge(need.channel, text);
         let locked_for = self.guesses.borrow().locked_for(ip, now);
         match (right, locked_for) {
             // Each right has one code here, so this is the code that it had. For less than it had, it could look for another one, which
