@@ -34,6 +34,15 @@ pub fn codes(config: &Config, variable: impl Fn(&str) -> Option<OsString>) -> Re
     Codes::new(settings, config.limits.channels_max)
 }
 
+/// What to warn of where no code was set, though somebody may have meant to: a variable that is a client's, or nobody's, and close to
+/// ours. Without a word, everybody would come in.
+pub fn mistaken(codes: &Codes, variable: impl Fn(&str) -> Option<OsString>) -> Option<String> {
+    let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
+    let close = [("FOGHORN_CODE", "FOGHORN_CODES"), ("FOGHORN_SEND_CODE", "FOGHORN_SEND_CODES")];
+    let (name, ours) = close.into_iter().find(|(name, _)| is_set(name))?;
+    codes.summary().is_none().then(|| format!("codes: none is needed; {name} sets none for a server, {ours} does"))
+}
+
 fn of_flag(flag: &str, needed_to: Right, texts: &[String]) -> Result<Vec<Setting>, String> {
     let place = |nth| if texts.len() == 1 { flag.to_owned() } else { format!("{flag}, number {}", nth + 1) };
     texts.iter().enumerate().map(|(nth, text)| Setting::parse(place(nth), needed_to, text)).collect()

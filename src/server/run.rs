@@ -89,7 +89,11 @@ pub fn run(
     stop: impl Stream<Item = ()> + Unpin,
 ) -> Result<Ended, StartError> {
     let host_policy = host_policy(&config)?;
-    let codes = code_settings::codes(&config, |name| env::var_os(name)).map_err(StartError::Config)?;
+    let variable = |name: &str| env::var_os(name);
+    let codes = code_settings::codes(&config, variable).map_err(StartError::Config)?;
+    if let Some(warning) = code_settings::mistaken(&codes, variable) {
+        warn!("{warning}");
+    }
     if let Some(summary) = codes.summary() {
         info!("{summary}");
     }

@@ -130,6 +130,16 @@ fn the_log_says_which_channels_need_a_code() {
 }
 
 #[test]
+fn a_variable_that_sets_no_code_is_warned_of() {
+    let launch = Launch::new(&[]).env("FOGHORN_SEND_CODE", SECRET);
+    let warning = summary(launch).unwrap();
+    assert_eq!(warning, "none is needed; FOGHORN_SEND_CODE sets none for a server, FOGHORN_SEND_CODES does");
+    let launch = Launch::new(&["--code", "a=1"]).env("FOGHORN_CODE", SECRET);
+    assert_eq!(summary(launch).unwrap(), "needed to come in to /c/a", "a client's code is nothing to warn of");
+    assert_eq!(summary(Launch::new(&[]).env("FOGHORN_CODE", "")), None);
+}
+
+#[test]
 fn a_file_has_one_setting_a_line() {
     for text in ["", "\n\n", "# only a comment", "\r\n  # another\r\n", "\u{feff}# of Windows\r\n"] {
         assert_eq!(summary(with_file(&codes_file(text).1)), None, "{text:?}: no codes");
