@@ -333,6 +333,37 @@ test('another code takes the place of the connection that there is', async () =>
   assert.equal(horn.maySend, true);
 });
 
+test('another code that meets a lock is told so, also where there was a connection', async () => {
+  server = await Scripted.start(sends(hello({ epoch: 'e1', seq: 3, send: false })), isLocked);
+  connectWith('4711');
+  await until('it is open', () => horn.state === 'open');
+  horn.setCode('1919');
+  await until('it is told', () => horn.state === 'locked');
+  assert.deepEqual(states.map(({ name }) => name), ['resuming', 'open', 'connecting', 'locked']);
+});
+
+test('a page that was put away comes back without the code that was wrong', async () => {
+  server = await Scripted.start(needsCode);
+  Object.assign(globalThis, { document: new EventTarget(), window: new EventTarget() });
+  const { navigator } = globalThis;
+  Object.defineProperty(globalThis, 'navigator', { value: {}, configurable: true });
+  try {
+    connectWith('4711');
+    await until('it knows', () => horn.state === 'unauthorized');
+    window.dispatchEvent(new Event('online'));
+    assert.equal(horn.state, 'unauthorized', 'nothing is tried unasked');
+    window.dispatchEvent(new Event('pagehide'));
+    window.dispatchEvent(Object.assign(new Event('pageshow'), { persisted: true }));
+    await until('it knows again', () => horn.state === 'unauthorized');
+    horn.close();
+  } finally {
+    delete globalThis.document;
+    delete globalThis.window;
+    Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true });
+  }
+  assert.deepEqual(server.asked, ['/room?echo=1&code=4711', '/room?echo=1']);
+});
+
 test('who may only receive is told so when it sends, and nothing goes out', async () => {
   server = await Scripted.start(sends(hello({ epoch: 'e1', seq: 0, send: false })), sends(hello({ epoch: 'e1', seq: 0 })));
   connect(server.url);

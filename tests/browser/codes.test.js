@@ -334,8 +334,8 @@ test('the invitation carries the code, unless it should not', async () => {
   assert.deepEqual([...page.problems, ...invited.problems, ...main.problems], []);
 });
 
-test('the same code is good in other channels, unasked; those with one of their own ask for it', async () => {
-  await start('--code', '4711', '--code', 'lights=2222');
+test('the same code is good in other channels, unasked; those with one of their own ask for it, and keep it', async () => {
+  await start('--code', '4711', '--code', 'lights=2222', '--send-code', 'show=1919');
   const page = await visit(browser, `${server.url}#code=4711`, PHONE);
   const go = async (name) => {
     await page.getByRole('button', { name: 'Channels' }).click();
@@ -353,6 +353,19 @@ test('the same code is good in other channels, unasked; those with one of their 
   await go('kitchen');
   await page.waitForURL(`${server.url}c/kitchen`);
   await isConnected(page);
+  await go('show');
+  await page.waitForURL(`${server.url}c/show`);
+  await isTold(page, READING);
+  await page.getByRole('button', { name: 'Enter code' }).click();
+  await enter(page, '1919');
+  await page.locator('#send-input').waitFor();
+  await go('kitchen');
+  await page.waitForURL(`${server.url}c/kitchen`);
+  await isConnected(page);
+  await go('show');
+  await page.waitForURL(`${server.url}c/show`);
+  await isConnected(page);
+  assert.ok(await mayType(page), 'the code that is kept for a channel comes first');
   await page.getByRole('button', { name: 'Channels' }).click();
   await page.getByRole('link', { name: 'To the main channel' }).click();
   await page.waitForURL(server.url);
