@@ -412,8 +412,9 @@ test('works where nothing can be kept, and in a browser without dialogs', async 
   assert.equal(await page.locator('#code').isVisible(), false);
   await say(page, 'inside');
   await allSent(page);
-  await server.restart('--code', '4711');
+  await server.stop();
   await isNotConnected(page);
+  await server.start();
   await isConnected(page);
   assert.deepEqual(page.problems, []);
 });
