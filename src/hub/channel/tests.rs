@@ -253,6 +253,13 @@ fn deliveries_are_whole_frames_to_each_who_wants_them() {
     assert_eq!(model.channel.deliveries(), 1, "half a frame is none");
     model.settle();
     assert_eq!(model.channel.deliveries(), 4 + 2);
+    for new in [1, 2] {
+        for _ in 0..new {
+            model.publish(0, 20);
+        }
+        model.round(usize::MAX);
+    }
+    assert_eq!(model.channel.deliveries(), 4 + 2 + 2 * 3, "each round counts what is new in it");
 }
 
 #[test]
