@@ -3,6 +3,7 @@
 //! The map of the house, from the top down; imports run downward only:
 //!
 //! - `cli`: what the program does, by its first word
+//! - `client`: the same program as a client of a hub: where it is, and how it is spoken to
 //! - `server`: a server from its start to its end, and what each connection wants
 //! - `ws`: one WebSocket connection, from its handshake to its close
 //! - `api`: what a channel does for plain HTTP requests, and the figures for programs that watch
@@ -35,6 +36,7 @@ pub mod access;
 pub mod api;
 pub(crate) mod broadcast;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod http;
 pub mod hub;

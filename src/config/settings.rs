@@ -75,7 +75,10 @@ pub struct Limits {
     pub heartbeat: Option<Duration>,
 }
 
+/// The ports where none is given: of a server, and of an address with none (the first of them).
+pub const PORTS: [u16; 2] = [1919, 1920];
+
 /// The addresses that are bound where none is given, on every interface, for IPv6 and IPv4.
 pub fn default_listen() -> [SocketAddr; 2] {
-    [1919, 1920].map(|port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))
+    PORTS.map(|port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))
 }

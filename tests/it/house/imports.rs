@@ -149,7 +149,7 @@ fn each_of_these_crates_has_its_home() {
     for (name, homes) in [
         ("tiny_http::", &["page_server"][..]),
         ("async_tungstenite::", &["frame", "frame_tracker", "handshake", "reader", "session"]),
-        ("data_encoding::", &["offered_code", "stream_encoding"]),
+        ("data_encoding::", &["address", "offered_code", "stream_encoding"]),
         ("constant_time_eq::", &["codes"]),
         (
             "rustix::",

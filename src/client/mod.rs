@@ -1,0 +1,3 @@
+//! The same program as a client of a hub: where it is, and how it is spoken to.
+
+pub mod address;
