@@ -13,7 +13,7 @@ const FAILED: u8 = 1;
 const BAD_FLAG: u8 = 2;
 
 fn main() -> ExitCode {
-    let args = Args::read().unwrap_or_else(|error| error.exit());
+    let args = Args::read(&std::env::args_os().skip(1).collect::<Vec<_>>()).unwrap_or_else(|error| error.exit());
     let ended = args.try_into().map_err(StartError::Config).and_then(serve);
     log::logger().flush();
     match ended {

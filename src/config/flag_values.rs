@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -87,11 +88,9 @@ pub(super) fn parse_heartbeat(text: &str) -> Result<Duration, String> {
     Ok(heartbeat)
 }
 
-pub(super) fn parse_count(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) | Err(_) => Err("write a whole number from 1 on".to_owned()),
-        Ok(count) => Ok(count),
-    }
+pub(super) fn parse_count<N: FromStr + Default + PartialEq>(text: &str) -> Result<N, String> {
+    let count = text.parse().ok().filter(|count| *count != N::default());
+    count.ok_or_else(|| "write a whole number from 1 on".to_owned())
 }
 
 pub(super) fn parse_channels(text: &str) -> Result<usize, String> {

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::builder::Resettable;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, ValueHint};
 use log::LevelFilter;
 
@@ -20,6 +19,7 @@ use crate::config::flag_values::{
     List, code_texts, members, parse_address, parse_channels, parse_count, parse_greeting, parse_heartbeat, parse_list,
     parse_names, parse_patience, parse_size,
 };
+use crate::config::hidden_codes::without_codes;
 use crate::config::limits::{BACKLOG_BYTES_RANGE, MESSAGE_BYTES_MAX_DEFAULT, MESSAGE_BYTES_RANGE};
 use crate::config::settings::{CodeSettings, Config, Limits};
 
@@ -83,7 +83,7 @@ pub struct Args {
 
     /// Most clients at a time, WebSockets and streams; fewer if the limit of open files says so
     #[arg(long, env = "FOGHORN_MAX_CLIENTS", value_name = "N", default_value_t = 4096, hide_env_values = true)]
-    #[arg(value_parser = parse_count)]
+    #[arg(value_parser = parse_count::<usize>)]
     max_clients: usize,
 
     /// Most clients from one address, loopback excepted; 0 is no limit
@@ -149,32 +149,16 @@ impl fmt::Debug for Args {
 }
 
 impl Args {
-    /// Reads the command line, and the variables that are not empty.
+    /// Reads the words of the command line behind the program's name, as far as they are flags, and the variables that are not empty.
     ///
     /// # Errors
     /// If a flag or a value cannot work; asking for help or for the version is such an error, too.
-    pub fn read() -> Result<Self, clap::Error> {
+    pub fn read(words: &[OsString]) -> Result<Self, clap::Error> {
         let command = Self::command().mut_args(|arg| if says_nothing(&arg) { without_variable(arg) } else { arg });
-        Self::from_arg_matches(&command.try_get_matches().map_err(without_codes)?)
+        let name = OsString::from("foghorn");
+        let matches = command.try_get_matches_from([&name].into_iter().chain(words));
+        Self::from_arg_matches(&matches.map_err(|error| without_codes(error, words, Self::command()))?)
     }
-}
-
-/// clap shows a word that it does not know. Beside a code, or with its flag before it, it may be one, too.
-fn without_codes(error: clap::Error) -> clap::Error {
-    let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidArg) else { return error };
-    let args: Vec<String> = env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
-    let takes_code = |arg: &String| ["--code", "--send-code"].contains(&arg.split('=').next().unwrap_or_default());
-    let follows = |pair: &[String]| takes_code(&pair[0]) && pair[1].starts_with(unknown);
-    let glued = ["--send-code", "--code"].into_iter().find_map(|flag| unknown.strip_prefix(flag));
-    let may_be_code = !unknown.starts_with('-') && args.iter().any(takes_code)
-        || args.windows(2).any(follows)
-        || glued.is_some_and(|rest| rest != "s");
-    if error.kind() == ErrorKind::UnknownArgument && may_be_code {
-        let sentence = "a word behind --code or --send-code is no flag: write the flag once for each code, \
-                        with a blank or a = between, and --code=CODE for a code that begins with -";
-        return Args::command().error(ErrorKind::UnknownArgument, sentence);
-    }
-    error
 }
 
 /// Whether the variable of a flag is empty, or a list of nothing but empty members.

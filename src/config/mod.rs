@@ -1,7 +1,9 @@
 //! What can be set, and every limit that cannot.
 
+pub mod client_flags;
 pub mod fd_budget;
 pub(crate) mod flag_values;
 pub mod flags;
+pub(crate) mod hidden_codes;
 pub mod limits;
 pub mod settings;
