@@ -158,18 +158,15 @@ impl Broadcaster {
     /// without a goodbye, which could take seconds.
     pub fn replace(&self, connection_id: &str, is_place_needed: bool) {
         let Some(Client { transport, live }) = self.by_connection_id(connection_id) else { return };
-        let mut channel = live.channel.borrow_mut();
-        if let Some(slot) = transport.slot.get() {
-            channel.withdraw(slot);
-        }
-        self.unsubscribe(&live, &mut channel, &transport);
+        self.unsubscribe(&live, &mut live.channel.borrow_mut(), &transport);
         if is_place_needed {
             transport.abort();
         }
         transport.end(CloseReason::Replaced);
     }
 
-    /// Removes a client from its channel. The tail of its current frame goes before its other control bytes. The caller calls
+    /// Removes a client from its channel. The tail of its current frame goes before its other control bytes. A message that still waits
+    /// for room is taken back if the client counts messages, else it is published in its turn. The caller calls
     /// [`forget`](Self::forget) when the connection is closed.
     pub fn leave(&self, Client { transport, live }: &Client) {
         let mut channel = live.channel.borrow_mut();
@@ -179,6 +176,10 @@ impl Broadcaster {
     /// [`leave`](Self::leave), for callers that have borrowed the channel already.
     pub(super) fn unsubscribe(&self, live: &Rc<LiveChannel>, channel: &mut Subscribers, transport: &Transport) {
         let Some(slot) = transport.slot.take() else { return };
+        // Who counts is told what got through when it comes back, and sends the rest again: nothing may follow on its own.
+        if transport.publish_blocked.get() && !transport.connection_id.borrow().is_empty() {
+            channel.withdraw(slot);
+        }
         let (_, frame_tail) = channel.leave(slot);
         let all_tails_bytes = self.all_tails_bytes.get() + frame_tail.len();
         if all_tails_bytes <= self.config.limits.backlog_bytes {

@@ -175,6 +175,28 @@ fn who_keeps_nobody_waiting_any_longer_is_charged_no_longer() {
 }
 
 #[test]
+fn a_message_that_waits_is_taken_back_with_its_client_if_that_counts_and_else_published_in_its_turn() {
+    for counts in [true, false] {
+        let stage = Stage::new();
+        let (sleeper, _socket) = stage.join();
+        let (publisher, _its_socket) = stage.join();
+        if counts {
+            stage.broadcaster.assign_connection_id(&publisher, None);
+        }
+        for _ in 0..2 {
+            stage.publish(&publisher, large());
+        }
+        assert_eq!(stage.broadcaster.publish(&publisher, large()), Published::Later);
+        stage.broadcaster.leave(&publisher);
+        stage.broadcaster.leave(&sleeper);
+        stage.broadcaster.flush();
+        stage.broadcaster.flush();
+        let figures = publisher.live.figures();
+        assert_eq!((figures.messages, figures.publishers_waiting), (if counts { 2 } else { 3 }, 0), "{counts}");
+    }
+}
+
+#[test]
 fn a_pong_waits_for_the_tail_of_the_frame_and_goes_before_the_next() {
     let stage = Stage::new();
     let (client, socket) = stage.join();
