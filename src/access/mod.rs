@@ -3,4 +3,3 @@
 pub mod code_settings;
 pub mod codes;
 pub mod guesses;
-pub mod known_ids;

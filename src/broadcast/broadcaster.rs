@@ -1,23 +1,21 @@
 //! All channels and everybody who is connected: joining, publishing, leaving, and the end.
 //!
-//! Knows no handshake and no reading, and leaves writing to `flush`. What must stay true: a client that has left its channel is
+//! Knows no handshake and no reading, leaves writing to `flush`, and who comes back to `replacing`. What must stay true: a client that has left its channel is
 //! sent only the tail of its current frame and its control bytes; only who joins or publishes makes a channel.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap, TryReserveError};
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
+use std::hash::RandomState;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
-use std::time::Instant;
 
 use smol::future::poll_fn;
 
-use crate::access::codes::Right;
-use crate::access::known_ids::KnownIds;
 use crate::broadcast::channels::Channels;
+use crate::broadcast::connection_id::ConnectionId;
+use crate::broadcast::ended_connections::EndedConnections;
 use crate::broadcast::live_channel::{Client, LiveChannel, Subscribers};
 use crate::broadcast::transport::Transport;
 use crate::config::settings::Config;
@@ -52,10 +50,10 @@ pub struct Broadcaster {
     /// The task that waits for the next flush.
     pub(super) flush_watcher: Cell<Option<Waker>>,
     /// Clients that can be replaced by their next connection, by an id that nobody else can guess.
-    by_connection_id: RefCell<HashMap<String, ClientRef>>,
-    connection_ids: RandomState,
-    /// Those of them, and of earlier ones, that have shown a code.
-    known_ids: RefCell<KnownIds>,
+    pub(super) by_connection_id: RefCell<HashMap<ConnectionId, ClientRef>>,
+    pub(super) connection_ids: RandomState,
+    /// Those that could.
+    pub(super) ended: RefCell<EndedConnections>,
     /// The heartbeat's last sweep.
     pub(super) sweep: Cell<u32>,
     stopping: Cell<bool>,
@@ -90,7 +88,7 @@ impl Broadcaster {
             flush_watcher: Cell::new(None),
             by_connection_id: RefCell::default(),
             connection_ids: RandomState::new(),
-            known_ids: RefCell::default(),
+            ended: RefCell::default(),
             sweep: Cell::new(0),
             stopping: Cell::new(false),
             all_tails_bytes: Cell::new(0),
@@ -124,47 +122,6 @@ impl Broadcaster {
         self.mark_dirty(live);
     }
 
-    /// Gives a client an id by which its next connection can [replace](Self::replace) it. `by_code`: the right that it has shown by a code.
-    pub fn assign_connection_id(&self, Client { transport, live }: &Client, by_code: Option<Right>) -> String {
-        let connection_id = format!("{:016x}", self.connection_ids.hash_one(self.counters.clients_total.get()));
-        transport.connection_id.replace(connection_id.clone());
-        let client = (Rc::downgrade(transport), Rc::downgrade(live));
-        self.by_connection_id.borrow_mut().insert(connection_id.clone(), client);
-        if let Some(right) = by_code {
-            self.known_ids.borrow_mut().add(connection_id.clone(), live.name.clone(), right);
-        }
-        connection_id
-    }
-
-    /// The right that the connection with this id has shown by a code, if it was one to this channel and is not long over.
-    pub fn right_by_code(&self, connection_id: &str, channel: &ChannelName) -> Option<Right> {
-        self.known_ids.borrow().right_of(connection_id, channel, Instant::now())
-    }
-
-    /// The address of the client with this connection id, if it is connected and has not been replaced.
-    pub fn address_of(&self, connection_id: &str) -> Option<IpAddr> {
-        let transport = self.by_connection_id(connection_id)?.transport;
-        transport.slot.get().map(|_| transport.peer.ip())
-    }
-
-    fn by_connection_id(&self, connection_id: &str) -> Option<Client> {
-        let clients = self.by_connection_id.borrow();
-        let (transport, live) = clients.get(connection_id)?;
-        Some(Client { transport: transport.upgrade()?, live: live.upgrade()? })
-    }
-
-    /// Ends the client with this connection id, if it is connected, because it has reconnected. Nothing from its old connection
-    /// is published after this call, so the client knows what was published. With `is_place_needed` the old connection is closed
-    /// without a goodbye, which could take seconds.
-    pub fn replace(&self, connection_id: &str, is_place_needed: bool) {
-        let Some(Client { transport, live }) = self.by_connection_id(connection_id) else { return };
-        self.unsubscribe(&live, &mut live.channel.borrow_mut(), &transport);
-        if is_place_needed {
-            transport.abort();
-        }
-        transport.end(CloseReason::Replaced);
-    }
-
     /// Removes a client from its channel. The tail of its current frame goes before its other control bytes. A message that still waits
     /// for room is taken back if the client counts messages, else it is published in its turn. The caller calls
     /// [`forget`](Self::forget) when the connection is closed.
@@ -177,7 +134,7 @@ impl Broadcaster {
     pub(super) fn unsubscribe(&self, live: &Rc<LiveChannel>, channel: &mut Subscribers, transport: &Transport) {
         let Some(slot) = transport.slot.take() else { return };
         // Who counts is told what got through when it comes back, and sends the rest again: nothing may follow on its own.
-        if transport.publish_blocked.get() && !transport.connection_id.borrow().is_empty() {
+        if transport.publish_blocked.get() && transport.connection_id.get().is_some() {
             channel.withdraw(slot);
         }
         let (_, frame_tail) = channel.leave(slot);
@@ -194,12 +151,9 @@ impl Broadcaster {
         self.mark_dirty(live);
     }
 
-    /// Notes that a client which has left is gone for good.
-    pub fn forget(&self, transport: &Transport) {
+    /// Notes that a client which has left holds no tail of a frame any more.
+    pub(super) fn give_back_tail(&self, transport: &Transport) {
         self.all_tails_bytes.set(self.all_tails_bytes.get() - transport.tail_bytes());
-        let connection_id = transport.connection_id.borrow();
-        self.by_connection_id.borrow_mut().remove(&*connection_id);
-        self.known_ids.borrow_mut().end(&connection_id, Instant::now());
     }
 
     /// Publishes a client's message, at once or when the backlog has room for it: then the client's task has to
@@ -209,6 +163,9 @@ impl Broadcaster {
         self.mark_dirty(live);
         let published = live.channel.borrow_mut().publish(slot, frame, self.now_secs.get());
         transport.publish_blocked.set(published == Published::Later);
+        if published == Published::Now {
+            transport.note_taken();
+        }
         published
     }
 

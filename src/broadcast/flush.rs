@@ -91,6 +91,7 @@ impl Broadcaster {
                 Admitted::Subscriber(slot) => {
                     if let Some(transport) = channel.get(slot) {
                         transport.publish_blocked.set(false);
+                        transport.note_taken();
                         transport.wake();
                     }
                 }

@@ -17,6 +17,6 @@ pub struct LeaveGuard<'a> {
 impl Drop for LeaveGuard<'_> {
     fn drop(&mut self) {
         self.broadcaster.leave(self.client);
-        self.broadcaster.forget(&self.client.transport);
+        self.broadcaster.forget(self.client);
     }
 }

@@ -2,12 +2,15 @@
 
 pub mod broadcaster;
 pub mod channels;
+pub mod connection_id;
+pub mod ended_connections;
 pub mod flush;
 pub mod heartbeat;
 pub mod hello;
 pub mod leave_guard;
 pub mod live_channel;
 pub mod new_epoch;
+pub mod replacing;
 pub mod stream_writer;
 pub mod transport;
 pub mod waiting_post;

@@ -15,7 +15,7 @@ impl Broadcaster {
     /// Forgets a channel's messages; returns where the new epoch begins.
     pub fn clear(self: &Rc<Self>, live: &Rc<LiveChannel>) -> Position {
         let mut channel = live.channel.borrow_mut();
-        let counts = |(_, transport): &(usize, &Rc<Transport>)| !transport.connection_id.borrow().is_empty();
+        let counts = |(_, transport): &(usize, &Rc<Transport>)| transport.connection_id.get().is_some();
         let counting: Vec<_> =
             channel.iter().filter(counts).map(|(slot, transport)| (slot, Rc::clone(transport))).collect();
         for (slot, transport) in counting {

@@ -169,7 +169,7 @@ fn who_keeps_nobody_waiting_any_longer_is_charged_no_longer() {
     }
     assert_eq!(stage.broadcaster.publish(&publisher, large()), Published::Later);
     assert!(stage.broadcaster.flush().is_some(), "somebody waits");
-    stage.broadcaster.replace(&id, false);
+    stage.broadcaster.replace(&id.to_string(), false);
     assert_eq!(stage.broadcaster.flush(), None);
     assert!(!publisher.live.channel.borrow().needs_review());
 }
@@ -277,7 +277,7 @@ fn the_tail_of_a_frame_goes_before_control_bytes_and_its_memory_counts_until_the
     let aborted = |nth: usize| in_mid_frame[nth].0.transport.is_aborted();
     assert_eq!([aborted(0), aborted(1), aborted(2), aborted(3)], [false, false, true, true]);
     for (client, _) in &in_mid_frame {
-        stage.broadcaster.forget(&client.transport);
+        stage.broadcaster.forget(client);
     }
     let (client, _socket) = stage.join();
     stage.broadcaster.flush();

@@ -13,6 +13,9 @@ use async_executor::Task;
 use rustix::net::SendFlags;
 use socket2::SockRef;
 
+use crate::access::codes::Right;
+use crate::broadcast::connection_id::ConnectionId;
+use crate::broadcast::ended_connections::Known;
 use crate::config::limits::{CONTROL_BYTES_MAX, UNSENT_BYTES_MAX};
 use crate::hub::close_reason::CloseReason;
 use crate::runtime::socket::Async;
@@ -36,8 +39,12 @@ pub struct Transport {
     /// Whether the client may send messages.
     pub may_send: bool,
     control: RefCell<Vec<u8>>,
-    /// The hello's `id`, by which it can be replaced; empty if it cannot.
-    pub(super) connection_id: RefCell<String>,
+    /// The hello's `id`, by which it can be replaced, if it can.
+    pub(super) connection_id: Cell<Option<ConnectionId>>,
+    /// The right that it has shown by a code, if it can be replaced.
+    pub(super) by_code: Cell<Option<Right>>,
+    /// How many messages of it are in the log.
+    taken: Cell<u64>,
     ending: Cell<Option<CloseReason>>,
     waker: Cell<Option<Waker>>,
     /// Its slot in the channel, while it is a subscriber.
@@ -65,7 +72,9 @@ impl Transport {
             peer,
             may_send,
             control: RefCell::new(first),
-            connection_id: RefCell::default(),
+            connection_id: Cell::new(None),
+            by_code: Cell::new(None),
+            taken: Cell::new(0),
             ending: Cell::new(None),
             waker: Cell::new(None),
             slot: Cell::new(None),
@@ -219,6 +228,16 @@ impl Transport {
     /// The reason for which the connection has to end, if it has to.
     pub(super) fn ending(&self) -> Option<CloseReason> {
         self.ending.get()
+    }
+
+    /// Notes that a message of it is in the log.
+    pub(super) fn note_taken(&self) {
+        self.taken.set(self.taken.get() + 1);
+    }
+
+    /// What its client may be told when it comes back.
+    pub(super) fn known(&self) -> Known {
+        Known { taken: self.taken.get(), by_code: self.by_code.get() }
     }
 
     /// Notes that something was received.

@@ -192,7 +192,7 @@ impl Dispatch {
     async fn route(&self, head: &[u8], socket: &Async<TcpStream>, ip: IpAddr) -> Result<(Route, Permission), Refused> {
         let own_address = || socket.get_ref().local_addr().ok();
         let check = |need: Need<'_>, code: Option<&OfferedCode>| {
-            let known = need.predecessor.and_then(|id| self.broadcaster.right_by_code(id, need.channel));
+            let known = need.predecessor.and_then(|id| self.broadcaster.known(id, need.channel)?.by_code);
             self.permissions.check(need, code, Visitor { ip, known, now: Instant::now() })
         };
         let route = |search_domains: &[String]| Route::of(head, &self.host_policy, search_domains, own_address, check);

@@ -18,14 +18,14 @@ pub fn subscribe(broadcaster: &Broadcaster, client: &Client, upgrade: &Upgrade, 
     let after = upgrade.after.as_ref().filter(|_| upgrade.resumes);
     let (start, is_stranded) = client.live.start(after, upgrade.history.unwrap_or(config.history));
     let echo = upgrade.resumes || upgrade.echo.unwrap_or(config.echo);
-    let id = if upgrade.resumes { broadcaster.assign_connection_id(client, by_code) } else { String::new() };
-    broadcaster.join(client, echo, start, |joined, clients| match (upgrade.resumes, config.greeting.as_str()) {
-        (true, greeting) => {
+    let id = upgrade.resumes.then(|| broadcaster.assign_connection_id(client, by_code));
+    broadcaster.join(client, echo, start, |joined, clients| match (id, config.greeting.as_str()) {
+        (Some(id), greeting) => {
             let mut hello = hello(&client.live, greeting, joined, clients, is_stranded, client.transport.may_send);
-            hello["id"] = id.into();
+            hello["id"] = id.to_string().into();
             Frame::text(hello.to_string()).to_vec()
         }
-        (false, "") => Vec::new(),
-        (false, greeting) => Frame::text(greeting.to_owned()).to_vec(),
+        (None, "") => Vec::new(),
+        (None, greeting) => Frame::text(greeting.to_owned()).to_vec(),
     });
 }

@@ -164,8 +164,10 @@ fn readme_and_code_have_the_same_limits() {
         format!("/64 of IPv6 {}", limits::GUESSES_PER_NETWORK_MAX),
         format!("{} addresses", limits::GUESSERS_MAX),
     ];
-    let known =
-        vec![limits::KNOWN_IDS_MAX.to_string(), format!("{} minutes", limits::KNOWN_ID_KEPT_FOR.as_secs() / 60)];
+    let known = vec![
+        limits::ENDED_CONNECTIONS_MAX.to_string(),
+        format!("{} minutes", limits::ENDED_CONNECTION_KEPT_FOR.as_secs() / 60),
+    ];
     let expected = BTreeMap::from([
         ("request head", head.to_vec()),
         ("request heads of more than 4 KiB", vec![limits::LARGE_HEADS_MAX.to_string()]),
@@ -187,7 +189,7 @@ fn readme_and_code_have_the_same_limits() {
         ("closing handshake", vec![seconds(limits::CLOSING_TIMEOUT)]),
         ("drain at shutdown", vec![seconds(limits::DRAIN_TIMEOUT)]),
         ("wrong codes from one address", guesses.to_vec()),
-        ("connections with a code that are known after their end", known),
+        ("connections of `foghorn.v1` that are known after their end", known),
         ("log lines", log.to_vec()),
     ]);
     let table: BTreeMap<String, String> =

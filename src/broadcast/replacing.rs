@@ -1,0 +1,70 @@
+//! How a client that counts messages comes back: by its id its next connection replaces the last one, and learns what of that got through.
+//!
+//! Leaves joining to `broadcaster`, and those that are gone to `ended_connections`. What must stay true: when a connection has been
+//! replaced, nothing of it is published any more, so what is said of it then holds for good.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Instant;
+
+use crate::access::codes::Right;
+use crate::broadcast::broadcaster::Broadcaster;
+use crate::broadcast::connection_id::ConnectionId;
+use crate::broadcast::ended_connections::Known;
+use crate::broadcast::live_channel::Client;
+use crate::hub::channel_name::ChannelName;
+use crate::hub::close_reason::CloseReason;
+
+impl Broadcaster {
+    /// Gives a client an id by which its next connection can [replace](Self::replace) it. `by_code`: the right that it has shown by a code.
+    pub fn assign_connection_id(&self, Client { transport, live }: &Client, by_code: Option<Right>) -> ConnectionId {
+        let id = ConnectionId::new(&self.connection_ids, self.counters.clients_total.get());
+        transport.connection_id.set(Some(id));
+        transport.by_code.set(by_code);
+        self.by_connection_id.borrow_mut().insert(id, (Rc::downgrade(transport), Rc::downgrade(live)));
+        id
+    }
+
+    /// What is known of the connection with this id, if it was one to this channel and is not long over. How many of its messages were taken
+    /// is settled when it is over, or [replaced](Self::replace).
+    pub fn known(&self, id: &str, channel: &ChannelName) -> Option<Known> {
+        let id = ConnectionId::parse(id)?;
+        match self.by_connection_id(id) {
+            Some(Client { transport, live }) => (live.name == *channel).then(|| transport.known()),
+            None => self.ended.borrow().get(id, channel, Instant::now()),
+        }
+    }
+
+    /// The address of the client with this connection id, if it is connected and has not been replaced.
+    pub fn address_of(&self, id: &str) -> Option<IpAddr> {
+        let transport = self.by_connection_id(ConnectionId::parse(id)?)?.transport;
+        transport.slot.get().map(|_| transport.peer.ip())
+    }
+
+    fn by_connection_id(&self, id: ConnectionId) -> Option<Client> {
+        let clients = self.by_connection_id.borrow();
+        let (transport, live) = clients.get(&id)?;
+        Some(Client { transport: transport.upgrade()?, live: live.upgrade()? })
+    }
+
+    /// Ends the client with this connection id, if it is connected, because it has reconnected. Nothing from its old connection
+    /// is published after this call, so the client knows what was published. With `is_place_needed` the old connection is closed
+    /// without a goodbye, which could take seconds.
+    pub fn replace(&self, id: &str, is_place_needed: bool) {
+        let Some(client) = ConnectionId::parse(id).and_then(|id| self.by_connection_id(id)) else { return };
+        self.leave(&client);
+        if is_place_needed {
+            client.transport.abort();
+        }
+        client.transport.end(CloseReason::Replaced);
+    }
+
+    /// Notes that a client which has left is gone for good.
+    pub fn forget(&self, Client { transport, live }: &Client) {
+        self.give_back_tail(transport);
+        if let Some(id) = transport.connection_id.get() {
+            self.by_connection_id.borrow_mut().remove(&id);
+            self.ended.borrow_mut().add(id, live.name.clone(), transport.known(), Instant::now());
+        }
+    }
+}
