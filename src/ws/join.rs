@@ -2,6 +2,8 @@
 //!
 //! What must stay true: the first frame says where the subscriber starts, and every frame after it is a message.
 
+use serde_json::Value;
+
 use crate::access::codes::Right;
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::hello::hello;
@@ -12,9 +14,10 @@ use crate::ws::handshake::Upgrade;
 /// Subscribes a client where the client wants to go on, or with the history that it wants. `by_code`: the right that it has shown by a code.
 pub fn subscribe(broadcaster: &Broadcaster, client: &Client, upgrade: &Upgrade, by_code: Option<Right>) {
     let config = broadcaster.config();
-    if let Some(id) = upgrade.predecessor() {
+    let taken: Option<Value> = upgrade.predecessor().map(|id| {
         broadcaster.replace(id, false);
-    }
+        broadcaster.known(id, &client.live.name).map(|known| known.taken).into()
+    });
     let after = upgrade.after.as_ref().filter(|_| upgrade.resumes);
     let (start, is_stranded) = client.live.start(after, upgrade.history.unwrap_or(config.history));
     let echo = upgrade.resumes || upgrade.echo.unwrap_or(config.echo);
@@ -23,6 +26,9 @@ pub fn subscribe(broadcaster: &Broadcaster, client: &Client, upgrade: &Upgrade, 
         (Some(id), greeting) => {
             let mut hello = hello(&client.live, greeting, joined, clients, is_stranded, client.transport.may_send);
             hello["id"] = id.to_string().into();
+            if let Some(taken) = taken {
+                hello["taken"] = taken;
+            }
             Frame::text(hello.to_string()).to_vec()
         }
         (None, "") => Vec::new(),

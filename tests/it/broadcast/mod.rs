@@ -3,6 +3,7 @@
 //! - [`fan_out`]: all clients, one order, messages unchanged
 //! - [`channels`]: rooms of their own
 //! - [`resume`]: coming back without a gap
+//! - [`taken`]: knowing what got through
 //! - [`frame_tails`]: nothing comes between the parts of a frame
 //! - [`slow_consumers`], [`floods`], [`heartbeat`]: clients that are slow, greedy or silent
 
@@ -13,3 +14,4 @@ mod frame_tails;
 mod heartbeat;
 mod resume;
 mod slow_consumers;
+mod taken;

@@ -14,7 +14,7 @@ use crate::harness::{BINARY, Client, FIN, Frame, GREETING, Server, TEXT, masked,
 const OFFER: &str = "Sec-WebSocket-Protocol: foghorn.v1\r\n";
 
 /// Joins as a client that can resume, and returns the server's first frame.
-fn resume(address: SocketAddr, path: &str) -> (Client, Value) {
+pub(super) fn resume(address: SocketAddr, path: &str) -> (Client, Value) {
     let mut client = Client::connect(address);
     let response = client.upgrade(address, path, OFFER);
     assert_eq!(response.header("Sec-WebSocket-Protocol"), Some("foghorn.v1"));
@@ -302,6 +302,7 @@ fn a_message_that_waits_is_withdrawn_when_its_sender_is_replaced() {
     assert_eq!(server.figure("/publishersWaiting"), 0);
     // What got through is what the server says, and not one more.
     let head = again["head"].as_u64().unwrap();
+    assert_eq!(again["taken"], head);
     new.send_text("from the new connection");
     for number in 1..=head {
         assert_eq!(u64::from(u32::from_be_bytes(*sleeper.binary().first_chunk().unwrap())), number);

@@ -45,15 +45,23 @@ fn the_example_is_what_a_server_says_byte_by_byte() {
 #[test]
 fn the_hello_has_the_fields_that_are_described_and_no_others() {
     let server = Server::start(&[]);
-    let mut client = Client::connect(server.address());
-    client.upgrade(server.address(), "/", "Sec-WebSocket-Protocol: foghorn.v1\r\n");
-    let hello: Value = serde_json::from_str(&client.text()).expect("the hello is JSON");
+    let hello = |path: &str| -> Value {
+        let mut client = Client::connect(server.address());
+        client.upgrade(server.address(), path, "Sec-WebSocket-Protocol: foghorn.v1\r\n");
+        serde_json::from_str(&client.text()).expect("the hello is JSON")
+    };
+    let first = hello("/");
+    let next = hello(&format!("/?replaces={}", first["id"].as_str().expect("an id")));
     let example: Value = serde_json::from_str(&blocks("json")[0]).expect("the example is JSON");
     let described = table(PAPER, "field");
-    for (whose, shown) in [("the server's", &hello), ("the example", &example)] {
+    // The last one comes only where it is asked for.
+    assert_eq!(described.last().expect("fields")[0], "`taken`");
+    for (whose, shown, left_out) in [("the server's", &first, 1), ("the next", &next, 0), ("the example", &example, 1)]
+    {
         let fields = shown.as_object().expect("an object");
         let names: Vec<String> = fields.keys().map(|name| format!("`{name}`")).collect();
-        assert!(names.iter().eq(described.iter().map(|row| &row[0])), "{whose}: {shown}");
+        let rows = &described[..described.len() - left_out];
+        assert!(names.iter().eq(rows.iter().map(|row| &row[0])), "{whose}: {shown}");
         for (row, value) in described.iter().zip(fields.values()) {
             let is_right = match &*row[1] {
                 "boolean" => value.is_boolean(),
@@ -63,11 +71,9 @@ fn the_hello_has_the_fields_that_are_described_and_no_others() {
             assert!(is_right, "{whose}: {} is no {}", row[0], row[1]);
         }
     }
-    // Of another epoch nothing is known.
-    let mut stranger = Client::connect(server.address());
-    stranger.upgrade(server.address(), "/?after=another:1", "Sec-WebSocket-Protocol: foghorn.v1\r\n");
-    let hello: Value = serde_json::from_str(&stranger.text()).expect("the hello is JSON");
-    assert!(hello["lost"].is_null(), "{hello}");
+    // Of another epoch or connection nothing is known.
+    let stranger = hello("/?after=another:1&replaces=another");
+    assert!(stranger["lost"].is_null() && stranger["taken"].is_null(), "{stranger}");
 }
 
 #[test]
