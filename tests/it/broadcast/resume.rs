@@ -323,6 +323,7 @@ fn who_comes_back_to_a_full_hub_has_its_own_place_and_a_newcomer_has_not() {
         assert_eq!(newcomer.status, 503);
         let (new, again) = resume(server.address(), &format!("{}&replaces={id}", after(&hello, round)));
         assert_eq!((&again["clients"], &again["lost"]), (&2.into(), &0.into()));
+        assert_eq!(again["taken"], u64::from(round > 0), "what it has said on the last connection");
         server.wait_for_figure("/closed/replaced", round + 1);
         while old.try_frame().is_ok() {}
         (old, hello) = (new, again);
