@@ -1,7 +1,8 @@
 //! All channels and everybody who is connected: joining, publishing, leaving, and the end.
 //!
-//! Knows no handshake and no reading, leaves writing to `flush`, and who comes back to `replacing`. What must stay true: a client that has left its channel is
-//! sent only the tail of its current frame and its control bytes; only who joins or publishes makes a channel.
+//! Knows no handshake and no reading, leaves writing to `flush`, and clients that come back to `replacing`. What must stay true: a client
+//! that has left its channel is sent only the tail of its current frame and its control bytes, and if it counts messages, none of its own
+//! is published any more; only who joins or publishes makes a channel.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap, TryReserveError};
@@ -52,7 +53,7 @@ pub struct Broadcaster {
     /// Clients that can be replaced by their next connection, by an id that nobody else can guess.
     pub(super) by_connection_id: RefCell<HashMap<ConnectionId, ClientRef>>,
     pub(super) connection_ids: RandomState,
-    /// Those that could.
+    /// Those that could, and have ended.
     pub(super) ended: RefCell<EndedConnections>,
     /// The heartbeat's last sweep.
     pub(super) sweep: Cell<u32>,

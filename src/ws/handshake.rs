@@ -42,7 +42,7 @@ pub struct Upgrade {
     pub after: Option<Position>,
     /// `?history=`: how many of the last messages the client wants.
     pub history: Option<u64>,
-    /// `?replaces=`: the client's earlier connection, by the `id` that its hello gave. Unknown ones are ignored.
+    /// `?replaces=`: the client's earlier connection, by the `id` that its hello gave. Of an unknown one, it is told that.
     pub replaces: Option<String>,
 }
 

@@ -1,7 +1,8 @@
 //! One WebSocket connection, from its handshake to its close.
 //!
 //! Leaves writing messages to the flush. What must stay true: every session ends with exactly one reason, which is logged,
-//! counted and, if the client can still read, sent in the Close frame.
+//! counted and, if the client can still read, sent in the Close frame; nothing is read behind a message that is not in the log yet, so a
+//! pong says that all messages before its ping are.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
