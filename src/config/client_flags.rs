@@ -33,41 +33,41 @@ Environment:
 
 /// Send a message into a channel: words, or standard input
 ///
-/// Sends a message into a channel, and ends with 0 when it is in the server's log, so that all will get it. When the line breaks, it comes
-/// back and goes on, and nothing is sent twice.
+/// Ends with 0 when it is in the server's log, so that all will get it. When the line breaks, it comes back and goes on, and
+/// nothing is sent twice.
 #[derive(Parser)]
 #[command(name = "send", max_term_width = 100, after_long_help = send_help())]
 #[expect(clippy::doc_markdown, reason = "the comments are the help, too")]
 pub struct SendArgs {
     /// Where to; always the first word: board, board:1920/c/lights, http://board, or : for this machine
     ///
-    /// Where to, always the first word. `foghorn send hello` looks for a machine named hello; `foghorn send : hello` says hello to this one.
+    /// `foghorn send hello` looks for a machine named hello; `foghorn send : hello` says hello to this one.
     #[arg(value_hint = ValueHint::Hostname)]
     pub address: String,
 
     /// The message: the words with a blank between them; without any, or with -, standard input is one message
     ///
-    /// The message: the words with a blank between them. Without any, or with -, all of standard input is one message, just as it is (a
-    /// line feed at its end, too). Words that begin with - stand behind --, but for numbers such as -5.
+    /// All of standard input goes out just as it is, with a line feed at its end, too. Words that begin with - stand behind --,
+    /// but for numbers such as -5.
     #[arg(allow_negative_numbers = true, value_hint = ValueHint::Other)]
     pub text: Vec<OsString>,
 
     /// Send each line of standard input at once, as a message of its own
     ///
-    /// Send each line of standard input at once, as a message of its own, without its line feed. An empty line is an empty message.
+    /// It goes out without its line feed; an empty line is an empty message.
     #[arg(long)]
     pub lines: bool,
 
     /// Send binary messages, not texts
     ///
-    /// Send binary messages, which may be any bytes; a text has to be UTF-8.
+    /// They may be any bytes; a text has to be UTF-8.
     #[arg(long)]
     pub binary: bool,
 
-    /// The code that the channel needs; others who use this machine see it in the list of processes
+    /// The code that the channel needs
     ///
-    /// The code that the channel needs, to come in or to send. It wins over one in the address, and that over FOGHORN_CODE; with "" none is brought.
-    /// Others who use this machine see it in the list of processes, unlike the variable.
+    /// It wins over one in the address, and that over FOGHORN_CODE; with "" none is brought. Others who use this machine see it
+    /// in the list of processes, unlike the variable.
     #[arg(long, value_name = "CODE", value_hint = ValueHint::Other)]
     pub code: Option<String>,
 
@@ -78,8 +78,8 @@ pub struct SendArgs {
 
 /// Write what is said in a channel to standard output, or run a command for each message
 ///
-/// Writes each message to standard output: a text and a line feed, or a binary message just as it is. When the line breaks, it comes back
-/// and gets what it has missed; what is lost all the same is told on standard error.
+/// A text and a line feed, or a binary message just as it is. When the line breaks, it comes back and gets what it has missed;
+/// what is lost all the same is told on standard error.
 #[derive(Parser)]
 #[command(name = "listen", max_term_width = 100, after_long_help = listen_help())]
 #[expect(clippy::doc_markdown, reason = "the comments are the help, too")]
@@ -90,9 +90,8 @@ pub struct ListenArgs {
 
     /// Write a JSON object a line for each message
     ///
-    /// Write a JSON object a line for each message: {"epoch":"kjxwqa","seq":42,"at":1764081234,"text":"on"}, or "base64" where it is
-    /// binary. "at" is when it came, in seconds since 1970; messages from before the connection have none. With --exec, the command gets
-    /// that line.
+    /// Such as {"epoch":"kjxwqa","seq":42,"at":1764081234,"text":"on"}, or with "base64" where it is binary. "at" is when it
+    /// came, in seconds since 1970; messages from before the connection have none. With --exec, the command gets that line.
     #[arg(long)]
     pub json: bool,
 
@@ -106,23 +105,23 @@ pub struct ListenArgs {
 
     /// Keep in FILE which message was the last, and go on behind it the next time
     ///
-    /// Keep in FILE which message was the last, as EPOCH:SEQ, and go on behind it the next time, so that a script that is restarted misses
-    /// nothing. It is written when the message is out, or its command has ended: after a crash a message may come twice.
+    /// So a script that is restarted misses nothing. The file has EPOCH:SEQ, and is written when the message is out or its
+    /// command has ended: after a crash a message may come twice.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub cursor: Option<PathBuf>,
 
     /// Run COMMAND for each message, which is on its standard input
     ///
-    /// Run COMMAND by sh -c for each message, one at a time and in order. The message is on its standard input and never in its words, without
-    /// a line feed; FOGHORN_SEQ, FOGHORN_EPOCH and FOGHORN_KIND (text or binary) are in its environment. One that fails is told of, and the
-    /// next one runs.
+    /// It is run by sh -c, one at a time and in order. The message is on its standard input and never in its words, without a
+    /// line feed; FOGHORN_SEQ, FOGHORN_EPOCH and FOGHORN_KIND (text or binary) are in its environment. One that fails is told
+    /// of, and the next one runs.
     #[arg(long, value_name = "COMMAND", value_hint = ValueHint::CommandString)]
     pub exec: Option<OsString>,
 
-    /// The code that the channel needs; others who use this machine see it in the list of processes
+    /// The code that the channel needs
     ///
-    /// The code that the channel needs, to come in or to send. It wins over one in the address, and that over FOGHORN_CODE; with "" none is brought.
-    /// Others who use this machine see it in the list of processes, unlike the variable.
+    /// It wins over one in the address, and that over FOGHORN_CODE; with "" none is brought. Others who use this machine see it
+    /// in the list of processes, unlike the variable.
     #[arg(long, value_name = "CODE", value_hint = ValueHint::Other)]
     pub code: Option<String>,
 
@@ -133,9 +132,9 @@ pub struct ListenArgs {
 
 const SEND_EXAMPLES: &str = "\
 Examples:
-  foghorn send raspberrypi.local hello, room       all who listen get it
-  foghorn send board/c/lights on                   in the channel lights
-  date | foghorn send :                            standard input, to this machine
+  foghorn send raspberrypi.local hello, room    # all who listen get it
+  foghorn send board/c/lights on                # in the channel lights
+  date | foghorn send :                         # standard input, to this machine
   journalctl -f | foghorn send board/c/log --lines
   foghorn send board/c/photos --binary <photo.jpg";
 
@@ -150,11 +149,10 @@ Exit status:
 const LISTEN_EXAMPLES: &str = "\
 Examples:
   foghorn listen raspberrypi.local
-  foghorn listen board/c/lights --count 1          wait for one message
+  foghorn listen board/c/lights --count 1       # wait for one message
   foghorn listen board/c/bell --exec 'aplay ring.wav'
   foghorn listen :/c/sensors --json | jq .text
-  foghorn listen board/c/jobs --cursor jobs.at --exec ./job.sh
-                                                   miss none, restarted or not";
+  foghorn listen board/c/jobs --cursor jobs.at --exec ./job.sh    # misses none";
 
 const LISTEN_EXIT_STATUS: &str = "\
 Exit status:
