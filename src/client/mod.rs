@@ -1,3 +1,4 @@
 //! The same program as a client of a hub: where it is, and how it is spoken to.
 
 pub mod address;
+pub mod signals;

@@ -1,15 +1,15 @@
-//! The signals that ask the server to stop.
+//! The signals that ask the program to stop, or say that a child has ended.
 //!
 //! What must stay true: a handler of a signal does no more than write one byte to a socket; a terminal's signal that was ignored at
 //! the start stays ignored, since whoever started us has said that the terminal is not ours (`nohup`, or `&` in a script).
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 use std::task::Poll;
 
 use log::{debug, info};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::{pipe, signal_name};
 use smol::stream::{self, Stream, StreamExt};
 
@@ -21,13 +21,17 @@ use crate::runtime::socket::Async;
 /// # Errors
 /// If the signals cannot be watched.
 pub fn stop_signals() -> io::Result<impl Stream<Item = ()> + Unpin> {
-    let ignored = ignored_signals(&fs::read_to_string("/proc/self/status").unwrap_or_default());
-    // SIGTERM is sent by somebody who means us, and has to end us.
-    let terminated = arrivals_of(SIGTERM, false)?;
-    let interrupted = arrivals_of(SIGINT, is_among(ignored, SIGINT))?;
-    let hung_up = arrivals_of(SIGHUP, is_among(ignored, SIGHUP))?;
+    let pipes = stop_pipes()?.into_iter().map(|(signal, pipe)| Ok((signal, Async::new(pipe)?)));
+    let pipes = pipes.collect::<io::Result<Vec<_>>>()?;
+    let arrivals = stream::poll_fn(move |cx| {
+        let ready = pipes.iter().find_map(|(signal, pipe)| match pipe.poll_read(cx, &mut [0]) {
+            Poll::Ready(read) => Some(read.ok().map(|_| *signal)),
+            Poll::Pending => None,
+        });
+        ready.map_or(Poll::Pending, Poll::Ready)
+    });
     let mut is_stopping = false;
-    Ok(stream::or(terminated, stream::or(interrupted, hung_up))
+    Ok(arrivals
         .filter(move |signal| {
             let is_first = !std::mem::replace(&mut is_stopping, true);
             match *signal {
@@ -41,20 +45,48 @@ pub fn stop_signals() -> io::Result<impl Stream<Item = ()> + Unpin> {
         .map(drop))
 }
 
-/// Each arrival of a signal, unless that is ignored. Its handler may do no more than write to a socket, whose other end is read here.
-fn arrivals_of(signal: i32, is_ignored: bool) -> io::Result<impl Stream<Item = i32> + Unpin> {
-    let told = if is_ignored {
-        debug!("{} was ignored at the start and stays so", signal_name(signal).unwrap_or("a signal"));
-        None
-    } else {
-        let (told, tells) = UnixStream::pair()?;
-        pipe::register(signal, tells)?;
-        Some(Async::new(told)?)
-    };
-    Ok(stream::poll_fn(move |cx| match &told {
-        Some(told) => told.poll_read(cx, &mut [0]).map(|read| read.ok().map(|_| signal)),
-        None => Poll::Pending,
-    }))
+/// Where SIGTERM, SIGINT and SIGHUP arrive: each a byte in a socket that does not block. One that is ignored never does, and has none.
+///
+/// # Errors
+/// If the signals cannot be watched.
+pub fn stop_pipes() -> io::Result<Vec<(i32, UnixStream)>> {
+    let ignored = ignored_signals(&fs::read_to_string("/proc/self/status").unwrap_or_default());
+    let mut pipes = Vec::new();
+    for signal in [SIGTERM, SIGINT, SIGHUP] {
+        // SIGTERM is sent by somebody who means us, and has to end us.
+        if signal != SIGTERM && is_among(ignored, signal) {
+            debug!("{} was ignored at the start and stays so", signal_name(signal).unwrap_or("a signal"));
+        } else {
+            pipes.push((signal, pipe_of(signal)?));
+        }
+    }
+    Ok(pipes)
+}
+
+/// Where the end of a child arrives, as one of those. SIGCHLD is watched even if it was ignored, since the kernel would then keep no
+/// child's status for us (`wait(2)`).
+///
+/// # Errors
+/// If it cannot be watched.
+pub fn children() -> io::Result<UnixStream> {
+    pipe_of(SIGCHLD)
+}
+
+/// How many signals have arrived there since the last time.
+pub fn drain(mut pipe: &UnixStream) -> usize {
+    let mut arrivals = 0;
+    while let Ok(bytes @ 1..) = pipe.read(&mut [0; 64]) {
+        arrivals += bytes;
+    }
+    arrivals
+}
+
+/// Its handler may do no more than write to a socket, whose other end is this.
+fn pipe_of(signal: i32) -> io::Result<UnixStream> {
+    let (told, tells) = UnixStream::pair()?;
+    told.set_nonblocking(true)?;
+    pipe::register(signal, tells)?;
+    Ok(told)
 }
 
 /// The signals that are ignored, by what `/proc/self/status` says (`proc(5)`): bit 0 stands for signal 1. None, if it says nothing.
