@@ -2,4 +2,5 @@
 
 pub mod address;
 pub mod cursor_file;
+pub mod running_command;
 pub mod signals;

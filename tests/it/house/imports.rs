@@ -153,9 +153,18 @@ fn each_of_these_crates_has_its_home() {
         ("constant_time_eq::", &["codes"]),
         (
             "rustix::",
-            &["boot_clock", "host_name", "linkless_path", "private_folder", "reactor", "systemd", "transport"],
+            &[
+                "boot_clock",
+                "host_name",
+                "linkless_path",
+                "private_folder",
+                "reactor",
+                "running_command",
+                "systemd",
+                "transport",
+            ],
         ),
-        ("signal_hook::", &["signals"]),
+        ("signal_hook::", &["running_command", "signals"]),
         ("clap::", &["client_flags", "flags", "hidden_codes"]),
     ] {
         for module in modules().iter().filter(|module| !homes.contains(&module.file.as_str())) {
