@@ -1,3 +1,8 @@
-//! What the program does, by its first word; today it only serves.
+//! What the program does, by its first word.
 
+pub mod listen;
+pub mod outcome;
+mod prepared;
+pub mod send;
 pub mod serve;
+mod voice;

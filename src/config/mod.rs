@@ -1,6 +1,7 @@
 //! What can be set, and every limit that cannot.
 
 pub mod client_flags;
+pub mod client_limits;
 pub mod fd_budget;
 pub(crate) mod flag_values;
 pub mod flags;

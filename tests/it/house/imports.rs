@@ -148,8 +148,24 @@ fn the_heart_has_no_sockets_no_clock_and_no_async() {
 fn each_of_these_crates_has_its_home() {
     for (name, homes) in [
         ("tiny_http::", &["page_server"][..]),
-        ("async_tungstenite::", &["frame", "frame_tracker", "handshake", "reader", "session"]),
-        ("data_encoding::", &["address", "offered_code", "stream_encoding"]),
+        (
+            "async_tungstenite::",
+            &[
+                "connection",
+                "failure",
+                "frame",
+                "frame_tracker",
+                "handshake",
+                "incoming",
+                "input",
+                "link",
+                "opening",
+                "reader",
+                "session",
+                "unconfirmed",
+            ],
+        ),
+        ("data_encoding::", &["address", "incoming", "offered_code", "stream_encoding"]),
         ("constant_time_eq::", &["codes"]),
         (
             "rustix::",
@@ -162,6 +178,7 @@ fn each_of_these_crates_has_its_home() {
                 "running_command",
                 "systemd",
                 "transport",
+                "waiting",
             ],
         ),
         ("signal_hook::", &["running_command", "signals"]),

@@ -1,0 +1,258 @@
+//! `foghorn listen`: a channel's messages to standard output, or each to a command.
+//!
+//! Leaves the connection to `client::link`, and where messages go to `client::printing` and `client::handling`. What must stay true: each message
+//! goes out once and in order, whatever becomes of the connection; what was lost is told; the cursor is never ahead of what is
+//! out; no more is taken than a bounded amount that waits.
+
+use std::io;
+
+use crate::cli::outcome::Outcome;
+use crate::cli::prepared::prepare;
+use crate::cli::voice::{Voice, tell};
+use crate::client::address::Address;
+use crate::client::cursor_file::CursorFile;
+use crate::client::handling::Handling;
+use crate::client::incoming::{End, Incoming};
+use crate::client::link::{Event, Greeted, Link, Wishes};
+use crate::client::printing::Printing;
+use crate::client::signals::{Signals, Stop};
+use crate::client::waiting::{Interest, wait};
+use crate::config::client_flags::ListenArgs;
+use crate::hub::position::Position;
+
+/// Listens, until it is to end.
+pub fn listen(args: ListenArgs) -> Outcome {
+    let (address, signals) = match prepare(&args.address, args.code.as_deref()) {
+        Ok(prepared) => prepared,
+        Err(outcome) => return outcome,
+    };
+    match Listening::begin(args, address) {
+        Ok(listening) => listening.run(signals),
+        Err(why) => {
+            tell(why);
+            Outcome::Failed
+        }
+    }
+}
+
+/// Where messages go.
+enum Sink {
+    Output(Printing),
+    Command(Handling),
+}
+
+struct Listening {
+    voice: Voice,
+    link: Link,
+    sink: Sink,
+    /// How many messages are still to come, if that was said.
+    left: Option<u64>,
+    cursor: Option<Cursor>,
+    /// That of the channel, if the server is a hub.
+    epoch: String,
+    /// Takes no more.
+    is_ending: bool,
+}
+
+struct Cursor {
+    file: CursorFile,
+    /// What it holds.
+    written: Option<Position>,
+}
+
+impl Listening {
+    fn begin(args: ListenArgs, address: Address) -> Result<Self, String> {
+        let cursor = args.cursor.map(CursorFile::new);
+        let after = cursor.as_ref().map_or(Ok(None), CursorFile::read)?;
+        let sink = match args.exec {
+            Some(command) => Sink::Command(Handling::new(command, args.json)),
+            None => Sink::Output(Printing::to_stdout(args.json).map_err(|error| {
+                format!("cannot use standard output ({error}): raise the limit of open files (ulimit -n)")
+            })?),
+        };
+        let wishes = Wishes { listens: true, after: after.clone(), history: args.history };
+        Ok(Self {
+            voice: Voice::new(args.quiet),
+            link: Link::open(address, wishes).map_err(|failure| failure.sentence)?,
+            sink,
+            left: args.count,
+            cursor: cursor.map(|file| Cursor { file, written: after }),
+            epoch: String::new(),
+            is_ending: false,
+        })
+    }
+
+    fn run(mut self, mut signals: Signals) -> Outcome {
+        loop {
+            match signals.take().stop {
+                Some(Stop::InOrder) => {
+                    self.is_ending = true;
+                    self.sink.drop_waiting();
+                }
+                Some(Stop::AtOnce) => return Outcome::Done,
+                None => {}
+            }
+            match self.step() {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.link.close();
+                    return Outcome::Done;
+                }
+                Err(End::NobodyReads) => return Outcome::Done,
+                Err(End::Failed(why)) => {
+                    tell(why);
+                    return Outcome::Failed;
+                }
+            }
+            if let Err(error) = self.wait(&signals) {
+                tell(format_args!("cannot wait ({error})"));
+                return Outcome::Failed;
+            }
+        }
+    }
+
+    /// Does what can be done now. Returns whether there will be more to do.
+    fn step(&mut self) -> Result<bool, End> {
+        loop {
+            let mut has_news = true;
+            while has_news && !self.is_ending && !self.sink.is_full() {
+                match self.link.next_event() {
+                    Some(event) => self.handle(event)?,
+                    None => has_news = false,
+                }
+            }
+            if let Some(done) = self.sink.go_on()? {
+                self.note_done(done)?;
+            }
+            if self.is_ending {
+                return Ok(!self.sink.is_idle());
+            }
+            if !has_news || self.sink.is_full() {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) -> Result<(), End> {
+        match event {
+            Event::Greeted(greeted) => self.greeted(greeted),
+            Event::Received(received) => {
+                let position =
+                    (!self.epoch.is_empty()).then(|| Position { epoch: self.epoch.clone(), seq: received.seq });
+                self.sink.push(Incoming { position, received });
+                if let Some(left) = &mut self.left {
+                    *left -= 1;
+                    self.is_ending = *left == 0;
+                }
+                Ok(())
+            }
+            Event::Confirmed(_) => Ok(()),
+            Event::Lost(failure) => {
+                self.voice.note_lost(&failure);
+                Ok(())
+            }
+            Event::Failed(failure) => Err(End::Failed(failure.sentence)),
+        }
+    }
+
+    fn greeted(&mut self, greeted: Greeted) -> Result<(), End> {
+        self.voice.note_back(&greeted);
+        let address = self.link.address();
+        let Some(hello) = greeted.hello else {
+            if self.cursor.is_some() {
+                return Err(End::Failed(format!(
+                    "{address} is no Foghorn (it speaks no foghorn.v1): it has no numbers of which --cursor could keep one"
+                )));
+            }
+            if greeted.is_back {
+                tell("what was said meanwhile is lost: this server keeps nothing");
+            } else {
+                self.voice.note(format_args!(
+                    "{address} is no Foghorn (it speaks no foghorn.v1): no history, no numbers, and what is said while \
+                     the connection is broken is lost"
+                ));
+            }
+            return Ok(());
+        };
+        if greeted.is_anew {
+            tell(
+                "the channel has begun anew (the server was restarted, or its messages were deleted): what was said \
+                 before, and did not come, is lost",
+            );
+        }
+        if greeted.lost > 0 {
+            let (messages, were) = if greeted.lost == 1 { ("message", "was") } else { ("messages", "were") };
+            tell(format_args!(
+                "{} {messages} {were} lost: more was said meanwhile than the server keeps (--backlog)",
+                greeted.lost
+            ));
+        }
+        self.epoch.clone_from(&hello.position.epoch);
+        let has_place = self.cursor.as_ref().is_some_and(|cursor| cursor.written.is_some());
+        if (!has_place || greeted.is_anew) && self.sink.is_idle() {
+            self.note_done(hello.position)?;
+        }
+        Ok(())
+    }
+
+    /// Writes down up to where all is out.
+    fn note_done(&mut self, done: Position) -> Result<(), End> {
+        if let Some(cursor) = &mut self.cursor {
+            cursor.file.write(&done).map_err(End::Failed)?;
+            cursor.written = Some(done);
+        }
+        Ok(())
+    }
+
+    fn wait(&self, signals: &Signals) -> io::Result<()> {
+        let reads = !self.is_ending && !self.sink.is_full();
+        let link = self.link.interest(reads);
+        let interests = signals.fds().map(Interest::reads).chain(link).chain(self.sink.interest());
+        wait(interests, self.link.deadline().filter(|_| reads)).map(drop)
+    }
+}
+
+impl Sink {
+    fn push(&mut self, incoming: Incoming) {
+        match self {
+            Self::Output(printing) => printing.push(&incoming),
+            Self::Command(handling) => handling.push(incoming),
+        }
+    }
+
+    /// Goes on as far as nothing makes it wait. Returns up to where all is out, if that has changed.
+    fn go_on(&mut self) -> Result<Option<Position>, End> {
+        match self {
+            Self::Output(printing) => printing.go_on(),
+            Self::Command(handling) => handling.go_on(tell),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        match self {
+            Self::Output(printing) => printing.is_full(),
+            Self::Command(handling) => handling.is_full(),
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        match self {
+            Self::Output(printing) => printing.is_idle(),
+            Self::Command(handling) => handling.is_idle(),
+        }
+    }
+
+    fn drop_waiting(&mut self) {
+        match self {
+            Self::Output(printing) => printing.drop_waiting(),
+            Self::Command(handling) => handling.drop_waiting(),
+        }
+    }
+
+    fn interest(&self) -> Option<Interest<'_>> {
+        match self {
+            Self::Output(printing) => Some(printing.interest()),
+            Self::Command(handling) => handling.interest(),
+        }
+    }
+}

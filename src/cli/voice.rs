@@ -1,0 +1,53 @@
+//! What `send` and `listen` say beside their work: on standard error, each line with the program's name.
+//!
+//! What must stay true: a standard error that takes nothing changes nothing.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use crate::client::failure::Failure;
+use crate::client::link::Greeted;
+
+/// Says what went wrong, or what was lost.
+pub fn tell(what: impl Display) {
+    // Without `eprintln!`, which panics where nobody can read it.
+    let _ = writeln!(io::stderr(), "foghorn: {what}");
+}
+
+/// The voice of one command, for what is good to know.
+#[derive(Debug)]
+pub struct Voice {
+    is_quiet: bool,
+    /// What was said last of a connection that is lost.
+    last_problem: String,
+}
+
+impl Voice {
+    /// One that has said nothing yet.
+    pub fn new(is_quiet: bool) -> Self {
+        Self { is_quiet, last_problem: String::new() }
+    }
+
+    /// Says something.
+    pub fn note(&self, what: impl Display) {
+        if !self.is_quiet {
+            tell(what);
+        }
+    }
+
+    /// Says that there is no connection now. What is the same as the last time is not said again.
+    pub fn note_lost(&mut self, failure: &Failure) {
+        if failure.sentence != self.last_problem {
+            self.note(format_args!("{failure}; trying again"));
+            self.last_problem.clone_from(&failure.sentence);
+        }
+    }
+
+    /// Says that there is one again.
+    pub fn note_back(&mut self, greeted: &Greeted) {
+        self.last_problem.clear();
+        if greeted.is_back {
+            self.note("connected again");
+        }
+    }
+}

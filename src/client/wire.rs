@@ -1,0 +1,131 @@
+//! The socket that tungstenite gets: bounded in time while a connection is being opened, and never waiting after that.
+//!
+//! What must stay true: while there is a deadline, no read and no write ends after it.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+/// A socket, and when something was last heard over it.
+#[derive(Debug)]
+pub struct Wire {
+    socket: TcpStream,
+    deadline: Option<Instant>,
+    /// When the last bytes came.
+    pub heard_at: Instant,
+}
+
+impl Wire {
+    /// Waits for its peer, but not beyond the deadline.
+    pub fn until(deadline: Instant, socket: TcpStream) -> Self {
+        Self { socket, deadline: Some(deadline), heard_at: Instant::now() }
+    }
+
+    /// Sets another deadline.
+    pub fn set_deadline(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
+    }
+
+    /// Waits again, until then.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn wait_until(&mut self, deadline: Instant) -> io::Result<()> {
+        self.deadline = Some(deadline);
+        self.socket.set_nonblocking(false)
+    }
+
+    /// Waits no more.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn stop_waiting(&mut self) -> io::Result<()> {
+        self.deadline = None;
+        self.socket.set_nonblocking(true)
+    }
+
+    /// How long a call may take now.
+    fn timeout(&self) -> io::Result<Option<Duration>> {
+        let Some(deadline) = self.deadline else { return Ok(None) };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
+    }
+
+    /// The kernel says `WouldBlock` when a timeout is over (`socket(7)`, `SO_RCVTIMEO`).
+    fn in_time(&self, result: io::Result<usize>) -> io::Result<usize> {
+        match result {
+            Err(error) if error.kind() == ErrorKind::WouldBlock && self.deadline.is_some() => {
+                Err(ErrorKind::TimedOut.into())
+            }
+            other => other,
+        }
+    }
+}
+
+impl Read for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(timeout) = self.timeout()? {
+            self.socket.set_read_timeout(Some(timeout))?;
+        }
+        let read = self.socket.read(buffer);
+        if read.is_ok() {
+            self.heard_at = Instant::now();
+        }
+        self.in_time(read)
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(timeout) = self.timeout()? {
+            self.socket.set_write_timeout(Some(timeout))?;
+        }
+        let written = self.socket.write(bytes);
+        self.in_time(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsFd for Wire {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (ours, listener.accept().unwrap().0)
+    }
+
+    #[test]
+    fn a_peer_that_trickles_does_not_move_the_deadline() {
+        let (ours, mut peer) = pair();
+        let mut wire = Wire::until(Instant::now() + Duration::from_millis(50), ours);
+        let mut ended = None;
+        while ended.is_none() {
+            peer.write_all(b"x").unwrap();
+            ended = wire.read(&mut [0; 1]).err();
+        }
+        assert_eq!(ended.unwrap().kind(), ErrorKind::TimedOut);
+        assert_eq!(wire.write(b"x").unwrap_err().kind(), ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn after_it_is_open_nothing_waits() {
+        let (ours, _peer) = pair();
+        let mut wire = Wire::until(Instant::now() + Duration::from_secs(3600), ours);
+        wire.stop_waiting().unwrap();
+        assert_eq!(wire.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    }
+}
