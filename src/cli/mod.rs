@@ -1,5 +1,6 @@
 //! What the program does, by its first word.
 
+pub mod command_line;
 pub mod listen;
 pub mod outcome;
 mod prepared;

@@ -11,7 +11,7 @@
 //! - [`page`]: the built-in page, and folders in its place
 //! - [`net`]: where it listens; [`server`]: start, end, and limits on connections
 //! - [`os`], [`telemetry`]: what systemd gives and wants to know, and what stands in the log
-//! - [`cli`]: flags and environment
+//! - [`cli`]: commands, flags and environment
 //! - [`house`]: that README, flags, limits and module borders say the same
 //!
 //! `FOGHORN_BIN` names another binary to test, and `FOGHORN_RUNNER` a command to start it with, such as

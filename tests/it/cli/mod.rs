@@ -1,4 +1,5 @@
-//! The command line: [`flags`], and of these [`codes`].
+//! The command line: [`commands`], the server's [`flags`], and of these [`codes`].
 
 mod codes;
+mod commands;
 mod flags;

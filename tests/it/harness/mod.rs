@@ -34,6 +34,7 @@ pub use http::{Response, lines, post_head, request_head, upgrade_head};
 pub use launch::Launch;
 pub use load::{Loop, ask_for_large_file, expect_numbered, numbered, publish_numbered, raise_own_limit, sleeper};
 pub use network::{OWN_ADDRESSES, free_listener, in_own_network};
+pub use output::Finished;
 pub use server::Server;
 pub use stream::{Event, Stream};
 pub use terminal::Terminal;
