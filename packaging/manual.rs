@@ -1,13 +1,16 @@
-//! Writes `foghorn.1`, `foghorn.bash`, `_foghorn` (zsh) and `foghorn.fish` into the folder that it is given: an example of
-//! Cargo's, so that what it needs stays out of the binary. `scripts/deb` runs it.
+//! Writes `foghorn.1`, `foghorn-send.1`, `foghorn-listen.1`, `foghorn.bash`, `_foghorn` (zsh) and `foghorn.fish` into the folder that it is
+//! given: an example of Cargo's, so that what it needs stays out of the binary. `scripts/deb` runs it.
 //!
-//! The flags are told once, in `foghorn::config::flags::Args`; what must stay true: nothing about a flag is written here.
+//! Commands and flags are told once, in `foghorn::cli::command_line::program`; what must stay true: nothing about a flag is written here.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-use clap::CommandFactory;
+use clap::Command;
 use clap_complete::{Shell, generate_to};
+use clap_mangen::Man;
+use foghorn::cli::command_line::program;
 
 /// What the flags do not tell: how the packaged service is set up and looked after.
 const AFTER_THE_FLAGS: &str = r".SH FILES
@@ -28,7 +31,7 @@ script) stays ignored.
 .SH EXIT STATUS
 0 after a signal, 1 when something failed (a taken port, a missing folder), 2 for a bad flag, variable or line of a file of codes.
 .SH SEE ALSO
-systemctl(1), journalctl(1), systemd.socket(5)
+foghorn-send(1), foghorn-listen(1), systemctl(1), journalctl(1), systemd.socket(5)
 ";
 
 fn main() -> io::Result<()> {
@@ -37,17 +40,36 @@ fn main() -> io::Result<()> {
         std::process::exit(2);
     };
     fs::create_dir_all(&folder)?;
-    manual_page(&folder)?;
-    let mut command = foghorn::config::flags::Args::command();
+    let mut all = program();
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        generate_to(shell, &mut command, "foghorn", &folder)?;
+        generate_to(shell, &mut all, "foghorn", &folder)?;
     }
-    Ok(())
-}
-
-fn manual_page(folder: &Path) -> io::Result<()> {
+    // `serve` has the flags of the whole, and no page of its own.
+    let mut documented = program().disable_help_subcommand(true).mut_subcommand("serve", |serve| serve.hide(true));
+    documented.build();
+    for client in documented.get_subcommands().filter(|command| !command.is_hide_set()) {
+        client_page(client, documented.get_version().unwrap_or_default(), &folder)?;
+    }
     let mut page = Vec::new();
-    clap_mangen::Man::new(foghorn::config::flags::Args::command()).render(&mut page)?;
+    Man::new(documented).render(&mut page)?;
     page.extend_from_slice(AFTER_THE_FLAGS.as_bytes());
     fs::write(folder.join("foghorn.1"), page)
+}
+
+fn client_page(command: &Command, version: &str, folder: &Path) -> io::Result<()> {
+    let man = Man::new(command.clone()).source(format!("foghorn {version}"));
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    let help = command.get_after_long_help().expect("the help of a client teaches").to_string();
+    for (title, lines) in help.split("\n\n").filter_map(|block| block.split_once('\n')) {
+        let title = title.split([':', ',']).next().unwrap_or_default().to_uppercase();
+        let lines = lines.replace('\\', "\\(rs").replace('-', "\\-").replace("\n  ", "\n");
+        write!(page, ".SH \"{title}\"\n.nf\n{}\n.fi\n", lines.trim_start())?;
+    }
+    page.extend_from_slice(b".SH \"SEE ALSO\"\nfoghorn(1)\n");
+    fs::write(folder.join(man.get_filename()), page)
 }
