@@ -1,6 +1,7 @@
 //! What stands in two places says the same in both, and the house is what its papers say. In reading order:
 //!
-//! - [`readme_tables`]: README and code; [`wire`]: what a client is told, and what a server says
+//! - [`readme_tables`]: README and code; [`wire`]: what a client is told, and what a server says;
+//!   [`shell`]: what the clients of the shell are told
 //! - [`modules`], [`use_paths`]: CONTRIBUTING's tables, and which files a file names
 //! - [`imports`]: the walls between them
 //! - [`habits`]: what every file keeps to
@@ -15,6 +16,7 @@ mod imports;
 mod modules;
 mod readme_tables;
 mod scripts;
+mod shell;
 mod use_paths;
 mod wire;
 
