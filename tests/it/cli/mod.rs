@@ -1,5 +1,6 @@
-//! The command line: [`commands`], the server's [`flags`], and of these [`codes`].
+//! The command line: [`commands`], the server's [`flags`], and of these [`codes`]; [`mqtt`] runs the example units.
 
 mod codes;
 mod commands;
 mod flags;
+mod mqtt;
