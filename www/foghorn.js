@@ -13,7 +13,8 @@
  *
  *     connecting   no connection, trying now
  *     resuming     greeted, what we missed follows: { hello, lost (so many are gone for good), restarted (the channel has
- *                  begun anew), why (that is, or '') }
+ *                  begun anew), why (that is, or ''), untaken (so many of the last ones sent did not get through; null: not
+ *                  known, but unless restarted or lost, what has not come back by `open` did not) }
  *     open         up to date, `send` works: { hello }
  *     waiting      for the next try: { retryAt (as Date.now()), problem (a sentence or '') }
  *     unauthorized no code, or a wrong one, which is dropped: { given, problem }; no more tries before `setCode`
@@ -21,8 +22,7 @@
  *     closed       by `close()`
  *
  * No socket is trusted after sleep, a change of network, or a sent message without an echo: a new one is opened beside it
- * and takes over when greeted. With `?replaces=ID`, the last hello's `id`, the server takes nothing more from the old one:
- * what has not come back when the state is `open` again was not received.
+ * and takes over when greeted. With `?replaces=ID` the server takes nothing more from the old one, and says how many it has.
  */
 
 const FIRST_RETRY_MS = 500;
@@ -72,6 +72,7 @@ export class Foghorn {
     this._epoch = '';
     this._seq = 0;
     this._id = '';
+    this._sent = 0; // on the connection of that name
     this._restarted = false;
     this._why = '';
     this._socket = null; // greeted
@@ -88,13 +89,14 @@ export class Foghorn {
   }
 
   /**
-   * Sends to everybody, or returns false: nothing is kept to be sent later.
+   * Sends to everybody, or returns false: nothing is kept to be sent later, or again (`untaken`).
    * @param {string | ArrayBuffer | ArrayBufferView | Blob} data
    */
   send(data) {
     if (!this.maySend) throw new Error('Sending needs a code here.');
     if (this.state !== 'open' || this._try || this._socket.readyState !== WebSocket.OPEN) return false;
     this._socket.send(data);
+    this._sent += 1;
     this._awaited = data;
     clearTimeout(this._echoDue);
     this._expectEcho(ECHO_MS + sizeOf(data) / SLOWEST_BYTES_PER_MS);
@@ -172,7 +174,6 @@ export class Foghorn {
     if (this._epoch && hello.epoch !== this._epoch) {
       const again = this._restarted;
       this._restarted = true;
-      this._id = '';
       if (hello.seq > 0 && !again) {
         // The new run has messages: come back for them.
         this._epoch = hello.epoch;
@@ -200,6 +201,8 @@ export class Foghorn {
     const why = restarted ? this._why : '';
     this._restarted = false;
     this._why = '';
+    const untaken = this._sent && (Number.isInteger(hello.taken) ? this._sent - hello.taken : null);
+    this._sent = 0;
     let seq = hello.seq;
     const { head = seq } = hello;
     const catchUp = () => {
@@ -217,7 +220,7 @@ export class Foghorn {
       }
     };
     socket.onclose = (event) => this._lose(event);
-    this._set('resuming', { hello, lost, restarted, why });
+    this._set('resuming', { hello, lost, restarted, why, untaken });
     catchUp();
   }
 

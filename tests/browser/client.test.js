@@ -164,7 +164,7 @@ test('a new run of the server is read from its start, and told as a restart', as
   await until('it is open', () => horn.state === 'open');
   server.sockets[0].terminate();
   await until('the new ones', () => got.length === 2);
-  assert.deepEqual(server.asked.slice(1), ['/room?echo=1&after=e1:41&replaces=a', '/room?echo=1&after=e2:0']);
+  assert.deepEqual(server.asked.slice(1), ['/room?echo=1&after=e1:41&replaces=a', '/room?echo=1&after=e2:0&replaces=a']);
   assert.deepEqual(states.filter(({ name }) => name === 'resuming').map(({ restarted, lost }) => [restarted, lost]), [[false, 0], [true, 0]]);
 });
 
@@ -445,6 +445,85 @@ test('waits longer and longer, but never more than 15 s', async () => {
   assert.ok(delays[0] <= 500 && delays[1] <= 1_000);
   assert.ok(delays.every((ms) => ms >= 240 && ms <= 15_000), `${delays}`);
   assert.ok(delays.slice(7).every((ms) => ms >= 7_400), `${delays}`);
+});
+
+/** Connects, sends these, loses the connection, and is told this of them. */
+async function untakenOf(messages, ...hellos) {
+  server = await Scripted.start(sends(hello({ epoch: 'e1', seq: 0, id: 'a' })), ...hellos.map((fields) => sends(hello(fields))));
+  connect(server.url);
+  await until('it is open', () => horn.state === 'open');
+  for (const message of messages) assert.equal(horn.send(message), true);
+  await until('they are there', () => server.received.length === messages.length);
+  server.sockets[0].terminate();
+  await until('it is open again', () => states.filter(({ name }) => name === 'open').length === 2);
+  return states.findLast(({ name }) => name === 'resuming').untaken;
+}
+
+for (const [what, messages, taken, untaken] of [
+  ['of all that got through nothing', ['one', 'two'], 2, 0],
+  ['of some the last', ['one', 'two', 'three'], 1, 2],
+  ['all of nothing that got through', ['', new ArrayBuffer(3), new Uint8Array(3), 'four'], 0, 4],
+  ['nothing where nothing was sent', [], 0, 0],
+  ['nothing where nothing was sent, whatever the server knows', [], null, 0],
+  ['that it is not known where the server does not know it', ['one'], null, null],
+  ['that it is not known where the server is older', ['one'], undefined, null],
+]) {
+  test(`says how many of those sent were not taken: ${what}`, async () => {
+    assert.equal(await untakenOf(messages, { epoch: 'e1', seq: 2, id: 'b', taken }), untaken);
+    assert.equal(states[0].untaken, 0, 'at first there is nothing');
+  });
+}
+
+test('says it of a deleted conversation too, and when it has come back twice for the new one', async () => {
+  assert.equal(await untakenOf(['one', 'two'],
+    { epoch: 'e2', seq: 3, lost: null, id: 'b', taken: 1 }, { epoch: 'e2', seq: 0, head: 0, id: 'c', taken: 1 }), 1);
+  assert.deepEqual(server.asked.slice(1), ['/room?echo=1&after=e1:0&replaces=a', '/room?echo=1&after=e2:0&replaces=a']);
+  assert.equal(states.at(-2).restarted, true);
+});
+
+test('counts anew on each connection, and says it once', async () => {
+  server = await Scripted.start(
+    sends(hello({ epoch: 'e1', seq: 0, id: 'a' })),
+    sends(hello({ epoch: 'e1', seq: 0, id: 'b', taken: 1 })),
+    sends(hello({ epoch: 'e1', seq: 0, id: 'c', taken: 2 })),
+    sends(hello({ epoch: 'e1', seq: 0, id: 'd', taken: 0 })),
+  );
+  connect(server.url);
+  const untaken = [];
+  for (const [i, count] of [3, 2, 0].entries()) {
+    await until('it is open', () => states.filter(({ name }) => name === 'open').length === i + 1);
+    for (let j = 0; j < count; j += 1) horn.send(`${i} ${j}`);
+    horn.check();
+    await until('the next hello', () => states.filter(({ name }) => name === 'resuming').length === i + 2);
+    untaken.push(states.findLast(({ name }) => name === 'resuming').untaken);
+  }
+  assert.deepEqual(untaken, [2, 0, 0]);
+});
+
+test('several tries ask for the same connection, and nothing is sent on it while they do', async () => {
+  const silent = () => {};
+  server = await Scripted.start(
+    sends(hello({ epoch: 'e1', seq: 0, id: 'a' })), silent, silent, isFull, sends(hello({ epoch: 'e1', seq: 0, id: 'b', taken: 2 })),
+  );
+  connect(server.url);
+  await until('it is open', () => horn.state === 'open');
+  for (const text of ['one', 'two', 'three']) horn.send(text);
+  const { now } = Date;
+  try {
+    for (const tries of [2, 3, 4]) {
+      horn.check();
+      assert.equal(horn.send('meanwhile'), false);
+      await until('it has asked', () => server.asked.length === tries);
+      Date.now = () => now() + tries * 2_000;
+    }
+  } finally {
+    Date.now = now;
+  }
+  // There was no place: the old one is used until the next try.
+  await until('it may send', () => horn.send('four'));
+  await until('the next hello', () => states.length === 4);
+  assert.deepEqual(server.asked.slice(1), Array(4).fill('/room?echo=1&after=e1:0&replaces=a'));
+  assert.deepEqual(states[2].untaken, 2);
 });
 
 test('outbox: of two equal texts only one is taken back at a time, and what did not get through goes out again', () => {
