@@ -38,6 +38,7 @@ function onMessage(data, { resumed }) {
 
 function onState(state) {
   clearInterval(countdown);
+  outbox.follow(state);
   if (state.name === 'connecting') tell('Connecting…');
   if (state.name === 'resuming') greet(state);
   if (state.name === 'unauthorized') tell('Needs a code', 'out');
@@ -47,7 +48,6 @@ function onState(state) {
     count();
     if (state.name === 'waiting' && state.problem) complain(`${state.problem} Trying again.`);
   }
-  outbox.follow(state);
   code.follow(state);
 }
 

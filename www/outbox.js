@@ -5,24 +5,26 @@
  *                       → unsure    nobody can tell whether it got through: not sent again unasked
  *             → refused             too long, or we may only read
  *
- * Messages have no ids, but an order: only the *first* under way can be the next to come back. From a broken connection
- * the server takes no more once we are back: what is under way when we have caught up goes out again, once. Somebody
- * else's same text may be taken for ours: the others have it either way.
+ * Messages have no ids, but an order: only the *first* under way can be the next to come back. Somebody else's same text
+ * may be taken for ours, but after a break the server tells how many it has taken, and the rest goes out again.
  */
+
+/** So many that came back can go again: nobody else says more of the same before ours are there. */
+const KEPT = 100;
 
 export class Outbox {
   /** `send` hands a text to the connection, and is false if that takes none now. */
   constructor(send, onChange) {
     this._send = send;
     this._onChange = onChange;
-    this._items = [];
+    this._items = []; // sent, then sending, then waiting
     this._maxBytes = Infinity;
     this._maySend = true;
     this._ready = false;
-    this._gap = false; // ours may be among the lost
+    this._outcome = 'sent'; // of what has not come back when we have caught up
   }
 
-  get isEmpty() { return this._items.length === 0; }
+  get isEmpty() { return this._items.every(({ state }) => state === 'sent'); }
 
   /** Why this cannot be sent, or ''. */
   objection(text) {
@@ -45,42 +47,38 @@ export class Outbox {
   flush() {
     if (!this._ready) return;
     for (const item of this._in('waiting')) {
-      if (this.objection(item.text)) this._leave(item, 'refused');
-      else if (this._send(item.text)) this._change(item, 'sending');
+      if (this.objection(item.text)) {
+        this._items.splice(this._items.indexOf(item), 1);
+        this._change(item, 'refused');
+      } else if (this._send(item.text)) this._change(item, 'sending');
       else break;
     }
   }
 
   /** Whether this message is one's own, come back. */
   takeBack(data) {
-    const sending = this._in('sending');
-    // The first ones may be among the lost; a later one that got through vouches for them.
-    const found = this._gap ? sending.findIndex((item) => item.text === data) : 0;
-    if (!sending[found] || sending[found].text !== data) return false;
-    this._gap = false;
-    for (const item of sending.slice(0, found + 1)) this._leave(item, 'sent');
+    const item = this._items.find(({ state }) => state === 'sending');
+    if (!item || item.text !== data) return false;
+    this._change(item, 'sent');
+    if (this._items.indexOf(item) === KEPT) this._items.shift();
     return true;
   }
 
   /** Takes each state of the `Foghorn`. */
-  follow({ name, hello, restarted, lost }) {
-    this._ready = false;
+  follow({ name, hello, restarted, lost, untaken }) {
+    this._ready = name === 'open';
     if (name === 'resuming') {
       this._maxBytes = hello.maxMessage || Infinity;
       this._maySend = hello.send !== false;
-      this._gap = lost > 0;
-      if (restarted) this._in('sending').forEach((item) => this._leave(item, 'unsure'));
+      const given = this._in('sent').concat(this._in('sending'));
+      given.slice(Math.max(0, given.length - untaken)).forEach((item) => this._change(item, 'waiting'));
+      if (untaken === null) this._outcome = 'waiting';
+      if (this._outcome !== 'sent' && (restarted || lost > 0)) this._outcome = 'unsure';
     }
-    if (name === 'open') this._caughtUp();
-  }
-
-  _caughtUp() {
-    for (const item of this._in('sending')) {
-      if (this._gap) this._leave(item, 'unsure');
-      else this._change(item, 'waiting');
-    }
-    this._gap = false;
-    this._ready = true;
+    if (!this._ready && !restarted) return;
+    this._in('sending').forEach((item) => this._change(item, this._outcome));
+    this._items = this._in('waiting');
+    this._outcome = 'sent';
     this.flush();
   }
 
@@ -89,10 +87,5 @@ export class Outbox {
   _change(item, state) {
     item.state = state;
     this._onChange(item);
-  }
-
-  _leave(item, state) {
-    this._items.splice(this._items.indexOf(item), 1);
-    this._change(item, state);
   }
 }

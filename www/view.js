@@ -26,7 +26,8 @@ export class View {
     this._scheduled = false;
     this._sizes = new Map(); // of the lines in their final place, oldest first
     this._chars = 0;
-    this._pending = new Map(); // item → its line, in order
+    this._lines = new WeakMap(); // item → its line
+    this._pending = new Set(); // items, in order
     this._last = { own: null, at: new Date() };
     this._fresh = { count: 0, quietly: false };
     this._atEnd = true;
@@ -84,7 +85,8 @@ export class View {
     line.classList.add('own');
     line.classList.toggle('joined', this._pending.size > 0 || this._joins(true, at));
     mark(line, item.state);
-    this._pending.set(item, line);
+    this._lines.set(item, line);
+    this._pending.add(item);
     this._area.append(line);
     this.toEnd();
   }
@@ -93,7 +95,13 @@ export class View {
   update(item) {
     const { state } = item;
     this._step(() => {
-      const line = this._pending.get(item);
+      const line = this._lines.get(item);
+      if (!this._pending.has(item)) {
+        // What came was somebody else's.
+        line.classList.remove('own');
+        line.querySelector('.mark').remove();
+        return this.add(item);
+      }
       mark(line, state);
       if (state === 'waiting' || state === 'sending') return;
       const at = new Date();
@@ -158,7 +166,8 @@ export class View {
   }
 
   _put(line, chars) {
-    const [next = null] = this._pending.values();
+    const [first] = this._pending;
+    const next = this._lines.get(first) || null;
     // A line that is moved to where it stands would lose its selection, and be read out again.
     if (!line.isConnected || line.nextSibling !== next) {
       if (line.isConnected) line.setAttribute('aria-live', 'off');

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import {
   allSent, DESKTOP, isConnected, isNotConnected, launch, Line, newClient, notes, PHONE, RawClient, say, Server, shows, texts,
-  until, visit,
+  until, visit, waitsForEchoes,
 } from './harness.js';
 import { Proxy } from './proxy.js';
 
@@ -187,16 +187,17 @@ test('messages that a program deletes are gone from the page, which stands at it
 });
 
 for (const path of ['', 'c/lights']) {
-  test(`what was typed offline goes out after others were deleted; what was under way is unsure: /${path}`, async () => {
+  test(`what did not get through goes out after others were deleted, and what did does not: /${path}`, async () => {
     const line = await Line.to(server.port);
     const page = await visit(browser, line.url + path, PHONE);
     const raw = await newClient(server, `/${path}`);
-    await say(page, 'before');
-    await allSent(page);
+    await waitsForEchoes(page);
+    line.silence('server');
+    await say(page, 'got through');
+    await until('it is there', () => raw.received.at(-1) === 'got through');
     line.silence();
     await say(page, 'under way');
     await page.waitForSelector('.sending');
-    await until('it is there', () => raw.received.at(-1) === 'before');
     line.cut();
     await isNotConnected(page);
     await say(page, 'typed offline');
@@ -205,9 +206,10 @@ for (const path of ['', 'c/lights']) {
     await isConnected(page);
     await allSent(page);
     await until('it is there', () => raw.received.at(-1) === 'typed offline');
-    assert.deepEqual(await texts(page), ['before', 'under way', 'typed offline'], 'nobody told it to forget');
-    assert.equal(await page.locator('.unsure').count(), 1);
-    assert.deepEqual(await notes(page), ['The conversation has begun anew'], 'whatever it was');
+    assert.deepEqual(raw.received, ['got through', 'under way', 'typed offline']);
+    assert.deepEqual(await page.$$eval('.text, .note', (all) => all.map((one) => one.textContent)),
+      ['got through', 'The conversation has begun anew', 'under way', 'typed offline'], 'nobody told it to forget');
+    assert.equal(await page.locator('.own .sent').count(), 3);
   });
 }
 

@@ -526,61 +526,128 @@ test('several tries ask for the same connection, and nothing is sent on it while
   assert.deepEqual(states[2].untaken, 2);
 });
 
-test('outbox: of two equal texts only one is taken back at a time, and what did not get through goes out again', () => {
+/** An outbox that is open, and what it hands on. */
+function openOutbox() {
   const wire = [];
   const outbox = new Outbox((text) => wire.push(text) > 0, () => {});
-  const open = { name: 'open' };
-  const resuming = { name: 'resuming', hello: { maxMessage: 100 }, lost: 0, restarted: false };
-  const items = ['yes', 'yes', 'no'].map((text) => outbox.add(text));
-  const state = () => items.map((item) => item.state);
-  outbox.follow(resuming);
+  const resume = (about) => outbox.follow({ name: 'resuming', hello: {}, lost: 0, restarted: false, untaken: 0, ...about });
+  const open = () => outbox.follow({ name: 'open', hello: {} });
+  const say = (...texts) => {
+    const items = texts.map((text) => outbox.add(text));
+    outbox.flush();
+    return items;
+  };
+  resume();
+  open();
+  return { outbox, wire, resume, open, say };
+}
+const statesOf = (items) => items.map(({ state }) => state);
+
+test('outbox: nothing goes out before the backlog is over, and of two equal texts one is taken back at a time', () => {
+  const { outbox, wire, resume, open, say } = openOutbox();
+  outbox.follow({ name: 'connecting' });
+  const items = say('yes', 'yes', 'no');
+  resume();
   outbox.flush();
-  assert.deepEqual(wire, [], 'nothing goes out before the backlog is over');
-  outbox.follow(open);
+  assert.deepEqual(wire, []);
+  open();
   assert.deepEqual(wire, ['yes', 'yes', 'no']);
   assert.equal(outbox.takeBack('no'), false, 'that is somebody else\'s: ours come in order');
   assert.equal(outbox.takeBack('yes'), true);
-  assert.deepEqual(state(), ['sent', 'sending', 'sending']);
-  outbox.follow({ name: 'waiting' });
-  outbox.follow({ name: 'connecting' });
-  outbox.follow(resuming);
-  assert.equal(outbox.takeBack('yes'), true);
-  outbox.follow(open);
-  assert.deepEqual(wire, ['yes', 'yes', 'no', 'no']);
-  assert.equal(outbox.takeBack('no'), true);
-  assert.deepEqual(state(), ['sent', 'sent', 'sent']);
+  assert.deepEqual(statesOf(items), ['sent', 'sending', 'sending']);
+  for (const text of ['yes', 'no']) assert.equal(outbox.takeBack(text), true);
   assert.ok(outbox.isEmpty);
 });
 
-test('outbox: where nobody can tell, nothing is sent twice', () => {
-  for (const [why, about] of [['restart', { lost: 0, restarted: true }], ['loss', { lost: 3, restarted: false }]]) {
-    const wire = [];
-    const outbox = new Outbox((text) => wire.push(text) > 0, () => {});
-    outbox.follow({ name: 'resuming', hello: {}, lost: 0 });
-    outbox.follow({ name: 'open' });
-    const doubtful = outbox.add('in doubt');
-    outbox.flush();
-    const waiting = outbox.add('not in doubt');
-    outbox.follow({ name: 'resuming', hello: {}, ...about });
-    outbox.follow({ name: 'open' });
-    assert.deepEqual([doubtful.state, waiting.state], ['unsure', 'sending'], why);
-    assert.deepEqual(wire, ['in doubt', 'not in doubt'], why);
-  }
+test('outbox: after a break the last ones that were not taken go again, before what was typed since', () => {
+  const { outbox, wire, resume, open, say } = openOutbox();
+  const items = say('a', 'b', 'c');
+  outbox.follow({ name: 'waiting' });
+  items.push(...say('d'));
+  resume({ untaken: 2 });
+  assert.deepEqual(statesOf(items), ['sending', 'waiting', 'waiting', 'waiting']);
+  assert.equal(outbox.takeBack('b'), false, 'ours is not there');
+  assert.equal(outbox.takeBack('a'), true);
+  open();
+  assert.deepEqual(statesOf(items), ['sent', 'sending', 'sending', 'sending']);
+  assert.deepEqual(wire, ['a', 'b', 'c', 'b', 'c', 'd']);
 });
 
-test('outbox: after a loss a later message vouches for those before it', () => {
-  const wire = [];
-  const outbox = new Outbox((text) => wire.push(text) > 0, () => {});
-  outbox.follow({ name: 'resuming', hello: {}, lost: 0 });
-  outbox.follow({ name: 'open' });
-  const items = ['a', 'b', 'c'].map((text) => outbox.add(text));
-  outbox.flush();
-  outbox.follow({ name: 'resuming', hello: {}, lost: 3 });
-  assert.equal(outbox.takeBack('x'), false);
-  assert.equal(outbox.takeBack('b'), true);
-  outbox.follow({ name: 'open' });
-  assert.deepEqual(items.map(({ state }) => state), ['sent', 'sent', 'sending']);
-  assert.deepEqual(wire, ['a', 'b', 'c', 'c']);
+test('outbox: what the server has taken is sent, whether it comes back or is lost', () => {
+  const { wire, outbox, resume, open, say } = openOutbox();
+  const items = say('a', 'b');
+  resume({ lost: 3, untaken: 1 });
+  assert.ok(!outbox.isEmpty);
+  open();
+  assert.deepEqual(statesOf(items), ['sent', 'sending']);
+  resume({ restarted: true });
+  assert.deepEqual(statesOf(items), ['sent', 'sent'], 'in an older conversation it is there at once');
+  assert.equal(outbox.takeBack('b'), false, 'and does not come back in the new one');
+  assert.deepEqual(wire, ['a', 'b', 'b']);
+});
+
+test('outbox: what came back too early, as somebody else\'s, goes again as well', () => {
+  const { outbox, wire, resume, open, say } = openOutbox();
+  const items = say('a', 'yes', 'yes', 'no');
+  for (const text of ['a', 'yes', 'yes']) assert.equal(outbox.takeBack(text), true);
+  assert.deepEqual(statesOf(items), ['sent', 'sent', 'sent', 'sending']);
+  items.push(...say('d'));
+  resume({ untaken: 3 });
+  assert.deepEqual(statesOf(items), ['sent', 'sent', 'waiting', 'waiting', 'waiting']);
+  open();
+  assert.deepEqual(wire, ['a', 'yes', 'yes', 'no', 'd', 'yes', 'no', 'd']);
+  outbox.takeBack('yes');
+  resume({ untaken: 3 });
+  open();
+  assert.deepEqual(wire.slice(8), ['yes', 'no', 'd'], 'once for each break');
+});
+
+test('outbox: of a long talk it keeps the last only, and that is enough', () => {
+  const { outbox, wire, resume, open, say } = openOutbox();
+  const items = [];
+  for (let i = 0; i < 1_000; i += 1) {
+    items.push(...say(`${i}`));
+    outbox.takeBack(`${i}`);
+  }
+  resume({ untaken: 130 });
+  assert.deepEqual(items.filter(({ state }) => state === 'waiting'), items.slice(900));
+  open();
+  assert.deepEqual(wire.slice(1_000), wire.slice(900, 1_000));
+});
+
+for (const [why, ...breaks] of [
+  ['restart', { restarted: true, untaken: null }],
+  ['loss', { lost: 3, untaken: null }],
+  ['loss with the second connection', { untaken: null }, { lost: 3 }],
+  ['loss with the first connection', { lost: 3, untaken: null }, {}],
+  ['restart with the second connection', { untaken: null }, { restarted: true }],
+]) {
+  test(`outbox: where nobody can tell, nothing is sent twice: ${why}`, () => {
+    const { outbox, wire, resume, open, say } = openOutbox();
+    const items = say('back', 'in doubt');
+    outbox.takeBack('back');
+    outbox.follow({ name: 'waiting' });
+    items.push(...say('not in doubt'));
+    breaks.forEach(resume);
+    open();
+    assert.deepEqual(statesOf(items), ['sent', 'unsure', 'sending']);
+    assert.deepEqual(wire, ['back', 'in doubt', 'not in doubt']);
+    resume();
+    open();
+    assert.deepEqual(statesOf(items), ['sent', 'unsure', 'sent'], 'the next time it is known again');
+    assert.ok(outbox.isEmpty, 'and in doubt is not under way');
+  });
+}
+
+test('outbox: where the server does not know, what has not come back when nothing is missing goes again', () => {
+  const { outbox, wire, resume, open, say } = openOutbox();
+  const items = say('a', 'b');
+  resume({ untaken: null });
+  resume({ untaken: 0 });
+  assert.equal(outbox.takeBack('a'), true);
+  open();
+  assert.deepEqual(statesOf(items), ['sent', 'sending']);
+  assert.deepEqual(wire, ['a', 'b', 'b']);
 });
 
 test('outbox: a text that a server with another limit does not take is refused, the others go', () => {

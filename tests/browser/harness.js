@@ -126,6 +126,12 @@ export const shows = (page, text) => page.waitForFunction(
 /** Everything of the page's own came back. */
 export const allSent = (page) => page.waitForFunction(() => !document.querySelector('.waiting, .sending'));
 
+/** Has the page wait for what it sends, however long that takes: it replaces no connection because of it. */
+export const waitsForEchoes = (page) => page.evaluate(() => {
+  const { setTimeout } = window;
+  window.setTimeout = (act, ms) => (ms >= 4_000 && ms < 4_001 ? 0 : setTimeout(act, ms));
+});
+
 /** Has a handshake from this origin refused. */
 export async function refuse({ port }, origin, localAddress = '127.0.0.1') {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/`, { origin, localAddress });
@@ -176,20 +182,15 @@ export class Line {
 
   mend() { this.#cut = false; }
 
-  /** Nothing passes any more on the connections that there are, and nobody is told. New ones work. */
-  silence() {
-    const silent = [...this.#pairs];
-    for (const { near, far } of silent) {
-      near.unpipe(far);
-      far.unpipe(near);
-      near.pause();
-      far.pause();
-    }
+  /** Nothing passes any more on the connections that there are, or nothing of one side, and nobody is told. New ones work. */
+  silence(side = 'both') {
+    const ways = [...this.#pairs].flatMap(({ near, far }) => [
+      ...(side === 'server' ? [] : [[near, far]]),
+      ...(side === 'client' ? [] : [[far, near]]),
+    ]);
+    for (const [from, to] of ways) from.unpipe(to).pause();
     /** Lets what was held back through after all. */
-    return () => silent.forEach(({ near, far }) => {
-      near.pipe(far);
-      far.pipe(near);
-    });
+    return () => ways.forEach(([from, to]) => from.pipe(to));
   }
 
   static closeAll() {
