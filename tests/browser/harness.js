@@ -117,6 +117,10 @@ export async function say(page, text) {
 /** The texts on the page, in order. */
 export const texts = (page) => page.$$eval('#received-area .text', (all) => all.map((text) => text.textContent));
 
+/** The texts of one's own, or of others, in order. */
+export const own = (page) => page.$$eval('.own .text', (all) => all.map((text) => text.textContent));
+export const others = (page) => page.$$eval('.message:not(.own) .text', (all) => all.map((text) => text.textContent));
+
 /** The lines about the conversation. */
 export const notes = (page) => page.$$eval('#received-area .note', (all) => all.map((note) => note.textContent));
 

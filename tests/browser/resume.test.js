@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { WebSocketServer } from 'ws';
 import {
-  allSent, isConnected, isNotConnected, launch, Line, newClient, notes, PHONE, RawClient, say, Server, shows, texts, until,
-  visit,
+  allSent, isConnected, isNotConnected, launch, Line, newClient, notes, others, own, PHONE, RawClient, say, Server, shows,
+  texts, until, visit, waitsForEchoes,
 } from './harness.js';
 
 let browser;
@@ -129,6 +129,103 @@ test('a socket that is dead without a word is replaced, and what was sent into i
   await say(other, 'after it');
   await shows(page, 'after it');
   for (const one of [page, other]) assert.deepEqual(await texts(one), ['into the void', 'after it']);
+});
+
+test('what somebody else says in the same words is not taken for one\'s own that did not get through', async () => {
+  const page = await visit(browser, line.url, PHONE);
+  const other = await visit(browser, server.url);
+  const witness = await newClient(server);
+  await waitsForEchoes(page);
+  await say(page, 'before');
+  await allSent(page);
+  line.silence('client');
+  for (const text of ['yes', 'yes', 'more']) await say(page, text);
+  await say(other, 'yes');
+  await page.waitForFunction(() => document.querySelectorAll('.own .sent').length === 2);
+  await say(other, 'news');
+  await shows(page, 'news');
+  assert.deepEqual(await texts(page), ['before', 'yes', 'news', 'yes', 'more'], 'it cannot know better');
+  line.cut();
+  await isNotConnected(page);
+  await say(page, 'typed offline');
+  line.mend();
+  await shows(other, 'typed offline');
+  await allSent(page);
+  assert.deepEqual(witness.received, ['before', 'yes', 'news', 'yes', 'yes', 'more', 'typed offline']);
+  for (const one of [page, other]) assert.deepEqual(await texts(one), witness.received);
+  assert.deepEqual(await own(page), ['before', 'yes', 'yes', 'more', 'typed offline']);
+  assert.equal(await page.locator('.own .sent').count(), 5);
+  assert.equal(await page.locator('.message:not(.own) .mark').count(), 0);
+  assert.deepEqual(await page.$$eval('.message', (all) => all.map((one) => one.classList.contains('own'))),
+    [true, false, false, true, true, true, true]);
+  assert.deepEqual(await own(other), ['yes', 'news']);
+  assert.deepEqual(page.problems, []);
+});
+
+test('what got through does not go out again, whoever says the same', async () => {
+  const page = await visit(browser, line.url, PHONE);
+  const other = await visit(browser, server.url);
+  const witness = await newClient(server);
+  line.silence('server');
+  for (const text of ['yes', 'no']) await say(page, text);
+  await shows(other, 'no');
+  for (const text of ['no', 'yes']) await say(other, text);
+  await allSent(other);
+  line.cut();
+  await isNotConnected(page);
+  await say(page, 'no');
+  line.mend();
+  await until('all is there', async () => (await texts(page)).length === 5);
+  await allSent(page);
+  assert.deepEqual(witness.received, ['yes', 'no', 'no', 'yes', 'no']);
+  assert.deepEqual(await own(page), ['yes', 'no', 'no']);
+  assert.deepEqual(await others(page), ['no', 'yes']);
+});
+
+test('two people say the same few words over lines that fail in every way: nothing twice, nothing lost', async (t) => {
+  const lines = [line, await Line.to(server.port)];
+  const witness = await newClient(server);
+  const pages = [await visit(browser, lines[0].url), await visit(browser, lines[1].url, PHONE)];
+  const any = (all) => all[Math.floor(Math.random() * all.length)];
+  const pause = (most) => new Promise((resolve) => setTimeout(resolve, Math.random() * most));
+  let talking = true;
+  const vandals = lines.map(async (one) => {
+    let cuts = 0;
+    while (talking) {
+      await pause(600);
+      one.silence(any(['both', 'client', 'server']));
+      await pause(400);
+      one.cut();
+      cuts += 1;
+      await pause(300);
+      one.mend();
+    }
+    return cuts;
+  });
+  const said = await Promise.all(pages.map(async (page) => {
+    const words = Array.from({ length: 60 }, () => any(['yes', 'no', 'yes']));
+    for (const word of words) {
+      await say(page, word);
+      await pause(120);
+    }
+    return words;
+  }));
+  talking = false;
+  t.diagnostic(`cuts: ${(await Promise.all(vandals)).join(', ')}`);
+
+  await Promise.all(pages.map(allSent));
+  const all = said.flat();
+  for (const page of pages) await until('the page has all', async () => (await texts(page)).length >= all.length);
+  await until('the witness has all', () => witness.received.length >= all.length);
+  assert.deepEqual([...witness.received].sort(), [...all].sort(), 'each message once');
+  for (const [i, page] of pages.entries()) {
+    assert.deepEqual(await texts(page), witness.received);
+    assert.deepEqual(await own(page), said[i], 'what it said, in order');
+    assert.equal(await page.locator('.own .sent').count(), 60);
+    assert.deepEqual((await others(page)).sort(), [...said[1 - i]].sort());
+    assert.deepEqual(await notes(page), []);
+    assert.deepEqual(page.problems, []);
+  }
 });
 
 test('what a server may or may not have got before it died is not sent twice, but can be sent again', async () => {
