@@ -113,23 +113,7 @@ impl Launch {
     }
 
     fn spawn(self) -> Server {
-        let mut words: Vec<OsString> = Vec::new();
-        if let Some(runner) = std::env::var_os("FOGHORN_RUNNER") {
-            words.extend(runner.to_string_lossy().split_whitespace().map(OsString::from));
-        }
-        words.push(std::env::var_os("FOGHORN_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_foghorn").into()));
-        words.extend(self.args);
-        let mut command = Command::new("env");
-        // Ended with this process, even if that is killed and drops nothing.
-        let script = format!("{}exec setpriv --pdeathsig KILL -- \"$@\"", self.before);
-        // Whoever runs the tests may ignore some of these, as a script does for what it starts with `&`.
-        command.args(["--default-signal=HUP,INT,TERM", "sh", "-c"]).arg(script).arg("sh").args(words);
-        for (name, _) in std::env::vars_os() {
-            let is_for_servers = ["FOGHORN_", "LISTEN_", "NOTIFY_", "WATCHDOG_", "JOURNAL_", "RUST_"];
-            if is_for_servers.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
-                command.env_remove(name);
-            }
-        }
+        let mut command = program(&self.before, &self.args);
         let folder = runtime_folder(&self.runtime);
         fs::create_dir(&folder).expect("the temporary folder is empty");
         command.env("RUNTIME_DIRECTORY", &folder).env("TMPDIR", &folder).env_remove("XDG_RUNTIME_DIR");
@@ -137,4 +121,26 @@ impl Launch {
         command.stdin(self.stdin).stdout(self.stdout).stderr(Stdio::piped());
         Server::of(command.spawn().expect("the server's process starts"), self.runtime)
     }
+}
+
+/// The binary with these arguments, behind these shell commands, with nothing in its environment that it could read.
+pub(super) fn program(before: &str, args: &[OsString]) -> Command {
+    let mut words: Vec<OsString> = Vec::new();
+    if let Some(runner) = std::env::var_os("FOGHORN_RUNNER") {
+        words.extend(runner.to_string_lossy().split_whitespace().map(OsString::from));
+    }
+    words.push(std::env::var_os("FOGHORN_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_foghorn").into()));
+    words.extend(args.iter().cloned());
+    let mut command = Command::new("env");
+    // Ended with this process, even if that is killed and drops nothing.
+    let script = format!("{before}exec setpriv --pdeathsig KILL -- \"$@\"");
+    // Whoever runs the tests may ignore some of these, as a script does for what it starts with `&`.
+    command.args(["--default-signal=HUP,INT,TERM", "sh", "-c"]).arg(script).arg("sh").args(words);
+    for (name, _) in std::env::vars_os() {
+        let is_for_foghorn = ["FOGHORN_", "LISTEN_", "NOTIFY_", "WATCHDOG_", "JOURNAL_", "RUST_"];
+        if is_for_foghorn.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
+    command
 }
