@@ -11,16 +11,17 @@
 //! - [`page`]: the built-in page, and folders in its place
 //! - [`net`]: where it listens; [`server`]: start, end, and limits on connections
 //! - [`os`], [`telemetry`]: what systemd gives and wants to know, and what stands in the log
-//! - [`cli`]: commands, flags and environment
+//! - [`cli`]: commands, flags and environment; [`client`]: what the commands `send` and `listen` do
 //! - [`house`]: that README, flags, limits and module borders say the same
 //!
 //! `FOGHORN_BIN` names another binary to test, and `FOGHORN_RUNNER` a command to start it with, such as
-//! `qemu-aarch64-static -L /some/root`.
+//! `qemu-aarch64-static -L /some/root`. `FOGHORN_TEST_SEED` repeats what chance has decided in a test that names its seed.
 
 mod access;
 mod api;
 mod broadcast;
 mod cli;
+mod client;
 mod harness;
 mod house;
 mod http;

@@ -7,9 +7,11 @@
 //! - [`files`]: folders to be served, and the project's own
 //! - [`launch`], [`server`], [`output`]: a server that is to be started, one that runs, and what it writes;
 //!   [`terminal`]: one for it to write to
+//! - [`invocation`]: `foghorn send` and `foghorn listen`, from their start to their end
 //! - [`http`], [`frames`]: what goes over the wire; [`client`]: who sends and reads it, rules broken included
 //! - [`stream`]: a stream over HTTP, and who reads it
 //! - [`bystanders`], [`load`]: honest clients beside what a test is about, and those that are a burden
+//! - [`proxy`]: a network that breaks; [`stranger`]: servers that are no Foghorn
 //! - [`network`]: ports of the test's own, and a whole network
 
 mod bystanders;
@@ -17,11 +19,14 @@ mod client;
 mod files;
 mod frames;
 mod http;
+mod invocation;
 mod launch;
 mod load;
 mod network;
 mod output;
+mod proxy;
 mod server;
+mod stranger;
 mod stream;
 mod terminal;
 mod wait;
@@ -31,11 +36,14 @@ pub use client::{Client, GREETING, get, post, refused, request};
 pub use files::{Closed, LARGE_BYTES, contents, folder, folder_with_large_file, project};
 pub use frames::{BINARY, CLOSE, CONTINUATION, FIN, Frame, PING, PONG, TEXT, masked, unmasked};
 pub use http::{Response, lines, post_head, request_head, upgrade_head};
+pub use invocation::{Invocation, Running};
 pub use launch::Launch;
 pub use load::{Loop, ask_for_large_file, expect_numbered, numbered, publish_numbered, raise_own_limit, sleeper};
 pub use network::{OWN_ADDRESSES, free_listener, in_own_network};
 pub use output::Finished;
+pub use proxy::{At, CONFIRMATION, Cut, How, Proxy, Way};
 pub use server::Server;
+pub use stranger::{Manner, Oddity, Stranger};
 pub use stream::{Event, Stream};
 pub use terminal::Terminal;
 pub use wait::{eventually, is_emulated, patience};

@@ -19,6 +19,15 @@ impl Finished {
         assert!(stderr.starts_with("foghorn: ") && stderr.lines().count() == 1, "{stderr}");
         assert!(!stderr.contains("panicked") && !stderr.contains("Error {") && !stderr.contains("Os {"), "{stderr}");
     }
+
+    /// Each line on standard error says who says it, and none is for programmers.
+    pub fn expect_its_own_words(&self) {
+        for line in self.stderr.lines() {
+            assert!(line.starts_with("foghorn: "), "{}", self.stderr);
+            assert!(!line.contains("Error {") && !line.contains("Os {"), "{line}");
+        }
+        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
+    }
 }
 
 /// What a process writes, as it comes.
