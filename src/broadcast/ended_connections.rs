@@ -1,15 +1,15 @@
 //! Connections that have ended, by their ids, for the clients that come back: what got through, and what they had shown by a code.
 //!
 //! No clock: every call is told the time. Leaves those that are there to `replacing`. What must stay true: an id vouches for its own
-//! channel only; connections are known for a while after their end, and no more than so many of them; those without a code push out none
-//! with one, or who has no code could have others kept out during a lock.
+//! channel only; no more than so many are known, and what they had shown by a code counts for a while only; those without a code push out
+//! none with one, or who has no code could have others kept out during a lock.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use crate::access::codes::Right;
 use crate::broadcast::connection_id::ConnectionId;
-use crate::config::limits::{ENDED_CONNECTION_KEPT_FOR, ENDED_CONNECTIONS_MAX};
+use crate::config::limits::{ENDED_CONNECTION_CODE_KEPT_FOR, ENDED_CONNECTIONS_MAX};
 use crate::hub::channel_name::ChannelName;
 
 /// What is known of a connection, for its client when it comes back.
@@ -30,7 +30,7 @@ pub struct EndedConnections {
 }
 
 /// Ids, the one that has ended first in front.
-type Queue = VecDeque<(Instant, ConnectionId)>;
+type Queue = VecDeque<ConnectionId>;
 
 #[derive(Debug)]
 struct Ended {
@@ -44,24 +44,19 @@ impl EndedConnections {
     pub fn add(&mut self, id: ConnectionId, channel: ChannelName, known: Known, now: Instant) {
         self.ended.insert(id, Ended { at: now, channel, known });
         let queue = if known.by_code.is_some() { &mut self.with_code } else { &mut self.without_code };
-        queue.push_back((now, id));
-        for queue in [&mut self.with_code, &mut self.without_code] {
-            while queue.len() > ENDED_CONNECTIONS_MAX || queue.front().is_some_and(|(at, _)| is_old(*at, now)) {
-                let (_, id) = queue.pop_front().expect("it is not empty");
-                self.ended.remove(&id);
-            }
+        queue.push_back(id);
+        if queue.len() > ENDED_CONNECTIONS_MAX {
+            let first = queue.pop_front().expect("it is not empty");
+            self.ended.remove(&first);
         }
     }
 
-    /// What is known of a connection to this channel.
+    /// What is known of a connection to this channel: what got through, as long as there is a place for it; its code for a while only.
     pub fn get(&self, id: ConnectionId, channel: &ChannelName, now: Instant) -> Option<Known> {
-        let ended = self.ended.get(&id).filter(|ended| ended.channel == *channel)?;
-        (!is_old(ended.at, now)).then_some(ended.known)
+        let Ended { at, known, .. } = self.ended.get(&id).filter(|ended| ended.channel == *channel)?;
+        let is_old = now.saturating_duration_since(*at) >= ENDED_CONNECTION_CODE_KEPT_FOR;
+        Some(Known { by_code: known.by_code.filter(|_| !is_old), ..*known })
     }
-}
-
-fn is_old(ended: Instant, now: Instant) -> bool {
-    now.saturating_duration_since(ended) >= ENDED_CONNECTION_KEPT_FOR
 }
 
 #[cfg(test)]
@@ -85,14 +80,16 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_is_known_for_a_while_after_its_end() {
+    fn what_got_through_is_known_after_any_time_and_the_code_for_a_while() {
         let (mut ended, began) = (EndedConnections::default(), Instant::now());
         let had = known(7, Some(Right::Receive));
         ended.add(id(1), lights(), had, began);
-        let last = ENDED_CONNECTION_KEPT_FOR.saturating_sub(Duration::from_millis(1));
+        let last = ENDED_CONNECTION_CODE_KEPT_FOR.saturating_sub(Duration::from_millis(1));
         assert_eq!(ended.get(id(1), &lights(), began), Some(had));
         assert_eq!(ended.get(id(1), &lights(), began + last), Some(had));
-        assert_eq!(ended.get(id(1), &lights(), began + ENDED_CONNECTION_KEPT_FOR), None);
+        for later in [ENDED_CONNECTION_CODE_KEPT_FOR, Duration::from_secs(86_400)] {
+            assert_eq!(ended.get(id(1), &lights(), began + later), Some(known(7, None)));
+        }
     }
 
     #[test]
@@ -123,9 +120,8 @@ mod tests {
         }
         assert!(!is_known(&ended, 0) && is_known(&ended, 2));
         assert_eq!(ended.ended.len(), 2 * ENDED_CONNECTIONS_MAX);
-        ended.add(id(2_000_000), lights(), coded, now + ENDED_CONNECTION_KEPT_FOR);
-        let left = (ended.ended.len(), ended.with_code.len(), ended.without_code.len());
-        assert_eq!(left, (1, 1, 0), "what is old takes no memory");
+        let queued = ended.with_code.len() + ended.without_code.len();
+        assert_eq!(queued, ended.ended.len(), "what is forgotten takes no memory");
     }
 
     proptest! {
@@ -144,8 +140,9 @@ mod tests {
                 ended.add(id(model.len()), lights(), of_this, began + now);
                 model.push((now, of_this));
                 for (number, (at, of_it)) in model.iter().enumerate() {
-                    let expected = (now < *at + ENDED_CONNECTION_KEPT_FOR).then_some(*of_it);
-                    prop_assert_eq!(ended.get(id(number), &lights(), began + now), expected);
+                    let is_fresh = now < *at + ENDED_CONNECTION_CODE_KEPT_FOR;
+                    let expected = known(of_it.taken, of_it.by_code.filter(|_| is_fresh));
+                    prop_assert_eq!(ended.get(id(number), &lights(), began + now), Some(expected));
                 }
             }
         }

@@ -25,7 +25,7 @@ impl Broadcaster {
         id
     }
 
-    /// What is known of the connection with this id, if it was one to this channel and is not long over. How many of its messages were taken
+    /// What is known of the connection with this id, if it was one to this channel and is not forgotten. How many of its messages were taken
     /// is settled when it is over, or [replaced](Self::replace).
     pub fn known(&self, id: &str, channel: &ChannelName) -> Option<Known> {
         let id = ConnectionId::parse(id)?;

@@ -182,11 +182,10 @@ pub const GUESS_WINDOW: Duration = Duration::from_secs(60);
 /// Addresses whose wrong codes are counted, and as many networks. For one more, the one is forgotten that has begun first, of those that
 /// are not locked, if there is one.
 pub const GUESSERS_MAX: usize = 1024;
-/// How long after its end a connection is known whose client counts messages, so that the client is told what got through, and comes in
-/// with its code although its address is locked.
-pub const ENDED_CONNECTION_KEPT_FOR: Duration = Duration::from_secs(600);
-/// The most connections that have ended and are known, of those that have shown a code, and of the others: as many as there may be clients
-/// where nothing else is set, since all come back at once when their network was away.
+/// How long after its end a connection lets the next one of its client in with its code, although the address is locked.
+pub const ENDED_CONNECTION_CODE_KEPT_FOR: Duration = Duration::from_secs(600);
+/// The most connections that have ended and are known, so that their clients are told what got through: of those that have shown a code, and
+/// of the others. As many as there may be clients where nothing else is set, since all come back at once when their network was away.
 pub const ENDED_CONNECTIONS_MAX: usize = 4096;
 /// Heartbeats are looked after this many times in each `--heartbeat`, for all clients together, so that a board with
 /// idle clients sleeps: every timer wakes it.

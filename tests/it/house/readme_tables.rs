@@ -166,7 +166,7 @@ fn readme_and_code_have_the_same_limits() {
     ];
     let known = vec![
         limits::ENDED_CONNECTIONS_MAX.to_string(),
-        format!("{} minutes", limits::ENDED_CONNECTION_KEPT_FOR.as_secs() / 60),
+        format!("{} minutes", limits::ENDED_CONNECTION_CODE_KEPT_FOR.as_secs() / 60),
     ];
     let expected = BTreeMap::from([
         ("request head", head.to_vec()),
