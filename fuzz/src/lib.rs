@@ -2,6 +2,7 @@
 //!
 //! - [`head`]: request heads · [`body`]: their bodies · [`host_policy`]: Host and Origin · [`path`]: paths of the page · [`byte_range`]: parts of files ·
 //!   [`query`]: what is wanted of a channel · [`code`]: the code for it · [`after`]: where to go on
+//! - [`address`]: the address that a client of the shell is given
 //! - [`channel`]: published frames, through the backlog and partial writes, to what a client decodes
 //! - [`stream`]: messages as streams over HTTP show them
 //! - [`client`]: what a client sends over its WebSocket
@@ -12,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod address;
 pub mod after;
 pub mod body;
 pub mod byte_range;
@@ -38,7 +40,7 @@ pub type Kind = u64;
 pub type Target = (&'static str, fn(&[u8]) -> Kind);
 
 /// All of them.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("head", head::target),
     ("body", body::target),
     ("host_policy", host_policy::target),
@@ -47,6 +49,7 @@ pub const TARGETS: [Target; 11] = [
     ("query", query::target),
     ("code", code::target),
     ("after", after::target),
+    ("address", address::target),
     ("channel", channel::target),
     ("stream", stream::target),
     ("client", client::target),
