@@ -156,8 +156,8 @@ impl Listening {
     }
 
     fn greeted(&mut self, greeted: Greeted) -> Result<(), End> {
-        self.voice.note_back(&greeted);
         let address = self.link.address();
+        self.voice.note_greeted(&greeted, address);
         let Some(hello) = greeted.hello else {
             if self.cursor.is_some() {
                 return Err(End::Failed(format!(

@@ -157,7 +157,7 @@ impl Sending {
                  lost, and is then told"
             ));
         }
-        self.voice.note_back(greeted);
+        self.voice.note_greeted(greeted, address);
         let unsure = self.queue.begin_connection(hello.and_then(|hello| hello.taken));
         if unsure > 0 {
             self.unsure += unsure;

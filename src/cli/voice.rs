@@ -5,6 +5,7 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
+use crate::client::address::Address;
 use crate::client::failure::Failure;
 use crate::client::link::Greeted;
 
@@ -43,11 +44,14 @@ impl Voice {
         }
     }
 
-    /// Says that there is one again.
-    pub fn note_back(&mut self, greeted: &Greeted) {
+    /// Says that there is one again, or what is good to know of the first.
+    pub fn note_greeted(&mut self, greeted: &Greeted, address: &Address) {
         self.last_problem.clear();
+        let is_main = greeted.hello.as_ref().is_some_and(|hello| hello.channel.is_empty());
         if greeted.is_back {
             self.note("connected again");
+        } else if is_main && address.is_beside_channels() {
+            self.note(format_args!("{address} is the main channel: other channels are at /c/NAME"));
         }
     }
 }

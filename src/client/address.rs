@@ -7,19 +7,13 @@ use std::fmt;
 use std::net::Ipv6Addr;
 
 use data_encoding::BASE64;
-use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 
+use crate::client::resource::{NOT_IN_VALUE, Resource, expect_visible};
 use crate::config::settings::PORTS;
-use crate::hub::channel_name::ChannelName;
 
 /// The port where none is written, behind a scheme.
 const HTTP_PORT: u16 = 80;
-
-/// What no path and no query has as it is (RFC 3986, appendix A); `%` is left alone, since it may stand for something already.
-const NOT_IN_TARGET: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
-/// All but what RFC 3986, section 2.3, calls unreserved.
-const NOT_IN_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Where a hub's channel is.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,16 +28,6 @@ pub struct Address {
     resource: Resource,
     /// The bytes of `user:password`.
     login: Option<Vec<u8>>,
-}
-
-/// What stands behind the host, as it goes out.
-#[derive(Clone, PartialEq, Eq)]
-struct Resource {
-    /// Empty where none was written.
-    path: String,
-    /// The query without the code.
-    pairs: Vec<String>,
-    code: Option<String>,
 }
 
 impl Address {
@@ -87,14 +71,13 @@ impl Address {
 
     /// Path and query for a request, with these wishes added; a wish wins over one of its name that the address has.
     pub fn target(&self, wishes: &[(&str, String)]) -> String {
-        let Resource { path, pairs, code } = &self.resource;
-        let is_own = |pair: &&String| !wishes.iter().any(|(name, _)| pair.split('=').next() == Some(name));
-        let own = pairs.iter().filter(is_own).cloned();
-        let code = code.iter().map(|code| format!("code={code}"));
-        let wishes = wishes.iter().map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NOT_IN_VALUE)));
-        let query: Vec<String> = own.chain(code).chain(wishes).collect();
-        let path = if path.is_empty() { "/" } else { path };
-        if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
+        self.resource.target(wishes)
+    }
+
+    /// Whether its path is neither the root, of a hub or behind a proxy, nor that of a channel. To a hub it means the main channel, and may
+    /// be a slip.
+    pub fn is_beside_channels(&self) -> bool {
+        self.resource.is_beside_channels()
     }
 
     /// The value of the Host header: without the zone of an IPv6 address, and without port 80.
@@ -147,62 +130,6 @@ impl Address {
         let (name, host, port) = read_place(place, port)?;
         let resource = Resource::read(rest)?;
         Ok(Self { hosts: vec![name], port, host, is_this_machine: false, resource, login })
-    }
-}
-
-impl Resource {
-    /// Reads path, query and fragment, each of which may be missing. The page's invitation has its code in the fragment.
-    fn read(text: &str) -> Result<Self, &'static str> {
-        let (text, fragment) = text.split_once('#').unwrap_or((text, ""));
-        let (path, query) = text.split_once('?').unwrap_or((text, ""));
-        let encoded = |text: &str| utf8_percent_encode(text, NOT_IN_TARGET).to_string();
-        let is_code = |pair: &&str| *pair == "code" || pair.starts_with("code=");
-        let (codes, pairs): (Vec<&str>, Vec<&str>) =
-            query.split('&').filter(|pair| !pair.is_empty()).partition(is_code);
-        let code = match codes[..] {
-            [] => fragment.strip_prefix("code="),
-            [one] => Some(one.strip_prefix("code=").unwrap_or_default()),
-            _ => return Err("has more than one code: leave one"),
-        };
-        let pairs = pairs.into_iter().map(encoded).collect();
-        Ok(Self { path: encoded(path), pairs, code: code.map(encoded) })
-    }
-
-    /// The same behind the colon that stands for this machine or `FOGHORN_URL`.
-    fn behind_colon(text: &str) -> Result<Self, &'static str> {
-        expect_visible(text)?;
-        if !text.is_empty() && !text.starts_with(['/', '?', '#']) {
-            return Err(
-                "has something behind its colon that is no path: : is this machine, or FOGHORN_URL, and a path \
-                        begins with /, as in :/c/lights; with a port write localhost:1920, and an IPv6 address in \
-                        brackets, [::1]",
-            );
-        }
-        Self::read(text)
-    }
-
-    /// Puts another path in place of the channel at the end of this one, and adds a query and a code, which win.
-    fn go_on_with(&mut self, other: Self) {
-        if !other.path.is_empty() {
-            let own = self.path.trim_end_matches('/');
-            let prefix = match own.rsplit_once('/') {
-                Some((before, name)) if ChannelName::parse(name).is_some() => before.strip_suffix("/c"),
-                _ => None,
-            };
-            self.path = format!("{}{}", prefix.unwrap_or(own), other.path);
-        }
-        let name = |pair: &String| pair.split('=').next().map(str::to_owned);
-        self.pairs.retain(|own| !other.pairs.iter().any(|pair| name(pair) == name(own)));
-        self.pairs.extend(other.pairs);
-        self.code = other.code.or(self.code.take());
-    }
-}
-
-fn expect_visible(text: &str) -> Result<(), &'static str> {
-    match text.chars().find(|char| char.is_whitespace() || char.is_control()) {
-        Some(' ') => Err("has a blank in it: it is one word, such as board or board:1920/c/lights"),
-        Some(_) => Err("has a line feed, a tab or another control character in it"),
-        None => Ok(()),
     }
 }
 

@@ -9,6 +9,8 @@ use crate::hub::position::Position;
 /// Where we start, and what the server knows of our last connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hello {
+    /// The name of the channel; empty for the main one.
+    pub channel: String,
     /// The next frame is the message behind this one.
     pub position: Position,
     /// How many of the messages behind `after` are gone; `None` if the server does not know that place.
@@ -35,13 +37,15 @@ impl Hello {
         let seq = fields.get("seq")?.as_u64()?;
         let position = Position::parse(&format!("{}:{seq}", fields.get("epoch")?.as_str()?))?;
         let number = |name: &str| fields.get(name).and_then(Value::as_u64);
+        let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         Some(Self {
+            channel: text("channel"),
             position,
             lost: number("lost"),
             head: number("head").unwrap_or(seq),
             message_bytes_max: number("maxMessage").and_then(|bytes| bytes.try_into().ok()).unwrap_or(usize::MAX),
             may_send: fields.get("send").and_then(Value::as_bool).unwrap_or(true),
-            id: fields.get("id").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            id: text("id"),
             taken: number("taken"),
         })
     }
@@ -56,6 +60,7 @@ mod tests {
         let text = r#"{"foghorn":1,"greeting":"hi","channel":"","epoch":"kjxwqa","seq":41,"lost":0,"head":45,"clients":7,
             "maxMessage":1048576,"send":false,"id":"9f86d081884c7d65","taken":3,"later":{}}"#;
         let hello = Hello {
+            channel: String::new(),
             position: Position { epoch: "kjxwqa".into(), seq: 41 },
             lost: Some(0),
             head: 45,

@@ -12,6 +12,7 @@ mod lines;
 pub(crate) mod link;
 mod opening;
 pub(crate) mod printing;
+mod resource;
 pub mod running_command;
 pub mod signals;
 pub(crate) mod unconfirmed;
