@@ -256,6 +256,24 @@ fn while_a_command_runs_a_flood_takes_no_memory() {
 }
 
 #[test]
+fn while_a_command_runs_for_so_long_that_the_server_gave_up_nothing_is_lost() {
+    const COUNT: usize = 40;
+    let server = Server::start(&["--heartbeat", "200ms", "--backlog", "16MiB"]);
+    let gate = Gate::new();
+    let command = format!("while [ ! -e {} ]; do sleep 0.02; done; head -c 3; echo", gate.file("go").display());
+    let listener = listener(&server, &["--count", &COUNT.to_string(), "--exec", &command]);
+    // More than what waits in memory, so that nothing is read any more, not even pings.
+    let texts: Vec<String> = (0..COUNT).map(|nth| format!("{nth:03}{}", ".".repeat(200_000))).collect();
+    say(&server, &texts.iter().map(String::as_str).collect::<Vec<_>>());
+    server.wait_for_figure("/closed/silent", 1);
+    gate.open();
+    let ended = listener.finish_within(long_patience());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let expected: String = texts.iter().flat_map(|text| [&text[..3], "\n"]).collect();
+    assert_eq!(ended.stdout, expected, "{}", ended.stderr);
+}
+
+#[test]
 fn count_and_a_closed_output_end_it_only_when_its_commands_have_ended() {
     let server = Server::start(&[]);
     let gate = Gate::new();

@@ -1,11 +1,14 @@
 //! `foghorn listen` over networks that break, and with servers that end: nothing is missing, nothing comes twice, or it says so.
 
+use std::io::Read;
 use std::thread;
 
 use serde_json::Value;
 
 use super::room::{expect_lines, listener, long_patience, numbered_line, numbered_lines, random, say, told_number};
-use crate::harness::{At, Client, Cut, How, Invocation, Launch, Proxy, Running, Server, Way, eventually, request};
+use crate::harness::{
+    At, Client, Cut, How, Invocation, Launch, Oddity, Proxy, Running, Server, Way, eventually, request,
+};
 
 /// A listener behind a proxy that has come in.
 fn behind(proxy: &Proxy, server: &Server, args: &[&str]) -> Running {
@@ -259,6 +262,37 @@ fn while_nobody_reads_its_output_a_flood_takes_no_memory_and_a_signal_ends_it() 
 }
 
 #[test]
+fn who_reads_its_output_so_late_that_the_server_gave_up_gets_the_rest_all_the_same() {
+    const COUNT: usize = 4000;
+    let server = Server::start(&["--heartbeat", "200ms", "--backlog", "16MiB"]);
+    let (listener, mut stdout) = Invocation::listen(server.address(), &["--count", &COUNT.to_string()]).start_unread();
+    server.wait_for_figure("/clients", 1);
+    let sent = Invocation::send(server.address(), &["--lines"]).run_with(&numbered_lines(0..COUNT, 1000));
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    // It can write nothing, so it reads nothing, not even pings.
+    server.wait_for_figure("/closed/silent", 1);
+    let reader = thread::spawn(move || {
+        let mut written = String::new();
+        stdout.read_to_string(&mut written).map(|_| written)
+    });
+    let ended = listener.finish_within(long_patience());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(!ended.stderr.contains("were lost"), "{ended:?}");
+    expect_lines(&lines(&reader.join().unwrap().expect("a text")), 0..COUNT);
+}
+
+#[test]
+fn a_signal_ends_it_while_it_connects() {
+    let silent = Oddity::hanging_after(b"");
+    let mut listener = Invocation::listen(silent.address(), &[]).start();
+    silent.first_head();
+    listener.signal("INT");
+    eventually("it ends by itself", || listener.try_exit().is_some());
+    let ended = listener.finish();
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
 fn who_reads_its_output_late_gets_what_the_server_has_kept() {
     let server = Server::start(&[]);
     let (listener, mut stdout) = Invocation::listen(server.address(), &["--count", "2000"]).start_unread();
@@ -267,10 +301,9 @@ fn who_reads_its_output_late_gets_what_the_server_has_kept() {
     assert_eq!(sent.code, Some(0), "{sent:?}");
     let reader = thread::spawn(move || {
         let mut written = String::new();
-        std::io::Read::read_to_string(&mut stdout, &mut written).expect("a text");
-        written
+        stdout.read_to_string(&mut written).map(|_| written)
     });
     let ended = listener.finish();
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
-    expect_lines(&lines(&reader.join().unwrap()), 0..2000);
+    expect_lines(&lines(&reader.join().unwrap().expect("a text")), 0..2000);
 }

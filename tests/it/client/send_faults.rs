@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::room::{Recorder, expect_lines, long_patience, numbered_lines, numbers, random, told_number};
 use crate::harness::{
-    At, CONFIRMATION, Cut, Finished, How, Invocation, Launch, Proxy, Running, Server, Way, eventually, is_emulated,
-    request,
+    At, CONFIRMATION, Cut, Finished, How, Invocation, Launch, Oddity, Proxy, Running, Server, Way, eventually,
+    is_emulated, request,
 };
 
 /// Breaks the first connection before it is confirmed what was sent over it.
@@ -314,6 +314,17 @@ fn a_signal_while_the_server_is_away_counts_what_was_not_sent() {
     let ended = wait_with_open_input(sender);
     assert_eq!((ended.code, told(&ended)), (Some(3), (7, 0)), "{ended:?}");
     assert_eq!(recorder.close(&server, "/"), ["0 line"]);
+}
+
+#[test]
+fn a_signal_while_it_connects_ends_it_with_nothing_sent() {
+    let silent = Oddity::hanging_after(b"");
+    let mut sender = Invocation::send(silent.address(), &["word"]).start();
+    silent.first_head();
+    sender.signal("INT");
+    eventually("it ends by itself", || sender.try_exit().is_some());
+    let ended = sender.finish();
+    assert!(matches!(ended.code, Some(1 | 3)), "{ended:?}");
 }
 
 #[test]
