@@ -5,7 +5,9 @@ use std::thread;
 
 use serde_json::Value;
 
-use super::room::{expect_lines, listener, long_patience, numbered_line, numbered_lines, random, say, told_number};
+use super::room::{
+    expect_lines, listener, long_patience, memory_kib_max, numbered_line, numbered_lines, random, say, told_number,
+};
 use crate::harness::{
     At, Client, Cut, How, Invocation, Launch, Oddity, Proxy, Running, Server, Way, eventually, request,
 };
@@ -247,7 +249,7 @@ fn while_nobody_reads_its_output_a_flood_takes_no_memory_and_a_signal_ends_it() 
     flood.join().unwrap();
     listener.expect_alive();
     let peak = listener.peak_memory_kib().expect("it runs");
-    assert!(peak < 24 * 1024, "{peak} KiB");
+    assert!(peak < memory_kib_max(), "{peak} KiB");
     listener.signal("TERM");
     listener.signal("TERM");
     eventually("it ends by itself", || {

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 
 use crate::harness::{
-    BINARY, Client, FIN, Frame, GREETING, Invocation, PING, PONG, Running, Server, TEXT, masked, patience, post,
+    BINARY, Client, FIN, Frame, GREETING, Invocation, PING, PONG, Running, Server, TEXT, is_emulated, masked, patience,
+    post,
 };
 
 /// A plain client, which knows nothing of epochs, in a thread of its own.
@@ -176,4 +177,9 @@ pub fn told_number(stderr: &str, words: &str) -> usize {
     let lines = stderr.lines().filter(|line| line.contains(words));
     let first_number = |line: &str| line.split(' ').find_map(|word| word.parse::<usize>().ok());
     lines.map(|line| first_number(line).unwrap_or_else(|| panic!("no number in {line:?}"))).sum()
+}
+
+/// How much memory a client may take that is to take none for what waits, in KiB: the program, and some messages of 1 MiB.
+pub fn memory_kib_max() -> u64 {
+    (if is_emulated() { 64 + 24 } else { 24 }) * 1024
 }
