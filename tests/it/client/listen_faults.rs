@@ -12,7 +12,7 @@ use crate::harness::{
     At, Client, Cut, How, Invocation, Launch, Oddity, Proxy, Running, Server, Way, eventually, request,
 };
 
-/// A listener behind a proxy that has come in.
+/// A listener behind a proxy whom the server has let in. It knows that itself when it has written something.
 fn behind(proxy: &Proxy, server: &Server, args: &[&str]) -> Running {
     let running = Invocation::listen(proxy.address(), args).start();
     server.wait_for_figure("/clients", 1);
@@ -183,8 +183,10 @@ fn when_the_channels_messages_are_deleted_it_goes_on_with_the_new_ones() {
 fn it_waits_for_a_server_that_is_away_and_does_not_give_up() {
     let first = Server::start(&[]);
     let address = first.address().to_string();
-    let mut listener = Invocation::listen(&address, &["--count", "1"]).start();
+    let mut listener = Invocation::listen(&address, &["--count", "2"]).start();
     first.wait_for_figure("/clients", 1);
+    say(&first, &["word"]);
+    listener.expect_stdout(b"word\n");
     drop(first);
     listener.wait_for_stderr("trying again");
     let second = Launch::bare(&["--listen", &address]).expecting(1).start();
@@ -192,7 +194,7 @@ fn it_waits_for_a_server_that_is_away_and_does_not_give_up() {
     listener.expect_alive();
     say(&second, &["word"]);
     let ended = listener.finish();
-    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "word\n"), "{ended:?}");
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "word\nword\n"), "{ended:?}");
 }
 
 #[test]
@@ -200,6 +202,8 @@ fn a_code_that_is_refused_later_ends_it() {
     let first = Server::start(&[]);
     let proxy = Proxy::to(first.address());
     let mut listener = behind(&proxy, &first, &[]);
+    say(&first, &["word"]);
+    listener.expect_stdout(b"word\n");
     let second = Server::start(&["--code", "4711"]);
     proxy.lead_to(second.address());
     proxy.break_all(How::End);
@@ -214,6 +218,8 @@ fn a_signal_ends_it_while_it_is_away() {
     let server = Server::start(&[]);
     let proxy = Proxy::to(server.address());
     let mut listener = behind(&proxy, &server, &[]);
+    say(&server, &["word"]);
+    listener.expect_stdout(b"word\n");
     proxy.lead_nowhere();
     proxy.break_all(How::Reset);
     listener.wait_for_stderr("trying again");
@@ -228,8 +234,10 @@ fn a_signal_ends_it_while_it_is_away() {
 fn a_reader_that_leaves_ends_it_while_it_is_away() {
     let server = Server::start(&[]);
     let proxy = Proxy::to(server.address());
-    let (mut listener, stdout) = Invocation::listen(proxy.address(), &[]).start_unread();
+    let (mut listener, mut stdout) = Invocation::listen(proxy.address(), &[]).start_unread();
     server.wait_for_figure("/clients", 1);
+    say(&server, &["word"]);
+    stdout.read_exact(&mut [0; 5]).expect("it is written");
     proxy.lead_nowhere();
     proxy.break_all(How::Reset);
     listener.wait_for_stderr("trying again");
