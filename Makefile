@@ -64,6 +64,11 @@ bench-quick: bench-tools ## the same in about a minute, into bench/target/quick
 bench-heart: ## microbenchmarks of frame, backlog and channel
 	cargo bench --locked --manifest-path bench/Cargo.toml --bench heart
 
+bench-shell: ## measure send and listen beside mosquitto_pub and mosquitto_sub (about three minutes)
+	scripts/need python3:python3 /usr/sbin/mosquitto:mosquitto mosquitto_sub:mosquitto-clients
+	cargo build --release --locked
+	scripts/bench-shell
+
 bench-tools:
 	scripts/need node:nodejs npm:npm nginx:nginx /usr/lib/nginx/modules/ngx_nchan_module.so:libnginx-mod-nchan \
 		/usr/lib/python3/dist-packages/websockets:python3-websockets
@@ -97,4 +102,4 @@ test-deb: ## install, load, break, upgrade and purge the packages in a booted De
 deploy: ## build for a board, install there, print the address; HOST=pi@raspberrypi.local
 	scripts/deploy $(HOST)
 
-.PHONY: help run test test-rust test-browser screenshots lint fuzz soak deny bench bench-quick bench-heart bench-tools arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy
+.PHONY: help run test test-rust test-browser screenshots lint fuzz soak deny bench bench-quick bench-heart bench-shell bench-tools arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy
