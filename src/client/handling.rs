@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 
 use crate::client::incoming::{End, Incoming};
-use crate::client::running_command::{RunningCommand, failure};
+use crate::client::running_command::{RunningCommand, failure, was_stopped};
 use crate::client::waiting::Interest;
 use crate::config::client_limits::UNHANDLED_BYTES_MAX;
 use crate::hub::position::Position;
@@ -66,7 +66,7 @@ impl Handling {
     }
 
     /// Goes on as far as nothing makes it wait. Returns up to where all is done, if that has changed. What a command has failed with is
-    /// told.
+    /// told, and counts as done, unless somebody has stopped it.
     ///
     /// # Errors
     /// If there can be no command: its message is not done.
@@ -81,7 +81,10 @@ impl Handling {
                 if let Some(failure) = failure(status) {
                     tell(format!("message {}: the command {failure}", running.seq));
                 }
-                done = running.position.take().or(done);
+                // What was stopped with us is not done: its message comes again the next time.
+                if !was_stopped(status) {
+                    done = running.position.take().or(done);
+                }
                 self.running = None;
             }
             let Some(next) = self.waiting.pop_front() else { return Ok(done) };

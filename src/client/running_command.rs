@@ -11,6 +11,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 
 use rustix::fs::{OFlags, fcntl_setfl};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::low_level::signal_name;
 
 /// What a shell ends with when a program cannot be run, or is not there (POSIX, 2.8.2 Exit Status for Commands).
@@ -86,6 +87,13 @@ impl RunningCommand {
         self.stdin = None;
         self.input = Vec::new();
     }
+}
+
+/// Whether a request to stop has ended it. Ctrl-C goes to all that a terminal runs, and a service manager's SIGTERM to all of a
+/// service, so it need not have been meant for the command alone.
+pub fn was_stopped(status: ExitStatus) -> bool {
+    let shell_s = status.code().map(|code| code - SIGNALLED);
+    status.signal().or(shell_s).is_some_and(|signal| [SIGHUP, SIGINT, SIGQUIT, SIGTERM].contains(&signal))
 }
 
 /// What a command has failed with, as the end of a sentence; `None` if it has not.
@@ -255,6 +263,20 @@ mod tests {
             let mask = out.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t")).unwrap();
             let mask = u64::from_str_radix(mask, 16).unwrap();
             assert_eq!(mask & (1 << (signal_hook::consts::SIGPIPE - 1) | 1 << (SIGCHLD - 1)), 0, "{out}");
+        }
+    }
+
+    #[test]
+    fn a_request_to_stop_is_told_from_other_ends() {
+        for (line, expected) in [
+            ("kill -TERM $$", true),
+            ("kill -HUP $$", true),
+            ("sh -c 'kill -TERM $$'; exit $?", true),
+            ("kill -KILL $$", false),
+            ("exit 1", false),
+            ("true", false),
+        ] {
+            assert_eq!(was_stopped(InFolder::new(line).run("")), expected, "{line}");
         }
     }
 

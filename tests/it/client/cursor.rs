@@ -315,3 +315,23 @@ fn with_exec_the_cursor_moves_when_the_command_has_ended() {
     fs::write(&go, "").unwrap();
     end_at(listener, &file, &position(&server, 1));
 }
+
+#[test]
+fn a_command_that_is_stopped_with_the_listener_gets_its_message_again() {
+    let server = Server::start(&[]);
+    let (folder, file) = place();
+    // As Ctrl-C does it, and systemd by default: the signal goes to both, in the midst of the second message.
+    let stopped = folder.path().join("stopped");
+    let stop = format!("[ -e {0} ] || {{ : >{0}; kill -TERM $PPID $$; }}", stopped.display());
+    let command = format!("read word; if [ $word = 2 ]; then {stop}; fi; echo $word");
+    let start = |args: &[&str]| with_cursor(server.address(), &file, &[&["--exec", &command], args].concat()).start();
+    let listener = start(&[]);
+    server.wait_for_figure("/clients", 1);
+    say(&server, &["1\n", "2\n"]);
+    let ended = listener.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "1\n"), "{ended:?}");
+    say(&server, &["3\n"]);
+    assert_eq!(content(&file), position(&server, 1));
+    let ended = start(&["--count", "2"]).finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "2\n3\n"), "{ended:?}");
+}
