@@ -132,7 +132,8 @@ impl Link {
     /// What to wait for. `reads`: whether the caller would take messages.
     pub fn interest(&self, reads: bool) -> Option<Interest<'_>> {
         match &self.state {
-            State::Opening(opening) => Some(Interest::reads(opening.as_fd())),
+            // To who would not take the result, it would be told again and again.
+            State::Opening(opening) => reads.then(|| Interest::reads(opening.as_fd())),
             State::Open(connection) => {
                 let writes = connection.is_full();
                 // A broken one would be told again and again to who wants nothing of it.
@@ -280,5 +281,22 @@ impl Link {
         let pause = failure.retry_after.map_or(pause, |asked| asked.clamp(pause, RETRY_AFTER_MAX));
         self.state = State::Waiting(Instant::now() + pause);
         Event::Lost(failure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::waiting::wait;
+
+    #[test]
+    fn who_takes_nothing_is_not_woken_by_a_connection_that_was_opened_meanwhile() {
+        // Nothing listens there.
+        let address = Address::parse("127.0.0.1:1", None).unwrap();
+        let mut link = Link::open(address, Wishes::default()).unwrap();
+        wait(link.interest(true), None).unwrap();
+        assert!(link.interest(false).is_none());
+        assert!(matches!(link.next_event(), Some(Event::Failed(_))));
+        assert!(link.interest(true).is_none() && link.deadline().is_none());
     }
 }
