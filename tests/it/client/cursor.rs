@@ -306,7 +306,8 @@ fn with_exec_the_cursor_moves_when_the_command_has_ended() {
     let server = Server::start(&[]);
     let (folder, file) = place();
     let (started, go) = (folder.path().join("started"), folder.path().join("go"));
-    let command = format!(": >{}; while [ ! -e {} ]; do sleep 0.02; done", started.display(), go.display());
+    let command =
+        format!(": >{0}; while [ -e {0} ] && [ ! -e {1} ]; do sleep 0.02; done", started.display(), go.display());
     let listener = with_cursor(server.address(), &file, &["--exec", &command]).start();
     eventually("it has come in", || content(&file) == position(&server, 0));
     say(&server, &["1"]);

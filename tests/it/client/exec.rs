@@ -25,7 +25,13 @@ impl Gate {
     /// Waits for [`Self::open`], then says the message and `done`.
     fn command(&self) -> String {
         let folder = self.folder.path().display();
-        format!("cd {folder}; : >started; while [ ! -e go ]; do sleep 0.02; done; cat; echo ' done'")
+        format!("cd {folder}; : >started; while [ -e started ] && [ ! -e go ]; do sleep 0.02; done; cat; echo ' done'")
+    }
+
+    /// A command that waits until it is open, or gone: a shell that was left behind must not turn for ever.
+    fn wait_in_shell(&self) -> String {
+        let folder = self.folder.path().display();
+        format!("while [ -d {folder} ] && [ ! -e {folder}/go ]; do sleep 0.02; done")
     }
 
     fn wait_for_command(&self) {
@@ -130,8 +136,7 @@ fn a_command_that_keeps_its_input_open_behind_it_holds_up_nobody() {
     let server = Server::start(&[]);
     let gate = Gate::new();
     // What it leaves running has the standard input, and the message is larger than what a pipe holds.
-    let behind =
-        format!("(while [ ! -e {} ]; do sleep 0.02; done) >&- 2>&- & echo $FOGHORN_SEQ", gate.file("go").display());
+    let behind = format!("({}) >&- 2>&- & echo $FOGHORN_SEQ", gate.wait_in_shell());
     let listener = listener(&server, &["--count", "2", "--exec", &behind]);
     say(&server, &[&"x".repeat(1 << 20), "small"]);
     let ended = listener.finish();
@@ -146,7 +151,7 @@ fn a_thousand_messages_run_one_by_one_and_in_order_while_more_come() {
     let gate = Gate::new();
     // Whoever ran beside the first, which waits, would be found between its lines.
     let command = format!(
-        "cd {}; echo begin >>all; while [ ! -e go ]; do sleep 0.02; done; cat >>all; echo >>all",
+        "cd {}; echo begin >>all; while [ -e all ] && [ ! -e go ]; do sleep 0.02; done; cat >>all; echo >>all",
         gate.folder.path().display()
     );
     let listener = listener(&server, &["--count", &COUNT.to_string(), "--exec", &command]);
@@ -262,7 +267,7 @@ fn while_a_command_runs_for_so_long_that_the_server_gave_up_nothing_is_lost() {
     const COUNT: usize = 40;
     let server = Server::start(&["--heartbeat", "200ms", "--backlog", "16MiB"]);
     let gate = Gate::new();
-    let command = format!("while [ ! -e {} ]; do sleep 0.02; done; head -c 3; echo", gate.file("go").display());
+    let command = format!("{}; head -c 3; echo", gate.wait_in_shell());
     let listener = listener(&server, &["--count", &COUNT.to_string(), "--exec", &command]);
     // More than what waits in memory, so that nothing is read any more, not even pings.
     let texts: Vec<String> = (0..COUNT).map(|nth| format!("{nth:03}{}", ".".repeat(200_000))).collect();
