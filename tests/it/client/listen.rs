@@ -137,6 +137,21 @@ fn signals_end_it_in_order() {
 }
 
 #[test]
+fn a_terminal_s_signals_that_are_ignored_at_the_start_stay_ignored() {
+    let server = Server::start(&[]);
+    // As a script starts it with `&`, and nohup.
+    let listener = Invocation::listen(server.address(), &[]).before("trap '' INT HUP").start();
+    server.wait_for_figure("/clients", 1);
+    listener.signal("INT");
+    listener.signal("HUP");
+    say(&server, &["word"]);
+    listener.expect_stdout(b"word\n");
+    listener.signal("TERM");
+    let ended = listener.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "word\n"));
+}
+
+#[test]
 fn a_reader_that_leaves_ends_it_at_once_although_nothing_comes() {
     let server = Server::start(&[]);
     let (listener, stdout) = Invocation::listen(server.address(), &[]).start_unread();
