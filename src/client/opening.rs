@@ -19,13 +19,15 @@ use async_tungstenite::tungstenite::handshake::client::{Request, generate_key};
 use async_tungstenite::tungstenite::http::header;
 use async_tungstenite::tungstenite::protocol::WebSocketConfig;
 use async_tungstenite::tungstenite::{Message, WebSocket};
+use socket2::SockRef;
 
 use crate::client::address::Address;
 use crate::client::failure::Failure;
 use crate::client::hello::Hello;
 use crate::client::wire::Wire;
 use crate::config::client_limits::{
-    CLIENT_MESSAGE_BYTES_MAX, CLIENT_WRITE_BYTES, CONNECT_TIMEOUT, GREETING_TIMEOUT, REFUSAL_BYTES_MAX,
+    CLIENT_MESSAGE_BYTES_MAX, CLIENT_UNSENT_BYTES_MAX, CLIENT_WRITE_BYTES, CONNECT_TIMEOUT, GREETING_TIMEOUT,
+    REFUSAL_BYTES_MAX,
 };
 
 /// The sub-protocol that we speak.
@@ -108,8 +110,9 @@ fn shake_hands(
     subprotocol: Option<&str>,
 ) -> Result<Option<WebSocket<Wire>>, Failure> {
     let socket = connect(address)?;
-    // Each message goes out at once; it works without, too.
+    // Each message goes out at once, and what goes out slowly is seen to go. It works without, too.
     let _ = socket.set_nodelay(true);
+    let _ = SockRef::from(&socket).set_tcp_notsent_lowat(CLIENT_UNSENT_BYTES_MAX);
     let for_refusal = socket.try_clone().map_err(|error| Failure::of_connect(address, &error))?;
     let deadline = Instant::now() + CONNECT_TIMEOUT;
     let config = WebSocketConfig::default()

@@ -1,6 +1,6 @@
 //! The socket that tungstenite gets: bounded in time while a connection is being opened, and never waiting after that.
 //!
-//! What must stay true: while there is a deadline, no read and no write ends after it.
+//! What must stay true: while there is a deadline, no read and no write ends after it; a peer that takes what we write, however slowly, is heard.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -12,14 +12,16 @@ use std::time::{Duration, Instant};
 pub struct Wire {
     socket: TcpStream,
     deadline: Option<Instant>,
-    /// When the last bytes came.
+    /// When the last bytes came, or the peer had made room for more of ours.
     pub heard_at: Instant,
+    /// Whether the socket took no more the last time.
+    is_full: bool,
 }
 
 impl Wire {
     /// Waits for its peer, but not beyond the deadline.
     pub fn until(deadline: Instant, socket: TcpStream) -> Self {
-        Self { socket, deadline: Some(deadline), heard_at: Instant::now() }
+        Self { socket, deadline: Some(deadline), heard_at: Instant::now(), is_full: false }
     }
 
     /// Sets another deadline.
@@ -82,6 +84,12 @@ impl Write for Wire {
             self.socket.set_write_timeout(Some(timeout))?;
         }
         let written = self.socket.write(bytes);
+        match &written {
+            // Only what the peer acknowledges makes room.
+            Ok(_) if std::mem::take(&mut self.is_full) => self.heard_at = Instant::now(),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.is_full = true,
+            _ => {}
+        }
         self.in_time(written)
     }
 
@@ -119,6 +127,24 @@ mod tests {
         }
         assert_eq!(ended.unwrap().kind(), ErrorKind::TimedOut);
         assert_eq!(wire.write(b"x").unwrap_err().kind(), ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_peer_that_makes_room_is_heard_but_not_one_whose_kernel_has_room_anyway() {
+        let (ours, mut peer) = pair();
+        let mut wire = Wire::until(Instant::now() + Duration::from_secs(3600), ours);
+        wire.stop_waiting().unwrap();
+        let opened_at = wire.heard_at;
+        let mut written = 0;
+        while let Ok(count) = wire.write(&[0; 4096]) {
+            written += count;
+        }
+        assert_eq!(wire.heard_at, opened_at);
+        peer.read_exact(&mut vec![0; written]).unwrap();
+        while wire.write(&[0]).is_err() {
+            std::thread::yield_now();
+        }
+        assert!(wire.heard_at > opened_at);
     }
 
     #[test]

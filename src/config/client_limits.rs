@@ -25,6 +25,9 @@ pub const OUTPUT_BYTES: usize = 4096;
 pub const CLIENT_MESSAGE_BYTES_MAX: usize = 1 << 29;
 /// How many bytes of frames are collected before they are written.
 pub const CLIENT_WRITE_BYTES: usize = 64 * 1024;
+/// What the kernel may hold unsent, in bytes. Of what it holds nobody sees how far it has got: a slow network must take so much within
+/// [`CLIENT_PONG_TIMEOUT`].
+pub const CLIENT_UNSENT_BYTES_MAX: u32 = 64 * 1024;
 /// How long connecting may take, and after that the handshake.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the first frame of a server that agrees to `foghorn.v1` may take. One that says nothing is a stranger.

@@ -60,6 +60,21 @@ fn a_connection_that_says_nothing_any_more_is_given_up() {
 }
 
 #[test]
+fn a_large_message_over_a_slow_network_is_not_given_up() {
+    let server = Server::start(&[]);
+    let recorder = Recorder::at(&server, "/");
+    // 20 seconds for this message, of which the server says nothing before it has all of it.
+    let proxy = Proxy::slow(server.address(), 1000);
+    let message = "x".repeat(1_000_000);
+    let mut sender = Invocation::send(proxy.address(), &[]).start();
+    let fed = sender.feed(message.clone().into_bytes());
+    let sent = sender.finish_within(long_patience());
+    fed.join().unwrap().expect("all of it is read");
+    assert_eq!((sent.code, sent.stderr.as_str(), proxy.taken()), (Some(0), "", 1));
+    assert!(recorder.close(&server, "/") == [message]);
+}
+
+#[test]
 fn over_a_network_that_breaks_anywhere_each_of_20_000_lines_arrives_once_and_in_order() {
     const PARTS: usize = 5;
     const LINES: usize = 4000;

@@ -52,6 +52,9 @@ pub struct Cut {
 /// The header of the Pong that confirms what `foghorn send` has sent: it has eight bytes. Texts of ASCII do not have it.
 pub const CONFIRMATION: &[u8] = &[0x8a, 8];
 
+/// How much is read of one end of a connection at a time, in bytes.
+const TURN_BYTES_MAX: usize = 16 * 1024;
+
 /// Takes connections, and passes on what comes, until it is told not to.
 pub struct Proxy {
     address: SocketAddr,
@@ -77,8 +80,24 @@ impl Proxy {
     }
 
     /// Asks `plan` for each connection, with its number from 0 on, where it breaks.
-    pub fn cutting(backend: SocketAddr, mut plan: impl FnMut(usize) -> Option<Cut> + Send + 'static) -> Self {
+    pub fn cutting(backend: SocketAddr, plan: impl FnMut(usize) -> Option<Cut> + Send + 'static) -> Self {
+        Self::over(free_listener(), backend, plan, TURN_BYTES_MAX)
+    }
+
+    /// A network that takes some 50 bytes a second for each of these.
+    pub fn slow(backend: SocketAddr, bytes: usize) -> Self {
         let listener = free_listener();
+        // What the kernel takes for it the network would have taken.
+        SockRef::from(&listener).set_recv_buffer_size(4096).expect("it is set before connecting");
+        Self::over(listener, backend, |_| None, bytes)
+    }
+
+    fn over(
+        listener: TcpListener,
+        backend: SocketAddr,
+        mut plan: impl FnMut(usize) -> Option<Cut> + Send + 'static,
+        turn_bytes: usize,
+    ) -> Self {
         let address = listener.local_addr().expect("it is bound");
         listener.set_nonblocking(true).expect("a listener need not block");
         let state =
@@ -89,7 +108,7 @@ impl Proxy {
             let mut relays = Vec::new();
             while let Some((nth, client)) = accept(&listener, &its) {
                 let (cut, its) = (plan(nth), Arc::clone(&its));
-                relays.push(thread::spawn(move || Relay::between(client, cut, &its)));
+                relays.push(thread::spawn(move || Relay::between(client, cut, turn_bytes, &its)));
             }
             for relay in relays {
                 relay.join().expect("the relay has not failed");
@@ -170,10 +189,12 @@ struct Relay {
     /// Those that nobody has counted yet.
     confirmations: usize,
     cut: Option<Cut>,
+    /// How much is read of one end at a time.
+    turn_bytes: usize,
 }
 
 impl Relay {
-    fn between(client: TcpStream, cut: Option<Cut>, state: &Mutex<State>) {
+    fn between(client: TcpStream, cut: Option<Cut>, turn_bytes: usize, state: &Mutex<State>) {
         let (backend, breaks) = {
             let state = state.lock().unwrap();
             (state.backend, state.breaks.0)
@@ -183,8 +204,15 @@ impl Relay {
             socket.set_nonblocking(true).and_then(|()| socket.set_nodelay(true)).expect("a socket need not block");
         }
         let pending = [Vec::new(), Vec::new()];
-        let mut relay =
-            Self { ends: [client, server], pending, has_ended: [false; 2], passed: [0; 2], confirmations: 0, cut };
+        let mut relay = Self {
+            ends: [client, server],
+            pending,
+            has_ended: [false; 2],
+            passed: [0; 2],
+            confirmations: 0,
+            cut,
+            turn_bytes,
+        };
         let mut is_stalled = false;
         loop {
             let broken = {
@@ -204,6 +232,9 @@ impl Relay {
             if is_stalled {
                 thread::sleep(Duration::from_millis(2));
                 continue;
+            }
+            if turn_bytes < TURN_BYTES_MAX {
+                thread::sleep(Duration::from_millis(20));
             }
             match relay.turn() {
                 Ok(None) => {}
@@ -236,8 +267,8 @@ impl Relay {
     fn pass_on(&mut self, from: usize) -> io::Result<Option<How>> {
         let way = [Way::Up, Way::Down][from];
         if !self.has_ended[from] && self.pending[from].len() < 64 * 1024 {
-            let mut piece = [0; 16 * 1024];
-            match (&self.ends[from]).read(&mut piece) {
+            let mut piece = [0; TURN_BYTES_MAX];
+            match (&self.ends[from]).read(&mut piece[..self.turn_bytes]) {
                 Ok(0) => self.has_ended[from] = true,
                 Ok(count) => self.pending[from].extend(&piece[..count]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
