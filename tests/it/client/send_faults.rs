@@ -1,12 +1,13 @@
 //! `foghorn send` over networks that break, with servers that end, and with people who lose their patience: each message is there once
 //! and in order, or its fate is told.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::room::{Recorder, expect_lines, long_patience, numbered_lines, numbers, random, told_number};
 use crate::harness::{
-    At, CONFIRMATION, Cut, Finished, How, Invocation, Launch, Oddity, Proxy, Running, Server, Way, eventually,
-    is_emulated, request,
+    At, CONFIRMATION, Client, Cut, Finished, How, Invocation, Launch, Oddity, Proxy, Running, Server, Way, eventually,
+    is_emulated, request, sleeper,
 };
 
 /// Breaks the first connection before it is confirmed what was sent over it.
@@ -204,7 +205,7 @@ fn write_while_away(sender: &mut Running, proxy: &Proxy, lines: &[u8]) -> usize 
     let started = Instant::now();
     while taken < lines.len() && proxy.taken() < tries + 2 {
         match sender.offer(&lines[taken..]) {
-            0 => std::thread::sleep(Duration::from_millis(5)),
+            0 => thread::sleep(Duration::from_millis(5)),
             count => {
                 taken += count;
                 tries = proxy.taken();
@@ -290,6 +291,23 @@ fn a_signal_ends_it_with_0_when_all_that_was_read_is_in_the_log() {
 fn wait_with_open_input(mut running: Running) -> Finished {
     eventually("it ends by itself", || running.try_exit().is_some());
     running.finish()
+}
+
+#[test]
+fn a_signal_leaves_time_for_what_was_read() {
+    let server = Server::start(&["--patience", "1h", "--backlog", "64KiB", "--heartbeat", "0"]);
+    let mut slow = sleeper(&server);
+    let mut speaker = Client::join_at(server.address(), "/?echo=0");
+    let flood = thread::spawn(move || (0..100).for_each(|_| speaker.send_binary(&[7; 16 * 1024])));
+    server.wait_for_figure("/publishersWaiting", 1);
+    let sender = Invocation::send(server.address(), &["I", "wait"]).start();
+    server.wait_for_figure("/publishersWaiting", 2);
+    sender.signal("INT");
+    while slow.frame().payload != b"I wait" {}
+    let ended = wait_with_open_input(sender);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    drop(slow);
+    flood.join().unwrap();
 }
 
 #[test]
