@@ -68,6 +68,8 @@ struct State {
     taken: usize,
     /// How often all connections were broken, and how the last time.
     breaks: (usize, How),
+    /// Connections that a break of all has stalled.
+    stalled: usize,
     /// Confirmations that were passed on.
     confirmations: usize,
     is_over: bool,
@@ -100,8 +102,14 @@ impl Proxy {
     ) -> Self {
         let address = listener.local_addr().expect("it is bound");
         listener.set_nonblocking(true).expect("a listener need not block");
-        let state =
-            State { backend: Some(backend), taken: 0, breaks: (0, How::Reset), confirmations: 0, is_over: false };
+        let state = State {
+            backend: Some(backend),
+            taken: 0,
+            breaks: (0, How::Reset),
+            stalled: 0,
+            confirmations: 0,
+            is_over: false,
+        };
         let state = Arc::new(Mutex::new(state));
         let its = Arc::clone(&state);
         let acceptor = thread::spawn(move || {
@@ -135,6 +143,11 @@ impl Proxy {
     pub fn break_all(&self, how: How) {
         let mut state = self.state();
         state.breaks = (state.breaks.0 + 1, how);
+        let before = state.stalled;
+        drop(state);
+        if how == How::Stall {
+            eventually("the connection stands still", || self.state().stalled > before);
+        }
     }
 
     /// Waits until what `foghorn send` has sent was confirmed once.
@@ -224,10 +237,13 @@ impl Relay {
                 (state.breaks.0 > breaks).then_some(state.breaks.1)
             };
             match broken {
-                None => {}
                 Some(How::Reset) => return relay.reset(),
                 Some(How::End) => return,
-                Some(How::Stall) => is_stalled = true,
+                Some(How::Stall) if !is_stalled => {
+                    state.lock().unwrap().stalled += 1;
+                    is_stalled = true;
+                }
+                Some(How::Stall) | None => {}
             }
             if is_stalled {
                 thread::sleep(Duration::from_millis(2));
