@@ -5,6 +5,7 @@
 //! out; no more is taken than a bounded amount that waits.
 
 use std::io;
+use std::time::Instant;
 
 use crate::cli::outcome::Outcome;
 use crate::cli::prepared::prepare;
@@ -18,6 +19,7 @@ use crate::client::printing::Printing;
 use crate::client::signals::{Signals, Stop};
 use crate::client::waiting::{Interest, wait};
 use crate::config::client_flags::ListenArgs;
+use crate::config::client_limits::EVENTS_PER_TURN_MAX;
 use crate::hub::position::Position;
 
 /// Listens, until it is to end.
@@ -39,6 +41,17 @@ pub fn listen(args: ListenArgs) -> Outcome {
 enum Sink {
     Output(Printing),
     Command(Handling),
+}
+
+/// What comes after a turn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// The next one, when signals have been looked at.
+    GoOn,
+    /// Waiting.
+    Wait,
+    /// Nothing.
+    End,
 }
 
 struct Listening {
@@ -92,45 +105,45 @@ impl Listening {
                 Some(Stop::AtOnce) => return Outcome::Done,
                 None => {}
             }
-            match self.step() {
-                Ok(true) => {}
-                Ok(false) => {
+            let next = match self.step() {
+                Ok(Next::End) => {
                     self.link.close();
                     return Outcome::Done;
                 }
+                Ok(next) => next,
                 Err(End::NobodyReads) => return Outcome::Done,
                 Err(End::Failed(why)) => {
                     tell(why);
                     return Outcome::Failed;
                 }
-            }
-            if let Err(error) = self.wait(&signals) {
+            };
+            if let Err(error) = self.wait(&signals, next) {
                 tell(format_args!("cannot wait ({error})"));
                 return Outcome::Failed;
             }
         }
     }
 
-    /// Does what can be done now. Returns whether there will be more to do.
-    fn step(&mut self) -> Result<bool, End> {
-        loop {
-            let mut has_news = true;
-            while has_news && !self.is_ending && !self.sink.is_full() {
-                match self.link.next_event() {
-                    Some(event) => self.handle(event)?,
-                    None => has_news = false,
-                }
+    /// Does what can be done in one turn.
+    fn step(&mut self) -> Result<Next, End> {
+        let mut events_left = EVENTS_PER_TURN_MAX;
+        while events_left > 0 && !self.is_ending && !self.sink.is_full() {
+            match self.link.next_event() {
+                Some(event) => self.handle(event)?,
+                None => break,
             }
-            if let Some(done) = self.sink.go_on()? {
-                self.note_done(done)?;
-            }
-            if self.is_ending {
-                return Ok(!self.sink.is_idle());
-            }
-            if !has_news || self.sink.is_full() {
-                return Ok(true);
-            }
+            events_left -= 1;
         }
+        let was_full = self.sink.is_full();
+        if let Some(done) = self.sink.go_on()? {
+            self.note_done(done)?;
+        }
+        Ok(match () {
+            () if self.is_ending && self.sink.is_idle() => Next::End,
+            // There may be more than was taken.
+            () if !self.is_ending && !self.sink.is_full() && (was_full || events_left == 0) => Next::GoOn,
+            () => Next::Wait,
+        })
     }
 
     fn handle(&mut self, event: Event) -> Result<(), End> {
@@ -204,11 +217,12 @@ impl Listening {
         Ok(())
     }
 
-    fn wait(&self, signals: &Signals) -> io::Result<()> {
+    fn wait(&self, signals: &Signals, next: Next) -> io::Result<()> {
         let reads = !self.is_ending && !self.sink.is_full();
         let link = self.link.interest(reads);
         let interests = signals.fds().map(Interest::reads).chain(link).chain(self.sink.interest());
-        wait(interests, self.link.deadline().filter(|_| reads)).map(drop)
+        let at_once = (next == Next::GoOn).then(Instant::now);
+        wait(interests, at_once.or(self.link.deadline().filter(|_| reads))).map(drop)
     }
 }
 

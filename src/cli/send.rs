@@ -19,7 +19,7 @@ use crate::client::signals::{Signals, Stop};
 use crate::client::unconfirmed::Unconfirmed;
 use crate::client::waiting::{Interest, wait};
 use crate::config::client_flags::SendArgs;
-use crate::config::client_limits::{INPUT_BYTES, SEND_DRAIN_TIMEOUT, STRANGERS_MESSAGE_BYTES_MAX};
+use crate::config::client_limits::{EVENTS_PER_TURN_MAX, INPUT_BYTES, SEND_DRAIN_TIMEOUT, STRANGERS_MESSAGE_BYTES_MAX};
 
 /// Sends, until all is in the log or cannot be.
 pub fn send(args: SendArgs) -> Outcome {
@@ -102,20 +102,21 @@ impl Sending {
             if self.ends_at.is_some_and(|at| at <= Instant::now()) {
                 return self.end();
             }
-            while let Some(event) = self.link.next_event() {
-                if let Some(failure) = self.handle(event) {
+            let has_more = match self.take_events() {
+                Ok(has_more) => has_more,
+                Err(failure) => {
                     tell(failure);
                     self.has_failed = true;
                     return self.end();
                 }
-            }
+            };
             self.fill_queue();
             self.fill_link();
             if self.is_done() {
                 self.link.close();
                 return self.end();
             }
-            if let Err(error) = self.wait(&signals) {
+            if let Err(error) = self.wait(&signals, has_more) {
                 tell(format_args!("cannot wait ({error})"));
                 self.has_failed = true;
                 return self.end();
@@ -129,27 +130,33 @@ impl Sending {
         may_end && !self.input.is_read() && self.queue.is_empty() && self.input.is_exhausted()
     }
 
-    /// Returns why it cannot go on, if it cannot.
-    fn handle(&mut self, event: Event) -> Option<Failure> {
-        match event {
-            Event::Greeted(greeted) => return self.begin(&greeted),
-            Event::Confirmed(count) => {
-                self.queue.confirm(count);
-                self.asked = self.asked.filter(|asked| *asked > count);
+    /// Takes what has come, and returns whether there may be more: somebody may say more than we can read.
+    ///
+    /// # Errors
+    /// Why it cannot go on.
+    fn take_events(&mut self) -> Result<bool, Failure> {
+        for _ in 0..EVENTS_PER_TURN_MAX {
+            match self.link.next_event() {
+                None => return Ok(false),
+                Some(Event::Greeted(greeted)) => self.begin(&greeted)?,
+                Some(Event::Confirmed(count)) if self.asked == Some(count) => {
+                    self.queue.confirm(count);
+                    self.asked = None;
+                }
+                // What others say: it has to be read, for others wait for who does not. And what nobody has asked for.
+                Some(Event::Received(_) | Event::Confirmed(_)) => {}
+                Some(Event::Lost(failure)) => self.voice.note_lost(&failure),
+                Some(Event::Failed(failure)) => return Err(failure),
             }
-            // What others say: it has to be read, for others wait for who does not.
-            Event::Received(_) => {}
-            Event::Lost(failure) => self.voice.note_lost(&failure),
-            Event::Failed(failure) => return Some(failure),
         }
-        None
+        Ok(true)
     }
 
-    fn begin(&mut self, greeted: &Greeted) -> Option<Failure> {
+    fn begin(&mut self, greeted: &Greeted) -> Result<(), Failure> {
         let address = self.link.address();
         let hello = greeted.hello.as_ref();
         if hello.is_some_and(|hello| !hello.may_send) {
-            return Some(Failure::may_not_send(address));
+            return Err(Failure::may_not_send(address));
         }
         if hello.is_none() && !greeted.is_back {
             self.voice.note(format_args!(
@@ -179,7 +186,7 @@ impl Sending {
         if self.input.is_from_person() && !greeted.is_back && self.stdin.is_terminal() {
             self.voice.note("type the message; Ctrl-D ends it and sends it");
         }
-        None
+        Ok(())
     }
 
     /// Puts into the queue what was read and is whole.
@@ -215,11 +222,12 @@ impl Sending {
         self.link.flush();
     }
 
-    fn wait(&mut self, signals: &Signals) -> io::Result<()> {
+    fn wait(&mut self, signals: &Signals, has_more: bool) -> io::Result<()> {
         let reads = self.bytes_max.is_some() && self.input.is_read() && !self.queue.is_full();
         let stdin = reads.then(|| Interest::reads(self.stdin.as_fd()));
         let interests = signals.fds().map(Interest::reads).chain(self.link.interest(true)).chain(stdin);
-        let until = [self.link.deadline(), self.ends_at].into_iter().flatten().min();
+        let at_once = has_more.then(Instant::now);
+        let until = [self.link.deadline(), self.ends_at, at_once].into_iter().flatten().min();
         let found = wait(interests, until)?;
         if reads && found.last().is_some_and(|stdin| stdin.reads) {
             self.read();

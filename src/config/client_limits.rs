@@ -8,6 +8,8 @@ use std::time::Duration;
 pub const UNCONFIRMED_BYTES_MAX: usize = 1 << 20;
 /// The most messages that `send` has read and that are not confirmed.
 pub const UNCONFIRMED_MESSAGES_MAX: usize = 16_384;
+/// How many things that have come over the connection are dealt with, before signals and standard input get their turn.
+pub const EVENTS_PER_TURN_MAX: usize = 1024;
 /// How much of standard input is read at a time, in bytes.
 pub const INPUT_BYTES: usize = 64 * 1024;
 /// The largest message to a server that does not say what it takes, in bytes.

@@ -1,8 +1,10 @@
 //! Servers that are no Foghorn: what works with them, what does not, and what the client says of it.
 
-use std::thread;
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::thread::{self, JoinHandle};
 
-use tungstenite::Message;
+use tungstenite::{Message, accept};
 
 use crate::harness::{Invocation, Manner, Oddity, Running, Stranger, eventually};
 
@@ -222,4 +224,32 @@ fn garbage_is_no_websocket() {
 #[test]
 fn a_server_that_says_nothing_is_given_up_after_some_seconds() {
     expect_refused(&[&b""[..], b"HTTP/1.1 101 Swit"].map(|begin| (Oddity::hanging_after(begin), "says nothing")));
+}
+
+/// A server that says more than anybody can read, until its one client is gone.
+fn flood() -> (SocketAddr, JoinHandle<()>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let thread = thread::spawn(move || {
+        // The first one is given up, as it does not agree on the sub-protocol.
+        for socket in listener.incoming().take(2) {
+            let Ok(mut socket) = accept(socket.unwrap()) else { continue };
+            let messages = b"\x81\x01x".repeat(100_000);
+            while socket.get_mut().write_all(&messages).is_ok() {}
+        }
+    });
+    (address, thread)
+}
+
+#[test]
+fn a_flood_without_end_keeps_no_signal_out() {
+    for command in ["send", "listen"] {
+        let (address, server) = flood();
+        let mut client = Invocation::of(&[command, &address.to_string()]).before("exec >/dev/null").start();
+        client.wait_for_stderr("is no Foghorn");
+        client.signal("INT");
+        eventually("it ends", || client.try_exit().is_some());
+        assert_eq!(client.finish().code, Some(0), "{command}");
+        server.join().unwrap();
+    }
 }
