@@ -18,7 +18,7 @@ use async_tungstenite::tungstenite::handshake::HandshakeError;
 use async_tungstenite::tungstenite::handshake::client::{Request, generate_key};
 use async_tungstenite::tungstenite::http::header;
 use async_tungstenite::tungstenite::protocol::WebSocketConfig;
-use async_tungstenite::tungstenite::{Message, WebSocket};
+use async_tungstenite::tungstenite::{Bytes, Message, WebSocket};
 use socket2::SockRef;
 
 use crate::client::address::Address;
@@ -184,9 +184,11 @@ fn connect(address: &Address) -> Result<TcpStream, Failure> {
     Err(failure.unwrap_or_else(|| Failure::of_connect(address, &ErrorKind::NotFound.into())))
 }
 
-/// The first frame. A hub sends it at once; other servers may have nothing to say.
+/// The first frame. A hub sends its hello before anything else; other servers may have nothing to say, but answer a ping.
 fn greeting(address: &Address, websocket: &mut WebSocket<Wire>) -> Result<Greeting, Failure> {
     websocket.get_mut().set_deadline(Instant::now() + GREETING_TIMEOUT);
+    // Whether it goes out is told by the next read.
+    let _ = websocket.send(Message::Ping(Bytes::new()));
     loop {
         match websocket.read() {
             Ok(Message::Text(text)) => {
@@ -194,6 +196,7 @@ fn greeting(address: &Address, websocket: &mut WebSocket<Wire>) -> Result<Greeti
                 return Ok(hello.unwrap_or(Greeting::Stranger(Some(Message::Text(text)))));
             }
             Ok(binary @ Message::Binary(_)) => return Ok(Greeting::Stranger(Some(binary))),
+            Ok(Message::Pong(_)) => return Ok(Greeting::Stranger(None)),
             Ok(Message::Close(frame)) => {
                 // The answer to it, if it goes out: there is nobody to hear more.
                 let _ = websocket.flush();

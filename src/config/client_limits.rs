@@ -32,7 +32,7 @@ pub const CLIENT_WRITE_BYTES: usize = 64 * 1024;
 pub const CLIENT_UNSENT_BYTES_MAX: u32 = 64 * 1024;
 /// How long connecting may take, and after that the handshake.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the first frame of a server that agrees to `foghorn.v1` may take. One that says nothing is a stranger.
+/// How long the first frame of a server that agrees to `foghorn.v1` may take. One that says nothing, not even a pong, is a stranger.
 pub const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much is read of the answer of a server that refuses, in bytes.
 pub const REFUSAL_BYTES_MAX: usize = 4096;
