@@ -6,6 +6,9 @@ use std::ffi::OsString;
 use clap::{Command, CommandFactory};
 use foghorn::client::address::Address;
 use foghorn::config::client_flags::{CODE_VARIABLE, ListenArgs, SendArgs, URL_VARIABLE};
+use foghorn::config::client_limits::{
+    SEND_DRAIN_TIMEOUT, UNCONFIRMED_BYTES_MAX, UNCONFIRMED_MESSAGES_MAX, UNHANDLED_BYTES_MAX,
+};
 
 use super::read;
 use super::readme_tables::table;
@@ -135,4 +138,17 @@ fn every_address_that_the_paper_shows_is_one() {
         }
     }
     assert!(shown > 10);
+}
+
+#[test]
+fn the_paper_and_the_code_have_the_same_limits() {
+    let paper = read("docs/shell.md");
+    let count = format!("{},{:03}", UNCONFIRMED_MESSAGES_MAX / 1000, UNCONFIRMED_MESSAGES_MAX % 1000);
+    for words in [
+        format!("{count} messages, or\n{} MiB", UNCONFIRMED_BYTES_MAX >> 20),
+        format!("has {} s for what is under way", SEND_DRAIN_TIMEOUT.as_secs()),
+        format!("at most {} MiB of\nmessages (or one) wait here", UNHANDLED_BYTES_MAX >> 20),
+    ] {
+        assert!(paper.contains(&words), "{words:?} is not in docs/shell.md");
+    }
 }
