@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::cli::outcome::Outcome;
 use crate::cli::prepared::prepare;
-use crate::cli::voice::{Voice, tell};
+use crate::cli::voice::{Voice, messages, tell};
 use crate::client::address::Address;
 use crate::client::cursor_file::CursorFile;
 use crate::client::handling::Handling;
@@ -141,6 +141,7 @@ impl Listening {
         Ok(match () {
             () if self.is_ending && self.sink.is_idle() => Next::End,
             // There may be more than was taken.
+            () if self.sink.is_held() => Next::GoOn,
             () if !self.is_ending && !self.sink.is_full() && (was_full || events_left == 0) => Next::GoOn,
             () => Next::Wait,
         })
@@ -159,7 +160,7 @@ impl Listening {
                 }
                 Ok(())
             }
-            Event::Confirmed(_) => Ok(()),
+            Event::Confirmed(_) | Event::Nothing => Ok(()),
             Event::Lost(failure) => {
                 self.voice.note_lost(&failure);
                 Ok(())
@@ -194,10 +195,10 @@ impl Listening {
             );
         }
         if greeted.lost > 0 {
-            let (messages, were) = if greeted.lost == 1 { ("message", "was") } else { ("messages", "were") };
+            let were = if greeted.lost == 1 { "was" } else { "were" };
             tell(format_args!(
-                "{} {messages} {were} lost: more was said meanwhile than the server keeps (--backlog)",
-                greeted.lost
+                "{} {were} lost: more was said meanwhile than the server keeps (--backlog)",
+                messages(greeted.lost)
             ));
         }
         self.epoch.clone_from(&hello.position.epoch);
@@ -229,7 +230,7 @@ impl Listening {
 impl Sink {
     fn push(&mut self, incoming: Incoming) {
         match self {
-            Self::Output(printing) => printing.push(&incoming),
+            Self::Output(printing) => printing.push(incoming),
             Self::Command(handling) => handling.push(incoming),
         }
     }
@@ -254,6 +255,11 @@ impl Sink {
             Self::Output(printing) => printing.is_idle(),
             Self::Command(handling) => handling.is_idle(),
         }
+    }
+
+    /// Whether it waits for nothing but its next turn.
+    fn is_held(&self) -> bool {
+        matches!(self, Self::Command(handling) if handling.is_held())
     }
 
     fn drop_waiting(&mut self) {

@@ -11,9 +11,9 @@ use std::time::Instant;
 
 use crate::cli::outcome::Outcome;
 use crate::cli::prepared::prepare;
-use crate::cli::voice::{Voice, tell};
+use crate::cli::voice::{Voice, messages, tell};
 use crate::client::failure::Failure;
-use crate::client::input::{Input, Unsendable};
+use crate::client::input::Input;
 use crate::client::link::{Event, Greeted, Link, Wishes};
 use crate::client::signals::{Signals, Stop};
 use crate::client::unconfirmed::Unconfirmed;
@@ -144,7 +144,7 @@ impl Sending {
                     self.asked = None;
                 }
                 // What others say: it has to be read, for others wait for who does not. And what nobody has asked for.
-                Some(Event::Received(_) | Event::Confirmed(_)) => {}
+                Some(Event::Received(_) | Event::Confirmed(_) | Event::Nothing) => {}
                 Some(Event::Lost(failure)) => self.voice.note_lost(&failure),
                 Some(Event::Failed(failure)) => return Err(failure),
             }
@@ -155,9 +155,6 @@ impl Sending {
     fn begin(&mut self, greeted: &Greeted) -> Result<(), Failure> {
         let address = self.link.address();
         let hello = greeted.hello.as_ref();
-        if hello.is_some_and(|hello| !hello.may_send) {
-            return Err(Failure::may_not_send(address));
-        }
         if hello.is_none() && !greeted.is_back {
             self.voice.note(format_args!(
                 "{address} is no Foghorn (it speaks no foghorn.v1): what is under way when a connection breaks may be \
@@ -174,6 +171,9 @@ impl Sending {
                 messages(unsure),
                 if unsure == 1 { "it went" } else { "they went" }
             ));
+        }
+        if hello.is_some_and(|hello| !hello.may_send) {
+            return Err(Failure::may_not_send(address));
         }
         let bytes_max = hello.map_or(STRANGERS_MESSAGE_BYTES_MAX, |hello| hello.message_bytes_max);
         let removed = self.queue.remove_longer_than(bytes_max);
@@ -198,7 +198,7 @@ impl Sending {
                 Ok(message) => self.queue.push(message),
                 Err(why) => {
                     self.unsent += 1;
-                    tell_unsendable(line, why, bytes_max);
+                    tell(why.sentence(line, bytes_max));
                 }
             }
         }
@@ -244,7 +244,7 @@ impl Sending {
                 let hint = if error.kind() == ErrorKind::IsADirectory { ": give a file" } else { "" };
                 tell(format_args!("cannot read standard input ({error}){hint}"));
                 self.has_failed = true;
-                self.input.stop();
+                self.input.fail();
             }
         }
     }
@@ -252,24 +252,26 @@ impl Sending {
     /// Says what is not done, if anything is not.
     fn end(mut self) -> Outcome {
         let (under_way, waiting) = self.queue.lens();
-        let unsent = waiting + self.input.count_left();
-        // Without a first connection nothing can have been.
-        if unsent > 0 && self.bytes_max.is_some() {
+        let mut unsent = waiting + self.input.count_left();
+        // Without a first connection nothing can have been, and that it failed is told already.
+        if unsent > 0 && (self.bytes_max.is_some() || self.ends_at.is_some()) {
             let were = if unsent == 1 { "was" } else { "were" };
             tell(format_args!("{} {were} not sent", messages(unsent)));
+        }
+        if self.input.was_stopped() && self.has_unread() {
+            unsent += 1;
+            tell("there was more in standard input, which was not read");
         }
         if under_way > 0 {
             tell(format_args!("nobody knows whether {} got through", messages(under_way)));
         }
         outcome(self.unsure + under_way, self.unsent + unsent, self.has_failed)
     }
-}
 
-fn tell_unsendable(line: Option<u64>, why: Unsendable, bytes_max: usize) {
-    let what = line.map_or_else(|| "the message".to_owned(), |line| format!("line {line}"));
-    match why {
-        Unsendable::TooLarge => tell(format_args!("{what} is not sent: the server takes {bytes_max} bytes at most")),
-        Unsendable::NoText => tell(format_args!("{what} is not sent: it is not UTF-8; --binary sends it as it is")),
+    /// Whether something is there to be read, and not just the end.
+    fn has_unread(&mut self) -> bool {
+        let is_ready = Interest::reads(self.stdin.as_fd()).look().is_ok_and(|stdin| stdin.reads);
+        is_ready && self.stdin.read(&mut self.buffer).is_ok_and(|count| count > 0)
     }
 }
 
@@ -283,10 +285,6 @@ fn outcome(unsure: usize, unsent: usize, has_failed: bool) -> Outcome {
     }
 }
 
-fn messages(count: usize) -> String {
-    if count == 1 { "1 message".to_owned() } else { format!("{count} messages") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,10 +295,5 @@ mod tests {
         assert_eq!([outcome(0, 0, true), outcome(0, 1, true)], [Outcome::Failed; 2]);
         assert_eq!([outcome(1, 1, true), outcome(1, 0, false)], [Outcome::Unsure; 2]);
         assert_eq!(outcome(0, 1, false), Outcome::Unsent);
-    }
-
-    #[test]
-    fn one_is_no_plural() {
-        assert_eq!([messages(0), messages(1), messages(2)], ["0 messages", "1 message", "2 messages"]);
     }
 }

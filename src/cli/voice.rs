@@ -4,15 +4,21 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 
 use crate::client::address::Address;
 use crate::client::failure::Failure;
 use crate::client::link::Greeted;
+use crate::client::waiting::Interest;
 
 /// Says what went wrong, or what was lost.
 pub fn tell(what: impl Display) {
-    // Without `eprintln!`, which panics where nobody can read it.
-    let _ = writeln!(io::stderr(), "foghorn: {what}");
+    let stderr = io::stderr();
+    let room = Interest { fd: stderr.as_fd(), reads: false, writes: true }.look();
+    if room.is_ok_and(|room| room.writes) {
+        // Without `eprintln!`, which panics where nobody can read it.
+        let _ = stderr.lock().write_all(format!("foghorn: {what}\n").as_bytes());
+    }
 }
 
 /// The voice of one command, for what is good to know.
@@ -53,5 +59,21 @@ impl Voice {
         } else if is_main && address.is_beside_channels() {
             self.note(format_args!("{address} is the main channel: other channels are at /c/NAME"));
         }
+    }
+}
+
+/// So many messages, in words.
+pub fn messages(count: impl Display) -> String {
+    let count = count.to_string();
+    if count == "1" { "1 message".to_owned() } else { format!("{count} messages") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!([messages(0_u64), messages(1_usize), messages(2_u64)], ["0 messages", "1 message", "2 messages"]);
     }
 }

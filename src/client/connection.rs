@@ -33,6 +33,8 @@ pub enum Came {
     Message(Message),
     /// The answer to a ping that had a count.
     Pong(u64),
+    /// Nothing that matters to anybody else.
+    Other,
 }
 
 /// How a connection has ended.
@@ -70,23 +72,21 @@ impl Connection {
         if let Some(first) = self.first.take() {
             return Ok(Some(Came::Message(first)));
         }
-        loop {
-            match self.websocket.read() {
-                Ok(message @ (Message::Text(_) | Message::Binary(_))) => return Ok(Some(Came::Message(message))),
-                Ok(Message::Pong(payload)) => {
-                    if let Ok(count) = <[u8; 8]>::try_from(&payload[..]) {
-                        return Ok(Some(Came::Pong(u64::from_be_bytes(count))));
-                    }
-                }
-                Ok(Message::Close(frame)) => {
-                    // Our answer, as far as the socket takes it.
-                    let _ = self.websocket.flush();
-                    return Err(Ended::Closed(frame));
-                }
-                Ok(Message::Ping(_) | Message::Frame(_)) => {}
-                Err(error) if would_block(&error) => break,
-                Err(error) => return Err(Ended::Broken(error)),
+        self.websocket.get_mut().begin_turn();
+        match self.websocket.read() {
+            Ok(message @ (Message::Text(_) | Message::Binary(_))) => return Ok(Some(Came::Message(message))),
+            Ok(Message::Pong(payload)) => {
+                let count = <[u8; 8]>::try_from(&payload[..]).map(u64::from_be_bytes);
+                return Ok(Some(count.map_or(Came::Other, Came::Pong)));
             }
+            Ok(Message::Close(frame)) => {
+                // Our answer, as far as the socket takes it.
+                let _ = self.websocket.flush();
+                return Err(Ended::Closed(frame));
+            }
+            Ok(Message::Ping(_) | Message::Frame(_)) => return Ok(Some(Came::Other)),
+            Err(error) if would_block(&error) => {}
+            Err(error) => return Err(Ended::Broken(error)),
         }
         if self.is_full {
             self.flush();

@@ -14,7 +14,7 @@ use crate::client::address::Address;
 use crate::config::client_limits::{CODES_LOCKED_RETRY, SAID_CHARS_MAX};
 
 /// What to do where a code is missing or wrong.
-const BRING_A_CODE: &str = "give the code with --code CODE or FOGHORN_CODE";
+const BRING_A_CODE: &str = "give the right one with --code CODE or FOGHORN_CODE";
 
 /// Why there is no connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,9 +52,25 @@ impl Failure {
             ErrorKind::ConnectionRefused => "nothing listens there; is Foghorn running, and on this port?",
             ErrorKind::TimedOut | ErrorKind::WouldBlock => "no answer; is it switched on, and on this network?",
             ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => "is this machine on its network?",
-            _ => "is the address right?",
+            _ => "that should not be",
         };
         Self::new(format!("cannot connect to {address}: {hint} ({})", plain(error)))
+    }
+
+    /// This machine has no means to connect at all.
+    pub fn of_this_machine(error: &io::Error) -> Self {
+        let hint = "raise the limits of processes and open files (ulimit -u, ulimit -n)";
+        Self::new(format!("cannot start to connect ({}): {hint}", plain(error)))
+    }
+
+    /// The server speaks another sub-protocol, whatever it is asked for.
+    pub fn of_subprotocol(address: &Address) -> Self {
+        Self::new(format!("{address} is a WebSocket server, but one of another sub-protocol, and not of foghorn.v1"))
+    }
+
+    /// A server that was a hub has become another one.
+    pub fn of_stranger(address: &Address) -> Self {
+        Self::new(format!("{address} is no Foghorn now: what it is asked, it does not know"))
     }
 
     /// The handshake failed, or what was to be the first frame.
@@ -80,14 +96,17 @@ impl Failure {
         let body = response.body().as_deref().filter(|_| is_text).unwrap_or_default();
         let words = said(&String::from_utf8_lossy(body));
         let words = if words.is_empty() { status.to_string() } else { format!("{} {words}", status.as_u16()) };
+        let elsewhere = response.headers().get(header::LOCATION).filter(|_| status.is_redirection());
+        let words = elsewhere
+            .map_or(words.clone(), |place| format!("{words}, to {}", said(&String::from_utf8_lossy(place.as_bytes()))));
         let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|secs| secs.parse().ok()).map(Duration::from_secs);
         let (is_final, hint) = match status.as_u16() {
             401 => (true, format!(": {BRING_A_CODE}")),
-            403 => (true, String::new()),
             200..=299 => (false, ": it serves pages here, and takes no WebSocket; is the port right?".to_owned()),
             _ => (false, String::new()),
         };
+        let words = if hint.is_empty() { &words } else { words.trim_end_matches('.') };
         Self { sentence: format!("{address} refuses: {words}{hint}"), is_final, retry_after }
     }
 
@@ -97,7 +116,7 @@ impl Failure {
         let reason = said(frame.map_or("", |frame| frame.reason.as_str()));
         let words = if reason.is_empty() { format!("close code {code}") } else { format!("{code} {reason}") };
         match code {
-            4401 => Self::last(format!("{address} refuses: {words}: {BRING_A_CODE}")),
+            4401 => Self::last(format!("{address} refuses: {}: {BRING_A_CODE}", words.trim_end_matches('.'))),
             4429 => Self { retry_after: Some(CODES_LOCKED_RETRY), ..Self::new(format!("{address} refuses: {words}")) },
             1008 => Self::last(format!("{address} refuses: {words}")),
             1013 => Self::new(format!("{address} has no time or place: {words}")),
@@ -172,7 +191,7 @@ mod tests {
             assert_eq!(failure.is_final, is_final, "{code}");
             assert!(failure.sentence.contains(&format!("{code} why")), "{failure}");
         }
-        for (status, is_final) in [(401, true), (403, true), (404, false), (429, false), (502, false), (503, false)] {
+        for (status, is_final) in [(401, true), (403, false), (404, false), (429, false), (502, false), (503, false)] {
             let body = Some(b"the reason".to_vec());
             let response = Response::builder().status(status).header("Content-Type", "text/plain; charset=utf-8");
             let response = response.header("Retry-After", "7").body(body).unwrap();

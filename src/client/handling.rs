@@ -53,6 +53,11 @@ impl Handling {
         self.running.is_none() && self.waiting.is_empty()
     }
 
+    /// Whether the next command could start: signals are looked at first, when one was stopped.
+    pub fn is_held(&self) -> bool {
+        self.running.is_none() && !self.waiting.is_empty()
+    }
+
     /// Keeps only what runs.
     pub fn drop_waiting(&mut self) {
         self.waiting.clear();
@@ -81,11 +86,13 @@ impl Handling {
                 if let Some(failure) = failure(status) {
                     tell(format!("message {}: the command {failure}", running.seq));
                 }
-                // What was stopped with us is not done: its message comes again the next time.
-                if !was_stopped(status) {
-                    done = running.position.take().or(done);
-                }
+                let position = running.position.take();
                 self.running = None;
+                if was_stopped(status) {
+                    // With us, perhaps: then it is not done, and its message comes again the next time.
+                    return Ok(done);
+                }
+                done = position.or(done);
             }
             let Some(next) = self.waiting.pop_front() else { return Ok(done) };
             self.waiting_bytes -= bytes_of(&next);

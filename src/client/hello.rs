@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use crate::config::client_limits::CLIENT_MESSAGE_BYTES_MAX;
 use crate::hub::position::Position;
 
 /// Where we start, and what the server knows of our last connection.
@@ -34,16 +35,18 @@ impl Hello {
         if fields.get("foghorn")?.as_u64()? != 1 {
             return None;
         }
-        let seq = fields.get("seq")?.as_u64()?;
+        // From there we count, and that for long.
+        let seq = fields.get("seq")?.as_u64().filter(|seq| *seq <= u64::MAX / 2)?;
         let position = Position::parse(&format!("{}:{seq}", fields.get("epoch")?.as_str()?))?;
         let number = |name: &str| fields.get(name).and_then(Value::as_u64);
         let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let message_bytes_max: Option<usize> = number("maxMessage").and_then(|bytes| bytes.try_into().ok());
         Some(Self {
             channel: text("channel"),
             position,
             lost: number("lost"),
             head: number("head").unwrap_or(seq),
-            message_bytes_max: number("maxMessage").and_then(|bytes| bytes.try_into().ok()).unwrap_or(usize::MAX),
+            message_bytes_max: message_bytes_max.unwrap_or(CLIENT_MESSAGE_BYTES_MAX).min(CLIENT_MESSAGE_BYTES_MAX),
             may_send: fields.get("send").and_then(Value::as_bool).unwrap_or(true),
             id: text("id"),
             taken: number("taken"),
@@ -72,6 +75,10 @@ mod tests {
         assert_eq!(Hello::parse(text), Some(hello));
         let short = Hello::parse(r#"{"foghorn":1,"epoch":"a","seq":0,"lost":null,"taken":null}"#).unwrap();
         assert_eq!((short.lost, short.taken, short.may_send), (None, None, true));
+        for largest in ["", r#","maxMessage":18446744073709551615"#, r#","maxMessage":-1"#, r#","maxMessage":0.5"#] {
+            let hello = Hello::parse(&format!(r#"{{"foghorn":1,"epoch":"a","seq":0{largest}}}"#)).unwrap();
+            assert_eq!(hello.message_bytes_max, CLIENT_MESSAGE_BYTES_MAX, "{largest}");
+        }
         for text in [
             "",
             "connected to WebSocket server",
@@ -80,6 +87,7 @@ mod tests {
             r#"{"foghorn":2,"epoch":"a","seq":0}"#,
             r#"{"foghorn":1,"epoch":"a"}"#,
             r#"{"foghorn":1,"epoch":"a","seq":-1}"#,
+            r#"{"foghorn":1,"epoch":"a","seq":18446744073709551615}"#,
             r#"{"foghorn":1,"epoch":"a/b","seq":1}"#,
             r#"{"foghorn":1,"epoch":7,"seq":1}"#,
         ] {

@@ -33,6 +33,17 @@ pub enum Unsendable {
     NoText,
 }
 
+impl Unsendable {
+    /// What is said of it. `line`: the number of its line, if there are lines; `bytes_max`: what the server takes.
+    pub fn sentence(self, line: Option<u64>, bytes_max: usize) -> String {
+        let what = line.map_or_else(|| "the message".to_owned(), |line| format!("line {line}"));
+        match self {
+            Self::TooLarge => format!("{what} is not sent: the server takes {bytes_max} bytes at most here"),
+            Self::NoText => format!("{what} is not sent: it is not UTF-8; --binary sends it as it is"),
+        }
+    }
+}
+
 impl Input {
     /// One message that is there.
     pub fn words(text: Vec<u8>, is_binary: bool) -> Self {
@@ -83,10 +94,23 @@ impl Input {
         self.is_stopped |= !std::mem::replace(&mut self.has_ended, true);
     }
 
+    /// Reads no more, since it cannot be read. What is one message alone is none, then.
+    pub fn fail(&mut self) {
+        self.stop();
+        if matches!(self.source, Source::One(_)) {
+            self.source = Source::Nothing;
+        }
+    }
+
+    /// Whether reading was stopped before its end.
+    pub fn was_stopped(&self) -> bool {
+        self.is_stopped
+    }
+
     /// How many messages were read, whole or in part, and not handed out.
     pub fn count_left(&mut self) -> usize {
         match &mut self.source {
-            Source::One(message) => usize::from(!self.is_stopped || !message.is_empty()),
+            Source::One(_) => 1,
             Source::Lines(lines) => std::iter::from_fn(|| next_or_rest(lines, usize::MAX).map(drop)).count(),
             Source::Nothing => 0,
         }
@@ -197,9 +221,9 @@ mod tests {
         input.stop();
         assert_eq!((input.next(9), input.count_left()), (None, 1));
         assert_eq!(Input::reading(true, false).count_left(), 0);
-        let mut nothing = Input::reading(false, false);
-        nothing.stop();
-        assert_eq!(nothing.count_left(), 0);
+        let mut begun = Input::reading(false, false);
+        begun.stop();
+        assert_eq!(begun.count_left(), 1, "it was to be one");
         assert_eq!(Input::words(Vec::new(), false).count_left(), 1);
     }
 }

@@ -37,7 +37,7 @@ impl Lines {
         let Some(length) = self.bytes[self.searched..].iter().position(|byte| *byte == b'\n') else {
             self.searched = self.bytes.len();
             // The last one may be the CR of its end.
-            if self.bytes.len() - self.start > bytes_max + 1 {
+            if self.bytes.len() - self.start > bytes_max.saturating_add(1) {
                 self.is_cut = true;
                 self.start = self.bytes.len();
             }

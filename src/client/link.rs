@@ -15,7 +15,7 @@ use crate::client::failure::Failure;
 use crate::client::hello::Hello;
 use crate::client::opening::{Greeting, Opened, Opening};
 use crate::client::waiting::Interest;
-use crate::config::client_limits::{CLIENT_BACKOFF, CLIENT_GOOD_AFTER, RETRY_AFTER_MAX};
+use crate::config::client_limits::{CLIENT_BACKOFF, CLIENT_GOOD_AFTER, NEW_EPOCHS_FOLLOWED_MAX, RETRY_AFTER_MAX};
 use crate::hub::position::Position;
 
 /// What somebody wants of a hub.
@@ -38,6 +38,8 @@ pub enum Event {
     Received(Received),
     /// The server has read all that was sent before this many messages had been, and has put it into its log.
     Confirmed(u64),
+    /// Nothing that matters. There may be more behind it.
+    Nothing,
     /// There is no connection now; another try follows.
     Lost(Failure),
     /// There is none, and will be none.
@@ -76,8 +78,8 @@ pub struct Link {
     /// The `id` of the last connection that was greeted.
     id: String,
     was_greeted: bool,
-    /// Whether the channel has begun anew, which is still to be told.
-    is_anew: bool,
+    /// How often the channel has begun anew, which is still to be told.
+    new_epochs: u32,
     /// The number of the last message, and that of the newest at the greeting.
     seq: u64,
     head: u64,
@@ -104,7 +106,7 @@ impl Link {
             wishes,
             id: String::new(),
             was_greeted: false,
-            is_anew: false,
+            new_epochs: 0,
             seq: 0,
             head: 0,
             failures: 0,
@@ -163,6 +165,7 @@ impl Link {
             State::Open(connection) => match connection.next() {
                 Ok(Some(Came::Message(message))) => Some(Event::Received(self.received(message))),
                 Ok(Some(Came::Pong(count))) => Some(Event::Confirmed(count)),
+                Ok(Some(Came::Other)) => Some(Event::Nothing),
                 Ok(None) => None,
                 Err(ended) => {
                     let failure = match ended {
@@ -227,7 +230,7 @@ impl Link {
         }
         Opening::start(self.address.clone(), wishes)
             .map(State::Opening)
-            .map_err(|error| Failure::of_connect(&self.address, &error))
+            .map_err(|error| Failure::of_this_machine(&error))
     }
 
     fn greeted(&mut self, Opened { websocket, greeting }: Opened) -> Option<Event> {
@@ -236,9 +239,13 @@ impl Link {
             Greeting::Stranger(first) => (None, first),
         };
         let is_unknown = self.wishes.after.is_some() && hello.as_ref().is_some_and(|hello| hello.lost.is_none());
+        if hello.is_none() && !self.id.is_empty() {
+            // What we have counted means nothing to it.
+            return Some(self.fail(Failure::of_stranger(&self.address)));
+        }
         if let Some(Hello { position, .. }) = hello.as_ref().filter(|_| is_unknown) {
-            let was_anew = std::mem::replace(&mut self.is_anew, true);
-            if position.seq > 0 && !was_anew {
+            self.new_epochs += 1;
+            if position.seq > 0 && self.new_epochs <= NEW_EPOCHS_FOLLOWED_MAX {
                 // It has messages from before we came. The connection that is asked about stays the one before.
                 self.wishes.after = Some(Position { epoch: position.epoch.clone(), seq: 0 });
                 return self.start_anew();
@@ -252,7 +259,7 @@ impl Link {
         self.state = State::Open(Box::new(Connection::new(websocket, first)));
         Some(Event::Greeted(Greeted {
             is_back: std::mem::replace(&mut self.was_greeted, true),
-            is_anew: std::mem::take(&mut self.is_anew),
+            is_anew: std::mem::take(&mut self.new_epochs) > 0,
             lost: hello.as_ref().and_then(|hello| hello.lost).unwrap_or_default(),
             hello,
         }))

@@ -16,7 +16,7 @@ use async_tungstenite::tungstenite::client::client_with_config;
 use async_tungstenite::tungstenite::error::{Error, ProtocolError};
 use async_tungstenite::tungstenite::handshake::HandshakeError;
 use async_tungstenite::tungstenite::handshake::client::{Request, generate_key};
-use async_tungstenite::tungstenite::http::header;
+use async_tungstenite::tungstenite::http::{Response, header};
 use async_tungstenite::tungstenite::protocol::WebSocketConfig;
 use async_tungstenite::tungstenite::{Bytes, Message, WebSocket};
 use socket2::SockRef;
@@ -26,8 +26,8 @@ use crate::client::failure::Failure;
 use crate::client::hello::Hello;
 use crate::client::wire::Wire;
 use crate::config::client_limits::{
-    CLIENT_MESSAGE_BYTES_MAX, CLIENT_UNSENT_BYTES_MAX, CLIENT_WRITE_BYTES, CONNECT_TIMEOUT, GREETING_TIMEOUT,
-    REFUSAL_BYTES_MAX,
+    CLIENT_MESSAGE_BYTES_MAX, CLIENT_UNSENT_BYTES_MAX, CLIENT_WRITE_BYTES, CONNECT_TIMEOUT, GREETING_BYTES_MAX,
+    REFUSAL_BYTES_MAX, REFUSAL_TIMEOUT,
 };
 
 /// The sub-protocol that we speak.
@@ -96,9 +96,16 @@ fn open(address: &Address, wishes: &[(&str, String)]) -> Result<Opened, Failure>
         // It may still take one that asks for nothing.
         None => match shake_hands(address, wishes, None)? {
             Some(websocket) => (websocket, Greeting::Stranger(None)),
-            None => return Err(Failure::of_handshake(address, &Error::ConnectionClosed)),
+            None => return Err(Failure::of_subprotocol(address)),
         },
     };
+    let message_bytes_max = match &greeting {
+        Greeting::Hello(hello) => hello.message_bytes_max,
+        Greeting::Stranger(_) => CLIENT_MESSAGE_BYTES_MAX,
+    };
+    websocket.set_config(|config| {
+        *config = config.max_message_size(Some(message_bytes_max)).max_frame_size(Some(message_bytes_max));
+    });
     websocket.get_mut().stop_waiting().map_err(|error| Failure::of_connect(address, &error))?;
     Ok(Opened { websocket, greeting })
 }
@@ -116,8 +123,8 @@ fn shake_hands(
     let for_refusal = socket.try_clone().map_err(|error| Failure::of_connect(address, &error))?;
     let deadline = Instant::now() + CONNECT_TIMEOUT;
     let config = WebSocketConfig::default()
-        .max_message_size(Some(CLIENT_MESSAGE_BYTES_MAX))
-        .max_frame_size(Some(CLIENT_MESSAGE_BYTES_MAX))
+        .max_message_size(Some(GREETING_BYTES_MAX))
+        .max_frame_size(Some(GREETING_BYTES_MAX))
         .write_buffer_size(CLIENT_WRITE_BYTES);
     let wire = Wire::until(deadline, socket);
     match client_with_config(request(address, wishes, subprotocol)?, wire, Some(config)) {
@@ -125,10 +132,7 @@ fn shake_hands(
         Err(HandshakeError::Failure(Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(_)))) => Ok(None),
         Err(HandshakeError::Failure(mut error)) => {
             if let Error::Http(response) = &mut error {
-                let body = response.body_mut().get_or_insert_default();
-                // What does not come in time is not shown.
-                let rest = u64::try_from(REFUSAL_BYTES_MAX.saturating_sub(body.len())).unwrap_or_default();
-                let _ = Wire::until(deadline, for_refusal).take(rest).read_to_end(body);
+                read_words(response, for_refusal);
             }
             Err(Failure::of_handshake(address, &error))
         }
@@ -136,6 +140,15 @@ fn shake_hands(
             Err(Failure::of_handshake(address, &Error::Io(ErrorKind::TimedOut.into())))
         }
     }
+}
+
+/// Reads what a refusal says, as far as it comes in time. What does not is not shown.
+fn read_words(response: &mut Response<Option<Vec<u8>>>, socket: TcpStream) {
+    let length = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let body = response.body_mut().get_or_insert_default();
+    let rest = length.unwrap_or(REFUSAL_BYTES_MAX).min(REFUSAL_BYTES_MAX).saturating_sub(body.len());
+    let wire = Wire::until(Instant::now() + REFUSAL_TIMEOUT, socket);
+    let _ = wire.take(u64::try_from(rest).unwrap_or_default()).read_to_end(body);
 }
 
 fn request(address: &Address, wishes: &[(&str, String)], subprotocol: Option<&str>) -> Result<Request, Failure> {
@@ -184,9 +197,9 @@ fn connect(address: &Address) -> Result<TcpStream, Failure> {
     Err(failure.unwrap_or_else(|| Failure::of_connect(address, &ErrorKind::NotFound.into())))
 }
 
-/// The first frame. A hub sends its hello before anything else; other servers may have nothing to say, but answer a ping.
+/// The first frame. A hub sends its hello before anything else; other servers may have nothing to say, but answer a ping. One that does
+/// neither is no stranger: it may be a hub behind a slow network, and to take it for one would be to lose count.
 fn greeting(address: &Address, websocket: &mut WebSocket<Wire>) -> Result<Greeting, Failure> {
-    websocket.get_mut().set_deadline(Instant::now() + GREETING_TIMEOUT);
     // Whether it goes out is told by the next read.
     let _ = websocket.send(Message::Ping(Bytes::new()));
     loop {
@@ -203,7 +216,6 @@ fn greeting(address: &Address, websocket: &mut WebSocket<Wire>) -> Result<Greeti
                 return Err(Failure::of_close(address, frame.as_ref()));
             }
             Ok(_) => {}
-            Err(Error::Io(error)) if error.kind() == ErrorKind::TimedOut => return Ok(Greeting::Stranger(None)),
             Err(error) => return Err(Failure::of_handshake(address, &error)),
         }
     }

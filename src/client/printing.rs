@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 
 use crate::client::incoming::{End, Incoming};
 use crate::client::waiting::{Interest, Ready};
-use crate::config::client_limits::{OUTPUT_BYTES, UNWRITTEN_BYTES_MAX};
+use crate::config::client_limits::{OUTPUT_BYTES, UNWRITTEN_BYTES_MAX, UNWRITTEN_MESSAGES_MAX};
 use crate::hub::position::Position;
 
 /// What is on its way to standard output.
@@ -19,10 +19,8 @@ pub struct Printing {
     as_json: bool,
     bytes: Vec<u8>,
     written: usize,
-    /// Where in `bytes` each message ends.
-    ends: Vec<usize>,
-    /// Where the last of these messages is.
-    position: Option<Position>,
+    /// Where in `bytes` each message ends, and where it is in its channel.
+    ends: Vec<(usize, Option<Position>)>,
 }
 
 impl Printing {
@@ -35,11 +33,11 @@ impl Printing {
     }
 
     fn to(output: File, as_json: bool) -> Self {
-        Self { output, as_json, bytes: Vec::new(), written: 0, ends: Vec::new(), position: None }
+        Self { output, as_json, bytes: Vec::new(), written: 0, ends: Vec::new() }
     }
 
     /// Adds a message: a text with a line feed, a binary message as it is, or either as a line of JSON.
-    pub fn push(&mut self, incoming: &Incoming) {
+    pub fn push(&mut self, incoming: Incoming) {
         if self.as_json {
             self.bytes.extend(incoming.json_line());
         } else {
@@ -48,13 +46,12 @@ impl Printing {
                 self.bytes.push(b'\n');
             }
         }
-        self.ends.push(self.bytes.len());
-        self.position.clone_from(&incoming.position);
+        self.ends.push((self.bytes.len(), incoming.position));
     }
 
     /// Whether no more should be added now.
     pub fn is_full(&self) -> bool {
-        self.bytes.len() >= UNWRITTEN_BYTES_MAX || self.ends.len() >= UNWRITTEN_BYTES_MAX
+        self.bytes.len() >= UNWRITTEN_BYTES_MAX || self.ends.len() >= UNWRITTEN_MESSAGES_MAX
     }
 
     /// Whether all is out.
@@ -64,14 +61,9 @@ impl Printing {
 
     /// Keeps only the message that is out in part.
     pub fn drop_waiting(&mut self) {
-        let kept = if self.written == 0 { 0 } else { self.ends.partition_point(|end| *end < self.written) + 1 };
-        let dropped = self.ends.len().saturating_sub(kept) as u64;
+        let kept = if self.written == 0 { 0 } else { self.ends.partition_point(|(end, _)| *end < self.written) + 1 };
         self.ends.truncate(kept);
-        self.bytes.truncate(self.ends.last().copied().unwrap_or(0));
-        match &mut self.position {
-            Some(position) if !self.ends.is_empty() => position.seq -= dropped,
-            position => *position = None,
-        }
+        self.bytes.truncate(self.ends.last().map_or(0, |(end, _)| *end));
     }
 
     /// What to wait for. Even if nothing is to be written: then it is told that nobody reads any more.
@@ -88,9 +80,9 @@ impl Printing {
             if !self.is_idle() && self.written == self.bytes.len() {
                 self.bytes.clear();
                 self.bytes.shrink_to(2 * UNWRITTEN_BYTES_MAX);
-                self.ends.clear();
                 self.written = 0;
-                return Ok(self.position.take());
+                let last = self.ends.drain(..).next_back();
+                return Ok(last.and_then(|(_, position)| position));
             }
             match self.interest().look().map_err(|error| unwritable(&error))? {
                 Ready { is_broken: true, .. } => return Err(End::NobodyReads),
@@ -130,9 +122,9 @@ mod tests {
 
     fn printing(written: usize) -> Printing {
         let mut printing = nowhere();
-        printing.push(&Incoming::of(1, "one"));
-        printing.push(&Incoming::of(2, vec![2; 2]));
-        printing.push(&Incoming::of(3, "three"));
+        printing.push(Incoming::of(1, "one"));
+        printing.push(Incoming::of(2, vec![2; 2]));
+        printing.push(Incoming::of(3, "three"));
         printing.written = written;
         printing
     }
@@ -149,19 +141,31 @@ mod tests {
             let mut printing = printing(written);
             printing.drop_waiting();
             assert_eq!(printing.bytes.len(), kept, "{written}");
-            assert_eq!(printing.position.map(|position| position.seq), seq, "{written}");
+            assert_eq!(printing.ends.pop().map(|(_, position)| position.unwrap().seq), seq, "{written}");
         }
+    }
+
+    #[test]
+    fn each_message_has_its_own_place_whatever_lies_between() {
+        let mut printing = nowhere();
+        printing.push(Incoming::of(7, "x"));
+        let mut other = Incoming::of(2, "y");
+        other.position = Position::parse("another:2");
+        printing.push(other);
+        printing.written = 1;
+        printing.drop_waiting();
+        assert_eq!(printing.go_on(), Ok(Position::parse("kjxwqa:7")));
     }
 
     #[test]
     fn it_is_full_by_bytes_and_by_messages() {
         let mut printing = nowhere();
-        printing.push(&Incoming::of(1, vec![0; UNWRITTEN_BYTES_MAX - 1]));
+        printing.push(Incoming::of(1, vec![0; UNWRITTEN_BYTES_MAX - 1]));
         assert!(!printing.is_full());
-        printing.push(&Incoming::of(2, vec![0]));
+        printing.push(Incoming::of(2, vec![0]));
         assert!(printing.is_full());
         let mut printing = nowhere();
-        (0..UNWRITTEN_BYTES_MAX as u64).for_each(|seq| printing.push(&Incoming::of(seq, Vec::new())));
+        (0..UNWRITTEN_MESSAGES_MAX as u64).for_each(|seq| printing.push(Incoming::of(seq, Vec::new())));
         assert!(printing.is_full(), "empty ones take memory, too");
     }
 
@@ -170,7 +174,7 @@ mod tests {
         let (mut reads, writes) = UnixStream::pair().unwrap();
         let mut printing = Printing::to(OwnedFd::from(writes).into(), false);
         let message = vec![b'x'; 1 << 20];
-        printing.push(&Incoming::of(7, message.clone()));
+        printing.push(Incoming::of(7, message.clone()));
         assert_eq!(printing.go_on(), Ok(None));
         assert!(printing.written >= OUTPUT_BYTES && printing.interest().writes);
         let mut read = vec![0; message.len()];

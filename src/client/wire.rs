@@ -7,6 +7,8 @@ use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use crate::config::client_limits::READ_PER_TURN_BYTES_MAX;
+
 /// A socket, and when something was last heard over it.
 #[derive(Debug)]
 pub struct Wire {
@@ -16,17 +18,14 @@ pub struct Wire {
     pub heard_at: Instant,
     /// Whether the socket took no more the last time.
     is_full: bool,
+    /// How many bytes may still be read in this turn: tungstenite reads on until a message is whole, which endless fragments never are.
+    turn_left_bytes: usize,
 }
 
 impl Wire {
     /// Waits for its peer, but not beyond the deadline.
     pub fn until(deadline: Instant, socket: TcpStream) -> Self {
-        Self { socket, deadline: Some(deadline), heard_at: Instant::now(), is_full: false }
-    }
-
-    /// Sets another deadline.
-    pub fn set_deadline(&mut self, deadline: Instant) {
-        self.deadline = Some(deadline);
+        Self { socket, deadline: Some(deadline), heard_at: Instant::now(), is_full: false, turn_left_bytes: usize::MAX }
     }
 
     /// Waits again, until then.
@@ -35,7 +34,13 @@ impl Wire {
     /// If the kernel refuses.
     pub fn wait_until(&mut self, deadline: Instant) -> io::Result<()> {
         self.deadline = Some(deadline);
+        self.turn_left_bytes = usize::MAX;
         self.socket.set_nonblocking(false)
+    }
+
+    /// Begins a turn, in which no more is read than so much.
+    pub fn begin_turn(&mut self) {
+        self.turn_left_bytes = READ_PER_TURN_BYTES_MAX;
     }
 
     /// Waits no more.
@@ -70,9 +75,13 @@ impl Read for Wire {
         if let Some(timeout) = self.timeout()? {
             self.socket.set_read_timeout(Some(timeout))?;
         }
+        if self.turn_left_bytes == 0 {
+            return Err(ErrorKind::WouldBlock.into());
+        }
         let read = self.socket.read(buffer);
-        if read.is_ok() {
+        if let Ok(count) = &read {
             self.heard_at = Instant::now();
+            self.turn_left_bytes = self.turn_left_bytes.saturating_sub(*count);
         }
         self.in_time(read)
     }

@@ -136,7 +136,7 @@ Examples:
   foghorn send board/c/lights on                # in the channel lights
   date | foghorn send :                         # standard input, to this machine
   journalctl -f | foghorn send board/c/log --lines
-  foghorn send board/c/photos --binary <photo.jpg";
+  foghorn send board/c/bells --binary <bell.ogg";
 
 const SEND_EXIT_STATUS: &str = "\
 Exit status:

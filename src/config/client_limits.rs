@@ -10,6 +10,8 @@ pub const UNCONFIRMED_BYTES_MAX: usize = 1 << 20;
 pub const UNCONFIRMED_MESSAGES_MAX: usize = 16_384;
 /// How many things that have come over the connection are dealt with, before signals and standard input get their turn.
 pub const EVENTS_PER_TURN_MAX: usize = 1024;
+/// The most that is read from the connection in one turn, in bytes.
+pub const READ_PER_TURN_BYTES_MAX: usize = 1 << 20;
 /// How much of standard input is read at a time, in bytes.
 pub const INPUT_BYTES: usize = 64 * 1024;
 /// The largest message to a server that does not say what it takes, in bytes.
@@ -18,6 +20,8 @@ pub const STRANGERS_MESSAGE_BYTES_MAX: usize = 1 << 20;
 pub const SEND_DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many bytes `listen` has taken and not written, at most; one message may be more. Then it takes no more.
 pub const UNWRITTEN_BYTES_MAX: usize = 64 * 1024;
+/// How many messages it has taken and not written, at most.
+pub const UNWRITTEN_MESSAGES_MAX: usize = 4096;
 /// How many bytes of messages wait for `--exec`, at most; one message may be more.
 pub const UNHANDLED_BYTES_MAX: usize = 1 << 20;
 /// What a pipe takes without making anybody wait, if it takes anything (`PIPE_BUF`, `pipe(7)`), in bytes.
@@ -30,10 +34,14 @@ pub const CLIENT_WRITE_BYTES: usize = 64 * 1024;
 /// What the kernel may hold unsent, in bytes. Of what it holds nobody sees how far it has got: a slow network must take so much within
 /// [`CLIENT_PONG_TIMEOUT`].
 pub const CLIENT_UNSENT_BYTES_MAX: u32 = 64 * 1024;
-/// How long connecting may take, and after that the handshake.
+/// How long connecting may take, and after that both handshakes.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the first frame of a server that agrees to `foghorn.v1` may take. One that says nothing, not even a pong, is a stranger.
-pub const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
+/// The largest first frame of a server, in bytes: a hello, or a stranger's first message.
+pub const GREETING_BYTES_MAX: usize = 1 << 20;
+/// How often a listener asks at once for what a new epoch has from before it came, when each time there is another one.
+pub const NEW_EPOCHS_FOLLOWED_MAX: u32 = 3;
+/// How long the words of a refusal may take after its head.
+pub const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
 /// How much is read of the answer of a server that refuses, in bytes.
 pub const REFUSAL_BYTES_MAX: usize = 4096;
 /// The most characters that are shown of what a server says.

@@ -254,3 +254,15 @@ fn help_lists_the_commands_and_each_has_help_of_its_own() {
         assert!(!its.stdout.contains("--backlog"), "{}", its.stdout);
     }
 }
+
+#[test]
+fn a_variable_that_is_no_text_is_told_and_leads_nowhere() {
+    use std::os::unix::ffi::OsStringExt;
+
+    for name in ["FOGHORN_URL", "FOGHORN_CODE"] {
+        let value = std::ffi::OsString::from_vec(b"\xff".to_vec());
+        let refused = Invocation::send(":", &["word"]).env(name, value).run();
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.stderr.contains(name) && refused.stderr.contains("not UTF-8"), "{refused:?}");
+    }
+}

@@ -141,6 +141,25 @@ fn after_a_restart_of_the_server_it_says_so_and_gets_all_of_the_new_epoch() {
 }
 
 #[test]
+fn a_hub_whose_hello_does_not_come_is_not_taken_for_another_server() {
+    let server = Server::start(&[]);
+    let stalls = Cut { at: At::Before(Way::Down, b"{\"foghorn\""), how: How::Stall };
+    let proxy = Proxy::cutting(server.address(), move |nth| (nth == 1).then_some(stalls));
+    let folder = tempfile::tempdir().unwrap();
+    let cursor = folder.path().join("cursor").display().to_string();
+    let listener = behind(&proxy, &server, &["--json", "--count", "3", "--cursor", &cursor]);
+    say(&server, &["1"]);
+    eventually("it comes", || listener.lines_written() == 1);
+    proxy.break_all(How::Reset);
+    say(&server, &["2", "3"]);
+    let ended = listener.finish_within(long_patience());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let seqs = ended.stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["seq"].clone());
+    assert_eq!(seqs.collect::<Vec<_>>(), [1, 2, 3]);
+    assert!(proxy.taken() >= 3, "one has stalled");
+}
+
+#[test]
 fn history_is_for_the_first_connection_and_when_a_message_came_for_those_that_come_now() {
     let server = Server::start(&["--history", "2"]);
     say(&server, &["1", "2", "3"]);

@@ -60,6 +60,26 @@ fn a_connection_that_says_nothing_any_more_is_given_up() {
     assert_eq!(recorder.close(&server, "/"), ["once"]);
 }
 
+/// The first connection breaks before it is confirmed what was sent over it, and the second one stalls before its hello.
+fn a_hello_that_does_not_come(nth: usize) -> Option<Cut> {
+    match nth {
+        0 => Some(Cut { at: At::Before(Way::Down, CONFIRMATION), how: How::Reset }),
+        1 => Some(Cut { at: At::Before(Way::Down, b"{\"foghorn\""), how: How::Stall }),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_hub_whose_hello_does_not_come_is_not_taken_for_another_server() {
+    let server = Server::start(&[]);
+    let recorder = Recorder::at(&server, "/");
+    let proxy = Proxy::cutting(server.address(), a_hello_that_does_not_come);
+    let sent = Invocation::send(proxy.address(), &["once"]).start().finish_within(long_patience());
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    assert!(proxy.taken() >= 3 && !sent.stderr.contains("is no Foghorn"), "{sent:?}");
+    assert_eq!(recorder.close(&server, "/"), ["once"]);
+}
+
 #[test]
 fn a_large_message_over_a_slow_network_is_not_given_up() {
     let server = Server::start(&[]);
@@ -358,6 +378,47 @@ fn a_signal_while_it_connects_ends_it_with_nothing_sent() {
     eventually("it ends by itself", || sender.try_exit().is_some());
     let ended = sender.finish();
     assert!(matches!(ended.code, Some(1 | 3)), "{ended:?}");
+}
+
+#[test]
+fn a_signal_before_all_is_read_is_no_success() {
+    let server = Server::start(&[]);
+    for (is_silent, args) in [(true, &["--lines"][..]), (true, &[]), (false, &[])] {
+        let silent = Oddity::hanging_after(b"");
+        let address = if is_silent { silent.address() } else { server.address() };
+        let mut sender = Invocation::send(address, args).start();
+        sender.write(b"important\n");
+        if is_silent {
+            silent.first_head();
+        } else {
+            server.wait_for_figure("/clients", 1);
+        }
+        sender.signal("TERM");
+        let ended = wait_with_open_input(sender);
+        assert_eq!(ended.code, Some(3), "{args:?}: {ended:?}");
+        assert!(!ended.stderr.is_empty());
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(1 << 40).unwrap();
+    let from_file = format!("exec <{}", file.path().display());
+    let mut sender = Invocation::send(server.address(), &["--lines", "--binary"]).before(&from_file).start();
+    server.wait_for_figure("/clients", 1);
+    sender.signal("TERM");
+    eventually("it ends by itself", || sender.try_exit().is_some());
+    let ended = sender.finish();
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.stderr.contains("which was not read"), "{ended:?}");
+}
+
+#[test]
+fn a_standard_error_that_nobody_reads_holds_up_nothing() {
+    let server = Server::start(&[]);
+    let recorder = Recorder::at(&server, "/");
+    // A pipe that is full, and whose other end stays open.
+    let full = "exec 3<>\"$(p=$(mktemp -u) && mkfifo $p && echo $p)\"; dd if=/dev/zero bs=64k count=1 >&3 2>/dev/null; exec 2>&3";
+    let sent = Invocation::send(server.address(), &["--lines"]).before(full).run_with(b"one\n\xff\ntwo\n");
+    assert_eq!((sent.code, sent.stderr.as_str()), (Some(3), ""));
+    assert_eq!(recorder.close(&server, "/"), ["one", "two"]);
 }
 
 #[test]
