@@ -254,3 +254,27 @@ fn a_flood_without_end_keeps_no_signal_out() {
         server.join().unwrap();
     }
 }
+
+#[test]
+fn a_pong_that_nobody_has_asked_for_confirms_nothing() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        for socket in listener.incoming().take(2) {
+            let Ok(mut socket) = accept(socket.unwrap()) else { continue };
+            while let Ok(message) = socket.read() {
+                if message.is_text() {
+                    // RFC 6455 section 5.5.3 allows such ones.
+                    let _ = socket.send(Message::Pong(u64::MAX.to_be_bytes().to_vec().into()));
+                    break;
+                }
+            }
+        }
+    });
+    let mut sender = Invocation::send(address, &["word"]).start();
+    sender.wait_for_stderr("trying again");
+    server.join().unwrap();
+    sender.signal("INT");
+    eventually("it ends", || sender.try_exit().is_some());
+    assert_eq!(sender.finish().code, Some(4));
+}
