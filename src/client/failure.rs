@@ -49,12 +49,12 @@ impl Failure {
     /// The server could not be reached.
     pub fn of_connect(address: &Address, error: &io::Error) -> Self {
         let hint = match error.kind() {
-            ErrorKind::ConnectionRefused => "nothing listens there; is Foghorn running, and on this port?",
-            ErrorKind::TimedOut | ErrorKind::WouldBlock => "no answer; is it switched on, and on this network?",
-            ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => "is this machine on its network?",
-            _ => "that should not be",
+            ErrorKind::ConnectionRefused => ": nothing listens there; is Foghorn running, and on this port?",
+            ErrorKind::TimedOut | ErrorKind::WouldBlock => ": no answer; is it switched on, and on this network?",
+            ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => ": is this machine on its network?",
+            _ => "",
         };
-        Self::new(format!("cannot connect to {address}: {hint} ({})", plain(error)))
+        Self::new(format!("cannot connect to {address}{hint} ({})", plain(error)))
     }
 
     /// This machine has no means to connect at all.

@@ -151,6 +151,7 @@ fn a_hub_whose_hello_does_not_come_is_not_taken_for_another_server() {
     say(&server, &["1"]);
     eventually("it comes", || listener.lines_written() == 1);
     proxy.break_all(How::Reset);
+    listener.wait_for_stderr("trying again");
     say(&server, &["2", "3"]);
     let ended = listener.finish_within(long_patience());
     assert_eq!(ended.code, Some(0), "{ended:?}");
