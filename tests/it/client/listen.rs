@@ -209,3 +209,15 @@ fn a_count_that_is_none_is_a_wrong_flag() {
         assert_eq!(ended.code, Some(2), "{args:?}: {ended:?}");
     }
 }
+
+#[test]
+fn the_largest_message_that_a_server_takes_is_sent_and_heard() {
+    const BYTES: usize = 3 << 20;
+    let server = Server::start(&["--max-message", "3MiB", "--backlog", "8MiB"]);
+    let listener = listener(&server, &["--count", "1"]);
+    let message = "x".repeat(BYTES);
+    let sent = Invocation::send(server.address(), &[]).run_with(message.as_bytes());
+    assert_eq!((sent.code, sent.stderr.as_str()), (Some(0), ""));
+    let ended = listener.finish();
+    assert!(ended.code == Some(0) && ended.stdout == message + "\n", "{} bytes came", ended.stdout.len());
+}

@@ -226,16 +226,17 @@ fn a_server_that_says_nothing_is_given_up_after_some_seconds() {
     expect_refused(&[&b""[..], b"HTTP/1.1 101 Swit"].map(|begin| (Oddity::hanging_after(begin), "says nothing")));
 }
 
-/// A server that says more than anybody can read, until its one client is gone.
-fn flood() -> (SocketAddr, JoinHandle<()>) {
+/// A server that says this, and then that again and again, more than anybody can read, until its one client is gone.
+fn flood(first: &'static [u8], next: &'static [u8]) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let thread = thread::spawn(move || {
         // The first one is given up, as it does not agree on the sub-protocol.
         for socket in listener.incoming().take(2) {
             let Ok(mut socket) = accept(socket.unwrap()) else { continue };
-            let messages = b"\x81\x01x".repeat(100_000);
-            while socket.get_mut().write_all(&messages).is_ok() {}
+            let _ = socket.get_mut().write_all(first);
+            let frames = next.repeat(100_000);
+            while socket.get_mut().write_all(&frames).is_ok() {}
         }
     });
     (address, thread)
@@ -244,8 +245,13 @@ fn flood() -> (SocketAddr, JoinHandle<()>) {
 #[test]
 fn a_flood_without_end_keeps_no_signal_out() {
     // `send` has not read its message to the end.
-    for (command, code) in [("send", 3), ("listen", 0)] {
-        let (address, server) = flood();
+    let commands = [("send", 3), ("listen", 0)];
+    // Messages, pings, and fragments of a message that never ends.
+    let floods: [(&[u8], &[u8]); 3] = [(b"", b"\x81\x01x"), (b"", b"\x89\0"), (b"\x01\0", b"\0\0")];
+    for ((command, code), (first, next)) in
+        commands.into_iter().flat_map(|command| floods.map(|flood| (command, flood)))
+    {
+        let (address, server) = flood(first, next);
         let mut client = Invocation::of(&[command, &address.to_string()]).before("exec >/dev/null").start();
         client.wait_for_stderr("is no Foghorn");
         client.signal("INT");
