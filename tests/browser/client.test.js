@@ -112,7 +112,8 @@ test('what two connections bring that overlap comes once', async () => {
     (socket) => {
       // The old one goes on while the new one has asked but is not greeted yet.
       sends('one', 'two')(server.sockets[0]);
-      setTimeout(() => sends(hello({ epoch: 'e1', seq: 0, head: 2 }), 'one', 'two', 'three')(socket), 100);
+      until('both are there', () => got.length === 2)
+        .then(() => sends(hello({ epoch: 'e1', seq: 0, head: 2 }), 'one', 'two', 'three')(socket));
     },
   );
   connect(server.url);
@@ -128,7 +129,8 @@ test('a takeover in which the server closes the old connection first shows nowhe
     sends(hello({ epoch: 'e1', seq: 0, id: 'a' })),
     (socket) => {
       server.sockets[0].close(1000, 'replaced');
-      setTimeout(() => socket.send(hello({ epoch: 'e1', seq: 0, id: 'b' })), 100);
+      until('it has seen that', () => horn._socket === null)
+        .then(() => socket.send(hello({ epoch: 'e1', seq: 0, id: 'b' })));
     },
   );
   connect(server.url);
@@ -143,7 +145,8 @@ test('counts what is lost, less what the old connection brought meanwhile', asyn
     sends(hello({ epoch: 'e1', seq: 0 })),
     (socket) => {
       sends('1', '2')(server.sockets[0]);
-      setTimeout(() => sends(hello({ epoch: 'e1', seq: 5, lost: 5, head: 6 }), '6')(socket), 100);
+      until('both are there', () => got.length === 2)
+        .then(() => sends(hello({ epoch: 'e1', seq: 5, lost: 5, head: 6 }), '6')(socket));
     },
   );
   connect(server.url);
@@ -204,7 +207,8 @@ test('is told why also where it was about to come back already', async () => {
     sends(hello({ epoch: 'e1', seq: 0, id: 'a' })),
     (socket) => {
       server.sockets[0].close(1012, 'the messages were deleted');
-      setTimeout(() => socket.send(hello({ epoch: 'e2', seq: 0, lost: null, id: 'b' })), 100);
+      until('it has seen that', () => horn._socket === null)
+        .then(() => socket.send(hello({ epoch: 'e2', seq: 0, lost: null, id: 'b' })));
     },
   );
   connect(server.url);
