@@ -10,7 +10,7 @@ use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::live_channel::Figures;
 use crate::http::host::page_address;
 use crate::hub::channel_name::ChannelName;
-use crate::runtime::boot_clock::boot_secs;
+use crate::runtime::boot_clock::secs_since;
 
 /// The figures of this moment; `local_address` is the one of ours that the client has used. A channel that does not exist has no epoch,
 /// and nobody in it. By those of the whole `server` a page knows how seldom it has to ask.
@@ -29,7 +29,7 @@ pub fn figures(broadcaster: &Broadcaster, name: &ChannelName, local_address: Opt
         "channel": name.as_str(),
         "epoch": position.epoch,
         "head": position.seq,
-        "lastSecondsAgo": live.last_at_secs().map(|at| boot_secs().saturating_sub(at)),
+        "lastSecondsAgo": live.last_at_secs().map(secs_since),
         "clients": clients,
         "clientsBehind": clients_behind,
         "publishersWaiting": publishers_waiting,

@@ -14,7 +14,7 @@ use crate::http::short_answer::{Asked, ShortAnswer};
 use crate::hub::backlog::HeldFrame;
 use crate::hub::channel_name::ChannelName;
 use crate::hub::position::Position;
-use crate::runtime::boot_clock::boot_secs;
+use crate::runtime::boot_clock::secs_since;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +68,7 @@ fn found(
     let mut answer = ShortAnswer::empty(status)
         .with("Content-Type", if frame.is_text { "text/plain; charset=utf-8" } else { "application/octet-stream" })
         .with("Foghorn-Seq", &position)
-        .with("Age", boot_secs().saturating_sub(frame.at_secs))
+        .with("Age", secs_since(frame.at_secs))
         .with("ETag", etag)
         .with("Accept-Ranges", "bytes")
         .with("Cache-Control", "no-cache")

@@ -45,7 +45,7 @@ pub struct Broadcaster {
     /// Channels in which somebody waits for somebody else.
     pub(super) in_review: RefCell<Vec<Rc<LiveChannel>>>,
     /// The time by which messages are dated, read once for each flush.
-    pub(super) now_secs: Cell<u32>,
+    pub(super) now_secs: Cell<i32>,
     pub(super) clock: BootClock,
     pub(super) flush_waker: Cell<Option<Waker>>,
     /// The task that waits for the next flush.

@@ -148,7 +148,7 @@ impl LiveChannel {
     }
 
     /// When the last message came, by the clock of the boot, if there is one.
-    pub fn last_at_secs(&self) -> Option<u32> {
+    pub fn last_at_secs(&self) -> Option<i32> {
         self.channel.borrow().last().map(|(_, frame)| frame.at_secs)
     }
 

@@ -24,7 +24,7 @@ const FRAME_BYTES_MIN: usize = 2;
 struct Entry {
     end: u64,
     sender: u32,
-    at_secs: u32,
+    at_secs: i32,
 }
 
 /// A frame that is held.
@@ -36,8 +36,8 @@ pub struct HeldFrame<'a> {
     pub payload_start: u64,
     /// The position behind its last byte.
     pub end: u64,
-    /// When it was appended, in seconds of whatever clock its owner has.
-    pub at_secs: u32,
+    /// When it was appended, in seconds of whatever clock its owner has; below 0, that was before the clock began.
+    pub at_secs: i32,
     /// Whether it is a text message; else it is a binary one.
     pub is_text: bool,
     /// The payload; the second slice is empty unless it wraps around the ring.
@@ -63,13 +63,21 @@ impl Backlog {
     /// # Errors
     /// If there is not so much memory.
     pub fn new(capacity_bytes: usize) -> Result<Self, TryReserveError> {
+        Self::restored_at(capacity_bytes, 1)
+    }
+
+    /// The same for a log that goes on: its next frame has this number.
+    ///
+    /// # Errors
+    /// If there is not so much memory.
+    pub fn restored_at(capacity_bytes: usize, first_seq: u64) -> Result<Self, TryReserveError> {
         let mut ring = Vec::new();
         ring.try_reserve_exact(capacity_bytes)?;
         let mut entries = VecDeque::new();
         // As many entries as the smallest frames allow, so that it never grows: growing would hold old and new index at the same
         // time.
         entries.try_reserve_exact(capacity_bytes / (FRAME_BYTES_MIN + INDEX_ENTRY_BYTES) + 1)?;
-        Ok(Self { capacity_bytes, ring, entries, first_seq: 1, start: 0, end: 0 })
+        Ok(Self { capacity_bytes, ring, entries, first_seq, start: 0, end: 0 })
     }
 
     /// The capacity for a log of this size of which half holds any message of half the size, with what it costs beside its payload.
@@ -118,7 +126,7 @@ impl Backlog {
         self.first_seq + new_enough as u64
     }
 
-    /// The number that the next frame will get. The first is 1.
+    /// The number that the next frame will get. The first is 1, but in a log that [goes on](Self::restored_at).
     pub fn next_seq(&self) -> u64 {
         self.first_seq + self.entries.len() as u64
     }
@@ -142,18 +150,17 @@ impl Backlog {
     ///
     /// # Panics
     /// If the frame costs more than the capacity: the limit of a message is below that.
-    pub fn append(&mut self, frame: &Frame, sender: u32, at_secs: u32) {
-        let cost_bytes = frame.len() + INDEX_ENTRY_BYTES;
-        assert!(cost_bytes <= self.capacity_bytes);
-        while self.held_bytes() + cost_bytes > self.capacity_bytes {
-            let Some(oldest) = self.entries.pop_front() else { break };
-            self.start = oldest.end;
-            self.first_seq += 1;
-        }
-        for part in frame.parts() {
-            self.put(part);
-        }
-        self.entries.push_back(Entry { end: self.end, sender, at_secs });
+    pub fn append(&mut self, frame: &Frame, sender: u32, at_secs: i32) {
+        self.append_parts(frame.parts(), sender, at_secs);
+    }
+
+    /// The same for a whole frame's bytes, as [`Frame::to_vec`] has them.
+    ///
+    /// # Panics
+    /// As [`append`](Self::append); and if that is less than the smallest frame.
+    pub fn append_bytes(&mut self, frame: &[u8], sender: u32, at_secs: i32) {
+        assert!(frame.len() >= FRAME_BYTES_MIN);
+        self.append_parts([frame, &[]], sender, at_secs);
     }
 
     /// The bytes of a range of positions, in order; the second slice is empty unless the range wraps around the ring.
@@ -224,6 +231,20 @@ impl Backlog {
         let first = self.entries.partition_point(|entry| entry.end <= range.start);
         let until = self.entries.partition_point(|entry| entry.end <= range.end);
         self.entries.range(first..until).filter(|entry| entry.sender == sender).count() as u64
+    }
+
+    fn append_parts(&mut self, parts: [&[u8]; 2], sender: u32, at_secs: i32) {
+        let cost_bytes = parts[0].len() + parts[1].len() + INDEX_ENTRY_BYTES;
+        assert!(cost_bytes <= self.capacity_bytes);
+        while self.held_bytes() + cost_bytes > self.capacity_bytes {
+            let Some(oldest) = self.entries.pop_front() else { break };
+            self.start = oldest.end;
+            self.first_seq += 1;
+        }
+        for part in parts {
+            self.put(part);
+        }
+        self.entries.push_back(Entry { end: self.end, sender, at_secs });
     }
 
     fn frame_bytes(&self) -> usize {

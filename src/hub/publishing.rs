@@ -41,7 +41,7 @@ pub enum Admitted {
 impl<T> Channel<T> {
     /// Publishes a message of this subscriber, at once or when there is room for it. `now_secs` is the age that messages are
     /// compared by.
-    pub fn publish(&mut self, slot: usize, frame: Frame, now_secs: u32) -> Published {
+    pub fn publish(&mut self, slot: usize, frame: Frame, now_secs: i32) -> Published {
         let number = self.subscribers[slot].number;
         if self.blocked.is_empty() && self.has_room_for(&frame) {
             self.backlog.append(&frame, number, now_secs);
@@ -52,7 +52,7 @@ impl<T> Channel<T> {
     }
 
     /// Publishes a message of somebody who is no subscriber, in its turn among those of subscribers.
-    pub fn post(&mut self, frame: Frame, now_secs: u32) -> Posted {
+    pub fn post(&mut self, frame: Frame, now_secs: i32) -> Posted {
         if self.blocked.is_empty() && self.has_room_for(&frame) {
             self.backlog.append(&frame, OUTSIDER, now_secs);
             return Posted::Now(self.head_position());
@@ -73,7 +73,7 @@ impl<T> Channel<T> {
 
     /// Publishes what waits, in the order in which it came, as far as there is room. Returns the publishers that wait no
     /// longer and are still here.
-    pub fn admit(&mut self, now_secs: u32) -> Vec<Admitted> {
+    pub fn admit(&mut self, now_secs: i32) -> Vec<Admitted> {
         let mut admitted = Vec::new();
         while self.blocked.front().is_some_and(|frame| self.has_room_for(frame)) {
             let (publisher, frame) = self.blocked.pop().expect("it was just looked at");

@@ -88,7 +88,7 @@ impl<T> Channel<T> {
             let message = Message {
                 seq: place.seq - epoch.frames_before,
                 epoch: &epoch.name,
-                at_unix_secs: surroundings.clock_began + u64::from(frame.at_secs),
+                at_unix_secs: surroundings.clock_began.saturating_add_signed(frame.at_secs.into()),
                 is_text: frame.is_text,
                 payload: frame.payload,
             };

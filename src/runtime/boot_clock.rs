@@ -8,16 +8,26 @@ use std::time::{Duration, Instant, SystemTime};
 /// For how long a reading is as good as a new one: the clock counts in seconds, and to read it takes a call of the kernel.
 const FRESH_FOR: Duration = Duration::from_millis(100);
 
-/// Seconds since the machine was started (`sysinfo(2)`, which counts by `CLOCK_BOOTTIME`): enough for 136 years.
-pub fn boot_secs() -> u32 {
-    u32::try_from(rustix::system::sysinfo().uptime).unwrap_or(u32::MAX)
+/// Seconds since the machine was started (`sysinfo(2)`, which counts by `CLOCK_BOOTTIME`): enough for 68 years.
+/// Moments before it have numbers below 0.
+pub fn boot_secs() -> i32 {
+    i32::try_from(rustix::system::sysinfo().uptime).unwrap_or(i32::MAX)
+}
+
+/// How many seconds ago a moment of this clock was; 0 for one to come.
+pub fn secs_since(moment_secs: i32) -> u32 {
+    span_secs(moment_secs, boot_secs())
+}
+
+fn span_secs(from: i32, until: i32) -> u32 {
+    u32::try_from(i64::from(until) - i64::from(from)).unwrap_or(0)
 }
 
 /// The same for whoever asks for every message.
 #[derive(Debug)]
 pub struct BootClock {
     read_at: Cell<Instant>,
-    secs: Cell<u32>,
+    secs: Cell<i32>,
     began_at: Cell<u64>,
 }
 
@@ -28,7 +38,7 @@ impl BootClock {
     }
 
     /// Seconds since the machine was started, as they were a moment ago at most.
-    pub fn secs(&self) -> u32 {
+    pub fn secs(&self) -> i32 {
         let now = Instant::now();
         if now.saturating_duration_since(self.read_at.get()) > FRESH_FOR {
             self.read_at.set(now);
@@ -50,7 +60,7 @@ impl BootClock {
 
 fn began_at() -> u64 {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    since_1970.as_secs().saturating_sub(boot_secs().into())
+    since_1970.as_secs().saturating_sub(boot_secs().unsigned_abs().into())
 }
 
 impl Default for BootClock {
@@ -67,11 +77,17 @@ mod tests {
 
     #[test]
     fn it_counts_as_the_kernel_does() {
-        let uptime = || fs::read_to_string("/proc/uptime").unwrap().split('.').next().unwrap().parse::<u32>().unwrap();
+        let uptime = || fs::read_to_string("/proc/uptime").unwrap().split('.').next().unwrap().parse::<i32>().unwrap();
         let clock = BootClock::new();
         let (before, secs, after) = (uptime(), boot_secs(), uptime());
         // One of the two rounds up.
         assert!((before..=after + 1).contains(&secs), "{before} {secs} {after}");
         assert!(secs <= clock.secs() + 1);
+    }
+
+    #[test]
+    fn what_was_before_the_machine_was_started_is_so_much_older_and_nothing_is_younger_than_now() {
+        assert_eq!([span_secs(-5, 7), span_secs(7, 7), span_secs(8, 7), span_secs(i32::MAX, i32::MIN)], [12, 0, 0, 0]);
+        assert_eq!(span_secs(i32::MIN, i32::MAX), u32::MAX);
     }
 }

@@ -52,6 +52,18 @@ fn the_newer_half_always_has_the_newest_frame_and_the_next_one_finds_room_beside
 }
 
 #[test]
+fn a_log_that_goes_on_counts_on_and_takes_frames_as_bytes() {
+    let mut log = Backlog::restored_at(1024, 40).expect("there is memory");
+    assert_eq!((log.first_seq(), log.first_seq_of_newer_half(), log.next_seq()), (40, 40, 40));
+    assert_eq!((log.position_of(39), log.position_of(40), log.frame(40).is_some()), (None, Some(0), false));
+    log.append_bytes(&Frame::text("a").to_vec(), 7, -5);
+    log.append(&Frame::binary("b"), 8, 3);
+    let held = [40, 41].map(|seq| log.frame(seq).map(|frame| (frame.at_secs, frame.is_text, frame.payload.concat())));
+    assert_eq!(held, [Some((-5, true, b"a".to_vec())), Some((3, false, b"b".to_vec()))]);
+    assert!(log.ranges_without(7, 0).eq(std::iter::once(3..6)));
+}
+
+#[test]
 fn memory_that_is_not_there_is_an_error() {
     assert!(Backlog::new(usize::MAX / 4).is_err());
 }
@@ -94,7 +106,7 @@ proptest! {
             let len = percent * capacity / 100;
             let frame = Frame::binary(vec![u8::try_from(n).unwrap(); len.saturating_sub(INDEX_ENTRY_BYTES + 4)]);
             let mark = log.low_water_mark_for(frame.len());
-            log.append(&frame, 0, u32::try_from(n).unwrap());
+            log.append(&frame, 0, i32::try_from(n).unwrap());
             everything.extend(frame.to_vec());
             prop_assert_eq!(log.start, mark, "append forgets just what low_water_mark_for announced");
             prop_assert!(log.held_bytes() <= capacity);
@@ -108,7 +120,7 @@ proptest! {
                 prop_assert_eq!(Some(log.boundary_from(position + 1)), log.position_of(seq + 1));
                 let held = log.frame(seq).unwrap();
                 prop_assert_eq!((held.start, Some(held.end)), (position, log.position_of(seq + 1)));
-                prop_assert_eq!((u64::from(held.at_secs) + 1, held.is_text), (seq, false));
+                prop_assert_eq!((u64::try_from(held.at_secs).unwrap() + 1, held.is_text), (seq, false));
                 let payload = held.payload.concat();
                 prop_assert_eq!(held.end - held.payload_start, payload.len() as u64);
                 prop_assert!(payload.iter().all(|&byte| u64::from(byte) + 1 == seq));

@@ -12,7 +12,8 @@ use crate::hub::stream_encoding::SLACK_BYTES;
 
 const ENCODINGS: [Encoding; 3] = [Encoding::Events, Encoding::Lines, Encoding::Json];
 /// When all is published, by the clock of the log, and when that began.
-const AT_SECS: u32 = 1000;
+/// Before the clock began.
+const AT_SECS: i32 = -1000;
 const CLOCK_BEGAN: u64 = 1_764_000_000;
 
 /// What was said, in which epoch.
@@ -133,7 +134,7 @@ impl Model {
             let message = Message {
                 seq: (nth - self.epochs[said.epoch] + 1) as u64,
                 epoch: &epoch_name(said.epoch),
-                at_unix_secs: CLOCK_BEGAN + 1000,
+                at_unix_secs: CLOCK_BEGAN - 1000,
                 is_text: said.is_text,
                 payload: [&said.payload, b""],
             };
