@@ -12,5 +12,6 @@ pub mod frame;
 pub mod laggards;
 pub mod position;
 pub mod publishing;
+pub mod record;
 pub mod stream_delivery;
 pub mod stream_encoding;

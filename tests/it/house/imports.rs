@@ -113,8 +113,8 @@ fn only_the_server_knows_that_there_is_a_page() {
     }
 }
 
-/// What the heart may import: data, and how a frame's header and base64 are written.
-const HEART_IMPORTS: [&str; 13] = [
+/// What the heart may import: data, and how a frame's header, base64 and checksums are written.
+const HEART_IMPORTS: [&str; 14] = [
     "std::collections::",
     "std::fmt;",
     "std::io::IoSlice;",
@@ -123,6 +123,7 @@ const HEART_IMPORTS: [&str; 13] = [
     "std::time::Duration;",
     "std::time::Instant;",
     "std::time::{Duration, Instant};",
+    "crc32fast::Hasher;",
     "slab::Slab;",
     "data_encoding::BASE64;",
     "async_tungstenite::tungstenite::",
@@ -167,6 +168,7 @@ fn each_of_these_crates_has_its_home() {
         ),
         ("data_encoding::", &["address", "incoming", "offered_code", "stream_encoding"]),
         ("constant_time_eq::", &["codes"]),
+        ("crc32fast::", &["record"]),
         (
             "rustix::",
             &[
