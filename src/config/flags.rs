@@ -76,6 +76,10 @@ pub struct Args {
     #[arg(value_parser = |text: &str| parse_size(text, BACKLOG_BYTES_RANGE))]
     channel_backlog: usize,
 
+    /// Keep what was said in this folder, so that a restart or a crash of the server loses nothing and nobody notices it
+    #[arg(long, env = "FOGHORN_STATE", value_name = "DIR", hide_env_values = true)]
+    state: Option<PathBuf>,
+
     /// How long one slow client may keep others waiting before it is closed
     #[arg(long, env = "FOGHORN_PATIENCE", value_name = "DURATION", default_value = "2s", hide_env_values = true)]
     #[arg(value_parser = parse_patience)]
@@ -195,6 +199,7 @@ impl TryFrom<Args> for Config {
             history: args.history,
             www: args.www,
             list_folders: args.list,
+            state: args.state,
             allow_hosts: members(args.allow_host),
             allow_origins: members(args.allow_origin),
             codes: CodeSettings {
@@ -310,6 +315,13 @@ mod tests {
         );
         let shown = format!("{config:?}");
         assert!(shown.contains("file") && !shown.contains("secret"), "{shown}");
+    }
+
+    #[test]
+    fn nothing_is_kept_unless_a_folder_for_it_is_given() {
+        assert_eq!(parse(&[]).unwrap().state, None);
+        assert_eq!(parse(&["--state", "/run/foghorn/state"]).unwrap().state, Some(PathBuf::from("/run/foghorn/state")));
+        assert!(parse(&["--state", ""]).unwrap_err().contains("--state"));
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct Config {
     pub www: Option<PathBuf>,
     /// Whether folders of `www` that have no `index.html` are listed; never without `www`.
     pub list_folders: bool,
+    /// The folder in which what was said outlives the process; `None` keeps nothing.
+    pub state: Option<PathBuf>,
     /// Names by which the server may be called, beside the local ones.
     pub allow_hosts: Vec<String>,
     /// Origins that may connect, beside the server's own.
