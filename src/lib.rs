@@ -12,6 +12,7 @@
 //! - `broadcast`: the channels with their clients, and the flush that writes to all of them
 //! - `net`: listening sockets, the end of a connection
 //! - `os`: signals, systemd, the machine's addresses
+//! - `storage`: what was said, in files that outlive the process
 //! - `access`: codes: who may come into a channel, and who may send there
 //! - `telemetry`: counters, the log
 //! - `hub`: the core without I/O: the backlog, and each subscriber's cursor into it (connections are above, in `broadcast`)
@@ -45,5 +46,6 @@ pub(crate) mod os;
 pub mod page;
 pub(crate) mod runtime;
 pub mod server;
+pub mod storage;
 pub mod telemetry;
 pub mod ws;

@@ -145,8 +145,9 @@ pub const DESCRIPTORS_PER_SLOW_READER: usize = 2;
 /// as soon as it knows its length. Some of its 2 to 3 GiB is taken by other things.
 pub const RECEIVE_BYTES_MAX_32_BIT: usize = 1 << 30;
 /// Descriptors for everything but connections: standard streams, listeners, epoll, signals, the log, the notify socket, and
-/// for each of [`DISK_THREADS`] two of a request whose visitor has gone while the disk hangs, and one by which a file is found.
-pub const DESCRIPTORS_RESERVED: usize = 28;
+/// for each of [`DISK_THREADS`] two of a request whose visitor has gone while the disk hangs, and one by which a file is found; of
+/// `--state` the folder, what is known of connections, [`STATE_FILES_OPEN_MAX`], and two that take turns.
+pub const DESCRIPTORS_RESERVED: usize = 32 + STATE_FILES_OPEN_MAX;
 /// Descriptors for each HTTP request in flight: our end, tiny_http's end twice, a file.
 pub const DESCRIPTORS_PER_HTTP: usize = 4;
 /// Log lines that wait to be written, before more of them are left out.
@@ -187,6 +188,12 @@ pub const ENDED_CONNECTION_CODE_KEPT_FOR: Duration = Duration::from_secs(600);
 /// The most connections that have ended and are known, so that their clients are told what got through: of those that have shown a code, and
 /// of the others. As many as there may be clients where nothing else is set, since all come back at once when their network was away.
 pub const ENDED_CONNECTIONS_MAX: usize = 4096;
+/// Files of `--state` that are kept open, each of another channel: those that were opened last.
+pub const STATE_FILES_OPEN_MAX: usize = 4;
+/// How much of a file of `--state` is read at a time, in bytes.
+pub const STATE_READ_BYTES: usize = 64 * 1024;
+/// The most connections that `--state` brings back: of those that had ended the last, then of those that were there the first.
+pub const STATE_CONNECTIONS_MAX: usize = 4 * ENDED_CONNECTIONS_MAX;
 /// Heartbeats are looked after this many times in each `--heartbeat`, for all clients together, so that a board with
 /// idle clients sleeps: every timer wakes it.
 pub const SWEEPS_PER_HEARTBEAT: u32 = 2;

@@ -80,6 +80,19 @@ pub fn header_bytes(second: u8) -> u64 {
     }
 }
 
+/// Whether these bytes are one whole message as [`Frame`] has it: a final, unmasked data frame.
+pub fn is_message(bytes: &[u8]) -> bool {
+    let [first, second, rest @ ..] = bytes else { return false };
+    let payload_bytes = match second {
+        0..126 => Some(u64::from(*second)),
+        126 => rest.first_chunk().map(|length| u16::from_be_bytes(*length).into()),
+        127 => rest.first_chunk().map(|length| u64::from_be_bytes(*length)),
+        128.. => None,
+    };
+    let is_data = [Data::Text, Data::Binary].iter().any(|data| *first == 0x80 | u8::from(OpCode::Data(*data)));
+    is_data && payload_bytes.and_then(|bytes| bytes.checked_add(header_bytes(*second))) == Some(bytes.len() as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +125,22 @@ mod tests {
         let frame = Frame::text("fog");
         assert_eq!(frame.to_vec(), b"\x81\x03fog");
         assert_eq!(frame.len(), 5);
+    }
+
+    #[test]
+    fn only_a_whole_final_unmasked_data_frame_is_a_message() {
+        for payload_len in [0, 125, 126, 65_535, 65_536] {
+            let message = Frame::binary(vec![0; payload_len]).to_vec();
+            assert!(is_message(&message), "{payload_len}");
+            assert!(!is_message(&message[..message.len() - 1]) && !is_message(&[&message[..], &[0]].concat()));
+        }
+        assert!(is_message(b"\x81\x03fog"));
+        for other in
+            [&b""[..], b"\x81", b"\x01\x03fog", b"\xc1\x03fog", b"\x88\x00", b"\x81\x83fog", b"\x81\x7e\0", &PING]
+        {
+            assert!(!is_message(other), "{other:?}");
+        }
+        assert!(!is_message(b"\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff"));
     }
 
     #[test]

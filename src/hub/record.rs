@@ -120,6 +120,11 @@ pub enum Found {
     Wrong,
 }
 
+/// Whether a header with this beginning has the longer form.
+pub fn is_longer(begin: &[u8]) -> bool {
+    begin.first_chunk().is_some_and(|kind| u32::from_le_bytes(*kind) & HAS_ORIGIN != 0)
+}
+
 /// Reads the header that is the beginning of `rest`: of all that is left of a file, or its first [`HEADER_BYTES_MAX`] bytes.
 pub fn read(rest: &[u8], chain: &mut Chain) -> Found {
     let Some(first) = rest.first_chunk().filter(|_| rest.len() >= HEADER_BYTES_MIN) else { return Found::Torn };

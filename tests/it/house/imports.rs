@@ -173,6 +173,7 @@ fn each_of_these_crates_has_its_home() {
             "rustix::",
             &[
                 "boot_clock",
+                "folder",
                 "host_name",
                 "linkless_path",
                 "private_folder",

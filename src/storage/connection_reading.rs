@@ -1,0 +1,147 @@
+//! What is known of connections, from its file.
+//!
+//! What must stay true: only so many are kept at a time, of those that have ended the last; and what is wrong in one place makes all of it
+//! unknown, since a client that is told too little sends again what got through.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, Read};
+
+use crate::config::limits::{STATE_CONNECTIONS_MAX, STATE_READ_BYTES};
+use crate::hub::channel_name::ChannelName;
+use crate::hub::record::Origin;
+use crate::storage::connection_record::{self, ConnectionRecord, Event, Found, HEADER_BYTES, RECORD_BYTES_MAX};
+use crate::storage::damage::Damage;
+use crate::storage::extent::Extent;
+use crate::storage::file_name::CONNECTIONS;
+use crate::storage::folder::Folder;
+use crate::storage::restored::RestoredConnection;
+use crate::storage::segment_reading::could_not_be_read;
+
+/// The file that could be read.
+#[derive(Debug)]
+pub struct ReadConnections {
+    /// What is in it.
+    pub connections: Connections,
+    file: File,
+    bytes: u64,
+    whole: Extent,
+}
+
+/// Reads the file; `None` if there is none.
+///
+/// # Errors
+/// If it cannot be believed.
+pub fn read(folder: &Folder) -> Result<Option<ReadConnections>, Damage> {
+    let Some(file) = folder.open_file(CONNECTIONS)? else { return Ok(None) };
+    let failed = |error: io::Error| could_not_be_read(CONNECTIONS, &error);
+    let bytes = file.metadata().map_err(failed)?.len();
+    let mut rest = Vec::new();
+    let mut left = (&file).take(bytes);
+    left.by_ref().take(HEADER_BYTES as u64).read_to_end(&mut rest).map_err(failed)?;
+    connection_record::check_header(&rest).map_err(|why| Damage::new(CONNECTIONS, why))?;
+    let mut whole = Extent::of(&rest);
+    let mut chain = connection_record::first_chain();
+    let mut connections = Connections::default();
+    rest.clear();
+    loop {
+        let read = left.by_ref().take(STATE_READ_BYTES as u64).read_to_end(&mut rest).map_err(failed)?;
+        let is_all = read < STATE_READ_BYTES;
+        let mut used = 0;
+        while used < rest.len() && (is_all || rest.len() - used >= RECORD_BYTES_MAX) {
+            match connection_record::read(&rest[used..], &mut chain) {
+                Found::Record(record, bytes) => {
+                    connections.take(record);
+                    used += bytes;
+                    whole = Extent { bytes: whole.bytes + bytes as u64, checksum: chain.value() };
+                }
+                Found::Torn => break,
+                Found::Wrong => return Err(Damage::new(CONNECTIONS, format!("is damaged at byte {}", whole.bytes))),
+            }
+        }
+        if is_all {
+            return Ok(Some(ReadConnections { connections, file, bytes, whole }));
+        }
+        rest.drain(..used);
+    }
+}
+
+impl ReadConnections {
+    /// The file as it was found.
+    pub fn found(&self) -> Extent {
+        Extent { bytes: self.bytes, ..self.whole }
+    }
+
+    /// Cuts off what a killed server was writing, and returns the connections and the file.
+    ///
+    /// # Errors
+    /// If that cannot be.
+    pub fn settle(self, folder: &Folder) -> Result<(Connections, (File, Extent)), Damage> {
+        if self.bytes != self.whole.bytes {
+            let cut = folder.cut(&self.file, self.whole.bytes);
+            cut.map_err(|error| Damage::new(CONNECTIONS, format!("could not be put in order ({error})")))?;
+        }
+        Ok((self.connections, (self.file, self.whole)))
+    }
+}
+
+/// Connections by their ids.
+#[derive(Debug, Default)]
+pub struct Connections {
+    known: HashMap<u64, Connection>,
+    /// Those that are there, in the order of their joining.
+    there: BTreeMap<u64, u64>,
+    /// Those that are not, in the order of their ends.
+    ended: BTreeMap<u64, u64>,
+    turns: u64,
+}
+
+#[derive(Debug)]
+struct Connection {
+    channel: ChannelName,
+    taken: u64,
+    /// Its key where it stands in order.
+    turn: u64,
+}
+
+impl Connections {
+    fn take(&mut self, record: ConnectionRecord) {
+        let ConnectionRecord { event, id, channel, taken } = record;
+        let before = self.known.get_mut(&id).filter(|connection| connection.channel == channel);
+        let taken = before.as_ref().map_or(taken, |before| before.taken.max(taken));
+        if event == Event::Taken {
+            if let Some(connection) = before {
+                connection.taken = taken;
+            }
+            return;
+        }
+        self.turns += 1;
+        let turn = self.turns;
+        if let Some(before) = self.known.insert(id, Connection { channel, taken, turn }) {
+            self.there.remove(&before.turn);
+            self.ended.remove(&before.turn);
+        }
+        if event == Event::Ended { &mut self.ended } else { &mut self.there }.insert(turn, id);
+        if self.known.len() > STATE_CONNECTIONS_MAX {
+            let (_, first) = self.ended.pop_first().or_else(|| self.there.pop_first()).expect("each stands somewhere");
+            self.known.remove(&first);
+        }
+    }
+
+    /// Notes that this channel has a message from there.
+    pub fn see(&mut self, channel: &ChannelName, origin: Origin) {
+        let known = self.known.get_mut(&origin.connection).filter(|connection| connection.channel == *channel);
+        if let Some(connection) = known {
+            connection.taken = connection.taken.max(origin.taken);
+        }
+    }
+
+    /// Those of the channels that came back, in their order.
+    pub fn of(&self, came_back: impl Fn(&ChannelName) -> bool) -> Vec<RestoredConnection> {
+        let restored = |id: &u64| {
+            let Connection { channel, taken, .. } = self.known.get(id).filter(|its| came_back(&its.channel))?;
+            Some(RestoredConnection { id: *id, channel: channel.clone(), taken: *taken })
+        };
+        self.ended.values().chain(self.there.values()).filter_map(restored).collect()
+    }
+}

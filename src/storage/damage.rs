@@ -1,0 +1,50 @@
+//! What can be wrong: with the folder, with a file, and with writing one.
+//!
+//! What must stay true: each is a sentence for whoever runs the server.
+
+use std::fmt;
+
+/// Why nothing can be kept in a folder, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unusable(pub(super) String);
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unusable {}
+
+/// Why a channel, or what is known of connections, is kept no longer. Its files were removed, the older one first, or could not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeepingEnded {
+    /// What happened, to which file.
+    pub why: String,
+    /// Whether nothing of it is left.
+    pub files_removed: bool,
+}
+
+impl fmt::Display for KeepingEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+impl std::error::Error for KeepingEnded {}
+
+/// What is wrong with a file that is to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The file's name in the folder.
+    pub file: String,
+    /// What is wrong with it, such that it can follow its name and "which".
+    pub why: String,
+}
+
+impl Damage {
+    /// That a file of this name has this.
+    pub fn new(file: &str, why: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), why: why.into() }
+    }
+}

@@ -1,0 +1,288 @@
+//! Writes what is said into the files, segment by segment.
+//!
+//! No clock, and no thread: whoever calls it waits for the disk. What must stay true: when a call returns well, the files hold what it was
+//! given, whenever the process dies; when one fails, the files of its channel are removed, since later messages would follow a gap.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::io;
+
+use crate::config::limits::STATE_FILES_OPEN_MAX;
+use crate::hub::channel_name::ChannelName;
+use crate::hub::record::{self, Chain};
+use crate::storage::boot::{Boot, Clocks};
+use crate::storage::connection_record;
+use crate::storage::damage::KeepingEnded;
+use crate::storage::extent::{Extent, Segments};
+use crate::storage::file_name::{self, CONNECTIONS};
+use crate::storage::folder::Folder;
+use crate::storage::mark::Mark;
+use crate::storage::segment::{Beginning, SegmentHeader};
+
+/// What the files may take of the free space: one part of so many.
+const BUDGET_PARTS: u64 = 4;
+
+/// Writes. See the head of this file.
+#[derive(Debug)]
+pub struct Writer {
+    folder: Folder,
+    boot: Boot,
+    channels: BTreeMap<ChannelName, Segments>,
+    /// The newest files of the channels that were written to last, the one opened first in front.
+    open: VecDeque<(ChannelName, File)>,
+    /// The last generation of channels whose files could not be removed.
+    left: BTreeMap<ChannelName, u64>,
+    connections: Option<(File, Extent)>,
+    bytes: u64,
+    budget_bytes: u64,
+}
+
+impl Writer {
+    /// For a folder with these files, beside which so many bytes are free.
+    pub(super) fn new(
+        folder: Folder,
+        boot: Boot,
+        channels: BTreeMap<ChannelName, Segments>,
+        connections: Option<(File, Extent)>,
+        free_bytes: u64,
+    ) -> Self {
+        let of_channels = channels.values().flat_map(|segments| [Some(segments.newest), segments.older]);
+        let of_connections = connections.iter().map(|(_, extent)| extent.bytes);
+        let bytes = of_channels.flatten().map(|extent| extent.bytes).chain(of_connections).sum::<u64>();
+        Self {
+            folder,
+            boot,
+            channels,
+            open: VecDeque::new(),
+            left: BTreeMap::new(),
+            connections,
+            bytes,
+            budget_bytes: free_bytes.saturating_add(bytes) / BUDGET_PARTS,
+        }
+    }
+
+    /// Whether the files are in memory, where writing never waits for a disk.
+    pub fn is_in_memory(&self) -> bool {
+        self.folder.is_in_memory()
+    }
+
+    /// What has to be added to a moment of this boot's clock for its [record](crate::hub::record::encode), so that the files go by one
+    /// clock over several boots.
+    pub fn clock_offset_secs(&self) -> i32 {
+        self.boot.clock_offset_secs
+    }
+
+    /// The bytes of all files that are written to.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How many they may be: a quarter of what was free at the start, with what they took by then.
+    pub fn budget_bytes(&self) -> u64 {
+        self.budget_bytes
+    }
+
+    /// Begins a segment of a channel: behind the one that it has, if that stays, or as its only one.
+    ///
+    /// # Errors
+    /// If that cannot be written. The channel is not kept any longer then, until it begins anew.
+    pub fn begin(&mut self, name: &ChannelName, beginning: &Beginning) -> Result<(), KeepingEnded> {
+        let last = self.channels.get(name).map(|segments| segments.generation).or(self.left.get(name).copied());
+        if beginning.keeps_previous && !self.channels.contains_key(name) {
+            return Err(not_kept());
+        }
+        let generation = last.map_or(0, |last| last + 1);
+        let Beginning { epoch, first_seq, chain, keeps_previous } = beginning;
+        let header = SegmentHeader { generation, first_seq: *first_seq, chain: *chain, epoch: epoch.clone() }.encode();
+        let file = file_name::of_segment(name, generation);
+        let written = self.check_budget(header.len()).and_then(|()| self.folder.replace(&file, &header));
+        let opened = written.map_err(|error| self.end_keeping(name, &file, &error))?;
+        self.close(name);
+        let newest = Extent::of(&header);
+        let before = self.channels.remove(name);
+        self.bytes += newest.bytes;
+        self.bytes -= before.as_ref().and_then(|before| before.older).map_or(0, |replaced| replaced.bytes);
+        let mut segments =
+            Segments { generation, newest, chain: *chain, older: before.as_ref().map(|before| before.newest) };
+        let older_file = file_name::of_segment(name, generation + 1);
+        let settled = if *keeps_previous {
+            self.seal(&older_file, before.expect("it has been looked up").chain, &mut segments)
+        } else {
+            self.folder.remove(&older_file).map(|()| {
+                self.bytes -= segments.older.take().map_or(0, |removed| removed.bytes);
+            })
+        };
+        self.channels.insert(name.clone(), segments);
+        settled.map_err(|error| self.end_keeping(name, &older_file, &error))?;
+        self.left.remove(name);
+        self.keep_open(name, opened);
+        Ok(())
+    }
+
+    /// Appends records to a channel's newest segment, by one write.
+    ///
+    /// # Errors
+    /// If not all could be written. The channel is not kept any longer then, until it begins anew.
+    pub fn append(&mut self, name: &ChannelName, records: &[u8]) -> Result<(), KeepingEnded> {
+        let Some(segments) = self.channels.get(name) else { return Err(not_kept()) };
+        if records.is_empty() {
+            return Ok(());
+        }
+        let file = file_name::of_segment(name, segments.generation);
+        self.append_to(name, &file, records).map_err(|error| self.end_keeping(name, &file, &error))
+    }
+
+    fn append_to(&mut self, name: &ChannelName, file: &str, records: &[u8]) -> io::Result<()> {
+        let checksum = record::last_checksum(records).ok_or_else(|| io::Error::other("no records were given"))?;
+        self.check_budget(records.len())?;
+        if !self.open.iter().any(|(its, _)| its == name) {
+            let opened = self.folder.open_file(file).map_err(|damage| io::Error::other(damage.why))?;
+            let opened = opened.ok_or(io::ErrorKind::NotFound)?;
+            if opened.metadata()?.len() != self.channels[name].newest.bytes {
+                return Err(io::Error::other("somebody else has written to it"));
+            }
+            self.keep_open(name, opened);
+        }
+        let (_, opened) = self.open.iter().find(|(its, _)| its == name).expect("it was opened");
+        self.folder.append(opened, records)?;
+        let segments = self.channels.get_mut(name).expect("whoever calls has looked");
+        segments.newest = Extent { bytes: segments.newest.bytes + records.len() as u64, checksum };
+        segments.chain = Chain::new(checksum);
+        self.bytes += records.len() as u64;
+        Ok(())
+    }
+
+    /// Removes the files of a channel that is no more: the older one first, so that the newer one is never taken for all of it.
+    pub fn remove(&mut self, name: &ChannelName) {
+        let _ = self.remove_files(name);
+    }
+
+    /// Writes what is known of connections anew: these records, from the [first](connection_record::first_chain) chain on.
+    ///
+    /// # Errors
+    /// If that cannot be written. Connections are not kept any longer then, until this goes well.
+    pub fn begin_connections(&mut self, records: &[u8]) -> Result<(), KeepingEnded> {
+        let mut whole = connection_record::header().to_vec();
+        whole.extend_from_slice(records);
+        let written = self.check_budget(whole.len()).and_then(|()| self.folder.replace(CONNECTIONS, &whole));
+        let opened = written.map_err(|error| self.end_connections(&error))?;
+        let extent = Extent::of(&whole);
+        self.bytes += extent.bytes;
+        self.bytes -= self.connections.replace((opened, extent)).map_or(0, |(_, replaced)| replaced.bytes);
+        Ok(())
+    }
+
+    /// Appends to what is known of connections, by one write.
+    ///
+    /// # Errors
+    /// As [`begin_connections`](Self::begin_connections).
+    pub fn append_connections(&mut self, records: &[u8]) -> Result<(), KeepingEnded> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let checked = self.check_budget(records.len());
+        let Some((opened, extent)) = &mut self.connections else { return Err(not_kept()) };
+        match checked.and_then(|()| self.folder.append(opened, records)) {
+            Ok(()) => {
+                *extent = Extent { bytes: extent.bytes + records.len() as u64, ..Extent::of(records) };
+                self.bytes += records.len() as u64;
+                Ok(())
+            }
+            Err(error) => Err(self.end_connections(&error)),
+        }
+    }
+
+    /// Marks that all was written and nothing will follow, so that another boot can trust it.
+    ///
+    /// # Errors
+    /// If that could not be written; another boot begins anew then.
+    pub fn stop(mut self, now: Clocks) -> io::Result<()> {
+        self.open.clear();
+        let mut files = BTreeMap::new();
+        for (name, Segments { generation, newest, older, .. }) in &self.channels {
+            files.insert(file_name::of_segment(name, *generation), *newest);
+            files.extend(older.map(|older| (file_name::of_segment(name, *generation + 1), older)));
+        }
+        files.extend(self.connections.take().map(|(_, extent)| (CONNECTIONS.to_owned(), extent)));
+        if !self.is_in_memory() {
+            for name in files.keys() {
+                let file = self.folder.open_file(name).map_err(|damage| io::Error::other(damage.why))?;
+                self.folder.sync(&file.ok_or(io::ErrorKind::NotFound)?)?;
+            }
+        }
+        let folder_secs = self.boot.folder_secs(now.boot_secs);
+        Mark { folder_secs, unix_secs: now.unix_secs, files }.write(&self.folder)?;
+        self.folder.sync_names()
+    }
+
+    /// Says at the end of the older segment that there is a newer one.
+    fn seal(&mut self, file: &str, chain: Chain, segments: &mut Segments) -> io::Result<()> {
+        let seal = record::seal(chain);
+        let opened = self.folder.open_file(file).map_err(|damage| io::Error::other(damage.why))?;
+        self.folder.append(&opened.ok_or(io::ErrorKind::NotFound)?, &seal)?;
+        let older = segments.older.as_mut().expect("it stays");
+        *older = Extent { bytes: older.bytes + seal.len() as u64, ..Extent::of(&seal) };
+        self.bytes += seal.len() as u64;
+        Ok(())
+    }
+
+    fn check_budget(&self, bytes: usize) -> io::Result<()> {
+        let fits = self.bytes.saturating_add(bytes as u64) <= self.budget_bytes;
+        if fits { Ok(()) } else { Err(io::Error::other("a quarter of what was free at the start is used")) }
+    }
+
+    /// Only a few are open, since there may be more channels than descriptors.
+    fn keep_open(&mut self, name: &ChannelName, opened: File) {
+        self.open.push_back((name.clone(), opened));
+        if self.open.len() > STATE_FILES_OPEN_MAX {
+            self.open.pop_front();
+        }
+    }
+
+    fn close(&mut self, name: &ChannelName) {
+        self.open.retain(|(its, _)| its != name);
+    }
+
+    /// A channel's files go, since something went wrong with one of them.
+    fn end_keeping(&mut self, name: &ChannelName, file: &str, error: &io::Error) -> KeepingEnded {
+        let why = format!("{} could not be written: {error}", self.folder.shown(file));
+        match self.remove_files(name) {
+            Ok(()) => KeepingEnded { why, files_removed: true },
+            Err(error) => {
+                KeepingEnded { why: format!("{why}; and could not be removed: {error}"), files_removed: false }
+            }
+        }
+    }
+
+    fn remove_files(&mut self, name: &ChannelName) -> io::Result<()> {
+        self.close(name);
+        let generation = match self.channels.remove(name) {
+            Some(Segments { generation, newest, older, .. }) => {
+                self.bytes -= newest.bytes + older.map_or(0, |older| older.bytes);
+                generation
+            }
+            None => self.left.get(name).copied().unwrap_or(0),
+        };
+        self.left.insert(name.clone(), generation);
+        for generation in [generation + 1, generation] {
+            self.folder.remove(&file_name::of_segment(name, generation))?;
+        }
+        self.left.remove(name);
+        Ok(())
+    }
+
+    fn end_connections(&mut self, error: &io::Error) -> KeepingEnded {
+        let why = format!("{} could not be written: {error}", self.folder.shown(CONNECTIONS));
+        self.bytes -= self.connections.take().map_or(0, |(_, extent)| extent.bytes);
+        match self.folder.remove(CONNECTIONS) {
+            Ok(()) => KeepingEnded { why, files_removed: true },
+            Err(error) => {
+                KeepingEnded { why: format!("{why}; and could not be removed: {error}"), files_removed: false }
+            }
+        }
+    }
+}
+
+fn not_kept() -> KeepingEnded {
+    KeepingEnded { why: "it has not begun".to_owned(), files_removed: true }
+}
