@@ -13,11 +13,11 @@ use crate::http::short_answer::ShortAnswer;
 use crate::hub::channel_name::ChannelName;
 
 /// Does it, and says where the channel is now. 204 where there is nothing to forget.
-pub fn answer(broadcaster: &Rc<Broadcaster>, name: &ChannelName, peer: std::net::SocketAddr) -> ShortAnswer {
+pub async fn answer(broadcaster: &Rc<Broadcaster>, name: &ChannelName, peer: std::net::SocketAddr) -> ShortAnswer {
     let Some(live) = broadcaster.channels().find(name) else { return ShortAnswer::empty(204) };
     // Those who are told to begin anew too: they come back at once.
     let clients = live.clients();
-    let position = broadcaster.clear(&live);
+    let position = broadcaster.clear(&live).await;
     info!("{peer} deleted the messages of /{}", if name.is_main() { String::new() } else { format!("c/{name}") });
     ShortAnswer::json(&json!({ "epoch": position.epoch, "seq": position.seq, "clients": clients }))
         .with("Foghorn-Seq", position)

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use serde_json::json;
-use smol::future::FutureExt;
+use smol::future::{self, FutureExt};
 
 use crate::api::bodies::{Bodies, Body};
 use crate::api::body_reader::{BodyReader, Expected};
@@ -95,7 +95,9 @@ impl Posts {
             PostOutcome::Published(position) => return Ok(Some(self.published(&live, position))),
             PostOutcome::Waiting(waiting) => waiting,
         };
-        let _place = self.waiting.take(channel, bytes).ok_or(NO_ROOM)?;
+        // What has room waits only to be written, and cannot be taken back.
+        let needs_room = waiting.needs_room();
+        let _place = if needs_room { Some(self.waiting.take(channel, bytes).ok_or(NO_ROOM)?) } else { None };
         let published = async { Ok(Some(self.published(&live, waiting.published().await))) };
         let taken_back = async {
             socket.broken().await;
@@ -103,6 +105,9 @@ impl Posts {
         };
         let in_vain = async {
             Timer::after(POST_ROOM_TIMEOUT).await;
+            if !waiting.needs_room() {
+                future::pending::<()>().await;
+            }
             Err(NO_ROOM)
         };
         published.or(taken_back).or(in_vain).await

@@ -11,12 +11,15 @@ use std::hash::RandomState;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
+use std::time::Instant;
 
 use smol::future::poll_fn;
 
 use crate::broadcast::channels::Channels;
 use crate::broadcast::connection_id::ConnectionId;
-use crate::broadcast::ended_connections::EndedConnections;
+use crate::broadcast::ended_connections::{EndedConnections, Known};
+use crate::broadcast::keeper::Keeper;
+use crate::broadcast::kept_state::KeptState;
 use crate::broadcast::live_channel::{Client, LiveChannel, Subscribers};
 use crate::broadcast::transport::Transport;
 use crate::config::settings::Config;
@@ -27,6 +30,7 @@ use crate::hub::frame::Frame;
 use crate::hub::publishing::Published;
 use crate::runtime::boot_clock::BootClock;
 use crate::runtime::spawner::Spawner;
+use crate::storage::restored::{Restored, RestoredConnection};
 use crate::telemetry::counters::Counters;
 
 /// A client, if it is still there.
@@ -38,6 +42,10 @@ pub struct Broadcaster {
     pub(super) counters: Arc<Counters>,
     pub(super) spawner: Spawner,
     channels: Channels,
+    /// What of them is kept in files, if anything is.
+    pub(super) keeper: Option<Rc<Keeper>>,
+    /// Why nothing is, although it should be: the folder, and a sentence.
+    pub(super) unusable_state: Option<(String, String)>,
     /// Channels for which there is something for the flush to do.
     pub(super) dirty: RefCell<Vec<Rc<LiveChannel>>>,
     /// Empty, and the memory for the next of these.
@@ -73,10 +81,28 @@ impl Broadcaster {
         kept: BTreeSet<ChannelName>,
         counters: Arc<Counters>,
         spawner: Spawner,
+        state: KeptState,
     ) -> Result<Self, TryReserveError> {
         let clock = BootClock::new();
+        let (keeper, restored, unusable_state) = match state {
+            KeptState::Off => (None, Restored::default(), None),
+            KeptState::Unusable { folder, problem } => (None, Restored::default(), Some((folder, problem))),
+            KeptState::On(keeper, restored) => (Some(keeper), restored, None),
+        };
+        let mut ended = EndedConnections::default();
+        for RestoredConnection { id, channel, taken } in restored.connections {
+            ended.add(ConnectionId::of_number(id), channel, Known { taken, by_code: None }, Instant::now());
+        }
         Ok(Self {
-            channels: Channels::new(config.limits.clone(), kept, Arc::clone(&counters))?,
+            channels: Channels::new(
+                config.limits.clone(),
+                kept,
+                Arc::clone(&counters),
+                keeper.clone(),
+                restored.channels,
+            )?,
+            keeper,
+            unusable_state,
             dirty: RefCell::default(),
             flushing: Cell::default(),
             in_review: RefCell::default(),
@@ -89,7 +115,7 @@ impl Broadcaster {
             flush_watcher: Cell::new(None),
             by_connection_id: RefCell::default(),
             connection_ids: RandomState::new(),
-            ended: RefCell::default(),
+            ended: RefCell::new(ended),
             sweep: Cell::new(0),
             stopping: Cell::new(false),
             all_tails_bytes: Cell::new(0),
@@ -104,7 +130,7 @@ impl Broadcaster {
     /// [`join`](Self::join), in whatever way a client joins its channel.
     pub(super) fn let_in(
         &self,
-        Client { transport, live }: &Client,
+        client @ Client { transport, live }: &Client,
         join: impl FnOnce(&mut Subscribers, Rc<Transport>) -> Joined,
         first: impl FnOnce(&Joined, usize) -> Vec<u8>,
     ) {
@@ -120,6 +146,7 @@ impl Broadcaster {
         if self.stopping.get() {
             transport.end(CloseReason::ServerStops);
         }
+        self.hold(client);
         self.mark_dirty(live);
     }
 
@@ -162,7 +189,7 @@ impl Broadcaster {
     pub fn publish(&self, Client { transport, live }: &Client, frame: Frame) -> Published {
         let Some(slot) = transport.slot.get() else { return Published::Now };
         self.mark_dirty(live);
-        let published = live.channel.borrow_mut().publish(slot, frame, self.now_secs.get());
+        let published = live.channel.borrow_mut().publish(slot, frame, self.now_secs.get(), transport.next_origin());
         transport.publish_blocked.set(published == Published::Later);
         if published == Published::Now {
             transport.note_taken();

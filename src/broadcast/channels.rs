@@ -11,10 +11,12 @@ use std::sync::Arc;
 
 use log::warn;
 
+use crate::broadcast::keeper::Keeper;
 use crate::broadcast::live_channel::LiveChannel;
 use crate::config::settings::Limits;
 use crate::hub::channel_name::ChannelName;
 use crate::hub::directory::{Directory, NoPlace, Usage};
+use crate::storage::restored::RestoredChannel;
 use crate::telemetry::counters::Counters;
 
 /// All of them.
@@ -25,6 +27,8 @@ pub struct Channels {
     main: Rc<LiveChannel>,
     /// All others.
     directory: RefCell<Directory<Rc<LiveChannel>>>,
+    /// What has their files, if anything has.
+    keeper: Option<Rc<Keeper>>,
 }
 
 impl Channels {
@@ -36,17 +40,61 @@ impl Channels {
         limits: Limits,
         mut kept: BTreeSet<ChannelName>,
         counters: Arc<Counters>,
+        keeper: Option<Rc<Keeper>>,
+        restored: Vec<RestoredChannel>,
     ) -> Result<Self, TryReserveError> {
         // It has its place anyway.
         kept.remove(&ChannelName::MAIN);
         let Limits { message_bytes_max, backlog_bytes, patience, channels_max, .. } = limits;
-        let main = LiveChannel::new(ChannelName::MAIN, message_bytes_max, backlog_bytes, patience)?;
+        let (mains, others): (Vec<_>, Vec<_>) = restored.into_iter().partition(|channel| channel.name.is_main());
+        let clock_offset_secs = keeper.as_ref().map_or(0, |keeper| keeper.clock_offset_secs());
+        let main = if let Some(restored) = mains.into_iter().next() {
+            Rc::new(LiveChannel::restored(restored, message_bytes_max, backlog_bytes, patience, clock_offset_secs))
+        } else {
+            let main = LiveChannel::new(ChannelName::MAIN, message_bytes_max, backlog_bytes, patience)?;
+            let main = Rc::new(main);
+            if let Some(keeper) = &keeper {
+                keeper.begin(&main);
+            }
+            main
+        };
+        main.report(&main.channel.borrow(), &counters);
         counters.channels.set(1);
-        Ok(Self { limits, counters, main: Rc::new(main), directory: RefCell::new(Directory::new(channels_max, kept)) })
+        let directory = RefCell::new(Directory::new(channels_max, kept));
+        let channels = Self { limits, counters, main, directory, keeper };
+        for restored in others {
+            channels.take_back(restored, clock_offset_secs);
+        }
+        Ok(channels)
     }
 
-    /// The channel of this name, if it exists. A look makes none.
+    /// Adds a channel that an earlier process has had, if there is a place for it beside those that are to be kept.
+    fn take_back(&self, restored: RestoredChannel, clock_offset_secs: i32) {
+        let name = restored.name.clone();
+        let mut directory = self.directory.borrow_mut();
+        let Limits { channel_backlog_bytes, patience, .. } = self.limits;
+        let message_bytes_max = self.message_bytes_max(&name);
+        let live =
+            LiveChannel::restored(restored, message_bytes_max, channel_backlog_bytes, patience, clock_offset_secs);
+        let made = directory.make_room(&name, |live| live.channel.borrow().usage());
+        if let (Some(keeper), Ok(Some(forgotten))) = (&self.keeper, &made) {
+            forgotten.retract(&self.counters);
+            keeper.forget(forgotten);
+        } else if let (Some(keeper), Err(NoPlace)) = (&self.keeper, &made) {
+            keeper.forget(&live);
+            return;
+        }
+        live.report(&live.channel.borrow(), &self.counters);
+        directory.insert(name, Rc::new(live));
+        self.counters.channels.set(1 + directory.len() as u64);
+    }
+
+    /// The channel of this name, if it exists. A look makes none, and sees none whose epoch is not in its file yet.
     pub fn find(&self, name: &ChannelName) -> Option<Rc<LiveChannel>> {
+        self.get(name).filter(|live| live.is_told())
+    }
+
+    fn get(&self, name: &ChannelName) -> Option<Rc<LiveChannel>> {
         if name.is_main() { Some(Rc::clone(&self.main)) } else { self.directory.borrow().get(name).cloned() }
     }
 
@@ -69,7 +117,7 @@ impl Channels {
 
     /// Opens a channel. What counts as what, when one has to be forgotten for it, `weigh` says.
     fn open_beside(&self, name: &ChannelName, weigh: impl Fn(Usage) -> Usage) -> Result<Rc<LiveChannel>, NoPlace> {
-        if let Some(live) = self.find(name) {
+        if let Some(live) = self.get(name) {
             self.directory.borrow_mut().note_use(name);
             return Ok(live);
         }
@@ -78,6 +126,9 @@ impl Channels {
         let mut directory = self.directory.borrow_mut();
         if let Some(forgotten) = directory.make_room(name, |live| weigh(live.channel.borrow().usage()))? {
             forgotten.retract(&self.counters);
+            if let Some(keeper) = &self.keeper {
+                keeper.forget(&forgotten);
+            }
         }
         let live = LiveChannel::new(name.clone(), message_bytes_max, channel_backlog_bytes, patience);
         let live = Rc::new(live.map_err(|error| {
@@ -85,6 +136,9 @@ impl Channels {
             NoPlace
         })?);
         directory.insert(name.clone(), Rc::clone(&live));
+        if let Some(keeper) = &self.keeper {
+            keeper.begin(&live);
+        }
         self.counters.channels.set(1 + directory.len() as u64);
         Ok(live)
     }

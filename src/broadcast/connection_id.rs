@@ -15,6 +15,16 @@ impl ConnectionId {
         Self(key.hash_one(number))
     }
 
+    /// The id as a number, as files have it.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The id that is this [number](Self::number).
+    pub fn of_number(number: u64) -> Self {
+        Self(number)
+    }
+
     /// Reads an id as it is [written](fmt::Display). `None` for what is none.
     pub fn parse(text: &str) -> Option<Self> {
         let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');

@@ -51,6 +51,21 @@ impl EndedConnections {
         }
     }
 
+    /// Whether none is known.
+    pub fn is_empty(&self) -> bool {
+        self.ended.is_empty()
+    }
+
+    /// Hands over each that is known, with its channel and how many messages of it were taken; of those of either kind the first to end comes
+    /// first.
+    pub fn each(&self, mut take: impl FnMut(ConnectionId, &ChannelName, u64)) {
+        for id in self.with_code.iter().chain(&self.without_code) {
+            if let Some(Ended { channel, known, .. }) = self.ended.get(id) {
+                take(*id, channel, known.taken);
+            }
+        }
+    }
+
     /// What is known of a connection to this channel: what got through, as long as there is a place for it; its code for a while only.
     pub fn get(&self, id: ConnectionId, channel: &ChannelName, now: Instant) -> Option<Known> {
         let Ended { at, known, .. } = self.ended.get(&id).filter(|ended| ended.channel == *channel)?;

@@ -51,6 +51,7 @@ impl Broadcaster {
         self.take_due_reviews();
         let mut dirty = self.flushing.take();
         std::mem::swap(&mut dirty, &mut self.dirty.borrow_mut());
+        self.keep(&dirty);
         for live in dirty.drain(..) {
             live.is_dirty.set(false);
             self.flush_channel(&live);
@@ -86,7 +87,7 @@ impl Broadcaster {
             self.write_each(live, channel, pending_writes.into_iter().map(|slot| (slot, None)));
         }
         let needs_review = channel.needs_review();
-        for admitted in channel.admit(self.now_secs.get()) {
+        for admitted in channel.admit(self.now_secs.get(), |transport| transport.next_origin()) {
             match admitted {
                 Admitted::Subscriber(slot) => {
                     if let Some(transport) = channel.get(slot) {
@@ -102,7 +103,7 @@ impl Broadcaster {
                 }
             }
         }
-        if channel.has_unflushed() {
+        if channel.has_unflushed() || channel.has_staged() {
             self.mark_dirty(live);
         }
         let review_at = if needs_review { self.expel_late(live, channel) } else { None };
@@ -180,6 +181,10 @@ impl Broadcaster {
     fn expel_late(&self, live: &Rc<LiveChannel>, channel: &mut Subscribers) -> Option<Instant> {
         let (late, look_again) = channel.review(Instant::now());
         for slot in late {
+            // Who is held has not been written to.
+            if channel.get(slot).is_some_and(|transport| transport.is_held()) {
+                continue;
+            }
             self.expel(live, channel, slot);
         }
         look_again

@@ -39,8 +39,8 @@ impl Broadcaster {
         let mut has_pinged = false;
         let channel = live.channel.borrow();
         for (slot, transport) in channel.iter() {
-            // A client whose publish is blocked is not read, so its silence means nothing.
-            if transport.take_heard() || transport.publish_blocked.get() {
+            // A client whose publish is blocked, or waits for the file, is not read, so its silence means nothing.
+            if transport.take_heard() || transport.publish_blocked.get() || transport.awaits_file.get() {
                 transport.heard_sweep.set(sweep);
             }
             let silent_sweeps = sweep.wrapping_sub(transport.heard_sweep.get());

@@ -10,11 +10,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use crate::broadcast::kept::Kept;
 use crate::broadcast::transport::Transport;
 use crate::hub::backlog::{Backlog, HeldFrame};
 use crate::hub::channel::{Channel, Start};
 use crate::hub::channel_name::ChannelName;
 use crate::hub::position::Position;
+use crate::storage::restored::RestoredChannel;
 use crate::telemetry::counters::Counters;
 
 /// The channel, with the transport of each subscriber.
@@ -36,7 +38,11 @@ pub struct LiveChannel {
     pub(super) is_dirty: Cell<bool>,
     /// When the flush has to look for subscribers that block publishers.
     pub(super) review_at: Cell<Option<Instant>>,
-    /// Messages from outside that wait for room, by the number that each goes by.
+    /// What is known of its file, if it has one.
+    pub(super) kept: RefCell<Option<Kept>>,
+    /// Streams that are told nothing before there is one.
+    pub(super) held: RefCell<Vec<Client>>,
+    /// Messages from outside that wait for room or for the file, by the number that each goes by.
     pub(super) waiting_posts: RefCell<BTreeMap<u64, Waiter>>,
     /// What the server's figures have of it; `None` when it is forgotten.
     reported: Cell<Option<Figures>>,
@@ -54,7 +60,8 @@ pub struct Client {
 impl Client {
     /// Whether it has got all that is published.
     pub fn is_up_to_date(&self) -> bool {
-        self.transport.slot.get().is_none_or(|slot| self.live.channel.borrow().is_up_to_date(slot))
+        let channel = self.live.channel.borrow();
+        self.transport.slot.get().is_none_or(|slot| channel.is_up_to_date(slot) && !channel.is_staging())
     }
 
     /// Whether it is a stream that has a message in part.
@@ -117,18 +124,56 @@ impl LiveChannel {
         backlog_bytes: usize,
         patience: Duration,
     ) -> Result<Self, TryReserveError> {
-        let capacity_bytes = Backlog::capacity_bytes_for(backlog_bytes);
-        Ok(Self {
+        let channel = Channel::new(Backlog::capacity_bytes_for(backlog_bytes), patience, new_epoch())?;
+        Ok(Self::with(name, message_bytes_max, backlog_bytes, channel, None))
+    }
+
+    /// A channel with what its file has of it.
+    pub(super) fn with(
+        name: ChannelName,
+        message_bytes_max: usize,
+        backlog_bytes: usize,
+        channel: Subscribers,
+        kept: Option<Kept>,
+    ) -> Self {
+        Self {
             name,
             message_bytes_max,
             backlog_bytes,
-            channel: RefCell::new(Channel::new(capacity_bytes, patience, new_epoch())?),
+            channel: RefCell::new(channel),
+            kept: RefCell::new(kept),
+            held: RefCell::default(),
             pending_writes: RefCell::default(),
             is_dirty: Cell::new(false),
             review_at: Cell::new(None),
             waiting_posts: RefCell::default(),
             reported: Cell::new(Some(Figures::default())),
-        })
+        }
+    }
+
+    /// A channel that an earlier process has had.
+    pub(super) fn restored(
+        restored: RestoredChannel,
+        message_bytes_max: usize,
+        backlog_bytes: usize,
+        patience: Duration,
+        clock_offset_secs: i32,
+    ) -> Self {
+        let RestoredChannel { name, epoch, backlog, chain, segment_cost_bytes } = restored;
+        let kept = Kept::restored(epoch.clone(), backlog.next_seq(), segment_cost_bytes);
+        let mut channel = Channel::restored(backlog, patience, epoch);
+        channel.keep(chain, clock_offset_secs);
+        Self::with(name, message_bytes_max, backlog_bytes, channel, Some(kept))
+    }
+
+    /// What its backlog holds when it is full, in bytes, index included.
+    pub(super) fn capacity_bytes(&self) -> usize {
+        Backlog::capacity_bytes_for(self.backlog_bytes)
+    }
+
+    /// Whether its epoch may be told: it is in the file, or there is none.
+    pub(super) fn is_told(&self) -> bool {
+        self.kept.borrow().as_ref().is_none_or(|kept| kept.is_begun)
     }
 
     /// What it has now.

@@ -4,14 +4,15 @@
 //! replaced, nothing of it is published any more, so what is said of it then holds for good.
 
 use std::net::IpAddr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Instant;
 
 use crate::access::codes::Right;
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::connection_id::ConnectionId;
 use crate::broadcast::ended_connections::Known;
-use crate::broadcast::live_channel::Client;
+use crate::broadcast::live_channel::{Client, LiveChannel};
+use crate::broadcast::transport::Transport;
 use crate::hub::channel_name::ChannelName;
 use crate::hub::close_reason::CloseReason;
 
@@ -21,6 +22,9 @@ impl Broadcaster {
         let id = ConnectionId::new(&self.connection_ids, self.counters.clients_total.get());
         transport.connection_id.set(Some(id));
         transport.by_code.set(by_code);
+        if let Some(keeper) = &self.keeper {
+            keeper.connections.borrow_mut().join(id, &live.name, 0);
+        }
         self.by_connection_id.borrow_mut().insert(id, (Rc::downgrade(transport), Rc::downgrade(live)));
         id
     }
@@ -47,6 +51,15 @@ impl Broadcaster {
         Some(Client { transport: transport.upgrade()?, live: live.upgrade()? })
     }
 
+    /// All that can be replaced.
+    pub(super) fn connections(&self) -> Vec<(ConnectionId, Client)> {
+        let clients = self.by_connection_id.borrow();
+        let present = |(&id, (transport, live)): (&ConnectionId, &(Weak<Transport>, Weak<LiveChannel>))| {
+            Some((id, Client { transport: transport.upgrade()?, live: live.upgrade()? }))
+        };
+        clients.iter().filter_map(present).collect()
+    }
+
     /// Ends the client with this connection id, if it is connected, because it has reconnected. Nothing from its old connection
     /// is published after this call, so the client knows what was published. With `is_place_needed` the old connection is closed
     /// without a goodbye, which could take seconds.
@@ -64,6 +77,9 @@ impl Broadcaster {
         self.give_back_tail(transport);
         if let Some(id) = transport.connection_id.get() {
             self.by_connection_id.borrow_mut().remove(&id);
+            if let Some(keeper) = &self.keeper {
+                keeper.connections.borrow_mut().end(id, &live.name, transport.known().taken);
+            }
             self.ended.borrow_mut().add(id, live.name.clone(), transport.known(), Instant::now());
         }
     }

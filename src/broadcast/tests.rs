@@ -13,6 +13,7 @@ use smol::future;
 use socket2::SockRef;
 
 use super::broadcaster::Broadcaster;
+use super::kept_state::KeptState;
 use super::live_channel::Client;
 use super::transport::Transport;
 use crate::config::limits::{FLUSH_BYTES_MAX, SWEEPS_PER_HEARTBEAT};
@@ -36,12 +37,18 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new() -> Self {
+        Self::with(KeptState::Off)
+    }
+
+    /// One that keeps what is said.
+    pub(super) fn with(state: KeptState) -> Self {
         let executor = Rc::new(LocalExecutor::new());
         let (mut config, counters) = (Config::default(), Arc::new(Counters::new()));
         // Room for two large messages, as every backlog has.
         config.limits.backlog_bytes = 2 * LARGE_BYTES;
-        let broadcaster = Broadcaster::new(Arc::new(config), BTreeSet::new(), counters, Spawner::new(&executor))
-            .expect("there is memory");
+        let spawner = Spawner::new(&executor);
+        let broadcaster =
+            Broadcaster::new(Arc::new(config), BTreeSet::new(), counters, spawner, state).expect("there is memory");
         Self { broadcaster: Rc::new(broadcaster), executor }
     }
 
@@ -63,7 +70,7 @@ impl Stage {
         (client, theirs)
     }
 
-    fn connect(&self, channel: &ChannelName) -> (Client, UnixStream) {
+    pub(super) fn connect(&self, channel: &ChannelName) -> (Client, UnixStream) {
         let (ours, theirs) = pair();
         (self.client(TcpStream::from(OwnedFd::from(ours)), channel), theirs)
     }
@@ -307,7 +314,7 @@ fn who_counts_gets_what_was_deleted_and_nothing_of_the_new_epoch() {
     stage.broadcaster.assign_connection_id(&counting, None);
     stage.broadcaster.flush();
     stage.publish(&speaker, Frame::text("old"));
-    stage.broadcaster.clear(&speaker.live);
+    future::block_on(stage.broadcaster.clear(&speaker.live));
     stage.publish(&speaker, Frame::text("new"));
     // What its task does when it runs, which may be now.
     stage.broadcaster.write_now(&counting);

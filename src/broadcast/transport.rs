@@ -18,6 +18,7 @@ use crate::broadcast::connection_id::ConnectionId;
 use crate::broadcast::ended_connections::Known;
 use crate::config::limits::{CONTROL_BYTES_MAX, UNSENT_BYTES_MAX};
 use crate::hub::close_reason::CloseReason;
+use crate::hub::record::Origin;
 use crate::runtime::socket::Async;
 
 /// How a write ended.
@@ -51,7 +52,11 @@ pub struct Transport {
     pub(super) slot: Cell<Option<usize>>,
     /// Whether its message waits for room in the backlog.
     pub(super) publish_blocked: Cell<bool>,
-    /// Whether the socket took no more, so that [`Transport::write_ready`] waits for it.
+    /// Whether it would be told of something that is not in a file yet.
+    held: Cell<bool>,
+    /// Whether its task waits for a file, and does not read.
+    pub(super) awaits_file: Cell<bool>,
+    /// Whether the socket took no more, or it is [held](Self::hold), so that [`Transport::write_ready`] waits for it.
     pub(super) write_blocked: Cell<bool>,
     /// The task that waits until the socket takes more. It ends with the transport.
     pub(super) write_ready: Cell<Option<Task<()>>>,
@@ -79,6 +84,8 @@ impl Transport {
             waker: Cell::new(None),
             slot: Cell::new(None),
             publish_blocked: Cell::new(false),
+            held: Cell::new(false),
+            awaits_file: Cell::new(false),
             write_blocked: Cell::new(false),
             write_ready: Cell::new(None),
             heard_sweep: Cell::new(0),
@@ -115,6 +122,29 @@ impl Transport {
         self.socket.note_full();
         self.write_blocked.set(true);
         self.write_ready.set(Some(write_ready));
+    }
+
+    /// Has nothing written to it until it is [released](Self::release).
+    pub(super) fn hold(&self) {
+        self.held.set(true);
+        self.write_blocked.set(true);
+    }
+
+    /// Lets it be written to.
+    pub(super) fn release(&self) {
+        self.held.set(false);
+        self.write_blocked.set(false);
+        self.wake();
+    }
+
+    /// Notes whether its task waits for a file, and so does not read.
+    pub fn note_awaiting_file(&self, does: bool) {
+        self.awaits_file.set(does);
+    }
+
+    /// Whether it would be told of something that is not in a file yet.
+    pub fn is_held(&self) -> bool {
+        self.held.get()
     }
 
     /// Whether the flush may write new frames to it directly: not blocked, not ending, no control bytes.
@@ -155,7 +185,7 @@ impl Transport {
     }
 
     /// Notes that the rest of the current frame is lost, so nothing more can be written, not even a Close frame.
-    pub(super) fn abort(&self) {
+    pub fn abort(&self) {
         self.is_aborted.set(true);
     }
 
@@ -233,6 +263,11 @@ impl Transport {
     /// Notes that a message of it is in the log.
     pub(super) fn note_taken(&self) {
         self.taken.set(self.taken.get() + 1);
+    }
+
+    /// What the record of its next message says of where it comes from.
+    pub(super) fn next_origin(&self) -> Option<Origin> {
+        self.connection_id.get().map(|id| Origin { connection: id.number(), taken: self.taken.get() + 1 })
     }
 
     /// What its client may be told when it comes back.

@@ -1,7 +1,7 @@
-//! Messages of somebody who is no subscriber: published at once, or when there is room in the backlog.
+//! Messages of somebody who is no subscriber: published at once, or when there is room in the backlog, and in the channel's file.
 //!
-//! Leaves to whoever waits for how long. What must stay true: when nobody waits for a message any more, it is not published, and whoever
-//! waits behind it does not wait for it.
+//! Leaves to whoever waits for how long. What must stay true: when nobody waits any more for a message that needs room, it is not published,
+//! and whoever waits behind it does not wait for it.
 
 use std::fmt;
 use std::rc::Rc;
@@ -19,11 +19,11 @@ use crate::hub::publishing::Posted;
 pub enum PostOutcome<'a> {
     /// It is published, here.
     Published(Position),
-    /// It waits for room.
+    /// It waits for room, or for the file.
     Waiting(WaitingPost<'a>),
 }
 
-/// A message that waits for room. Dropped before it is published, it is taken back.
+/// A message that waits for room, or for the file. Dropped while it waits for room, it is taken back.
 pub struct WaitingPost<'a> {
     broadcaster: &'a Broadcaster,
     live: Rc<LiveChannel>,
@@ -38,7 +38,7 @@ impl Broadcaster {
         let posted = live.channel.borrow_mut().post(frame, self.now_secs.get());
         match posted {
             Posted::Now(position) => PostOutcome::Published(position),
-            Posted::Later(number) => {
+            Posted::Staged(number) | Posted::Later(number) => {
                 live.waiting_posts.borrow_mut().insert(number, Waiter::default());
                 PostOutcome::Waiting(WaitingPost { broadcaster: self, live: Rc::clone(live), number })
             }
@@ -47,6 +47,11 @@ impl Broadcaster {
 }
 
 impl WaitingPost<'_> {
+    /// Whether it waits for room, so that it can be taken back. Else it is on its way into the channel's file.
+    pub fn needs_room(&self) -> bool {
+        self.live.channel.borrow().is_post_blocked(self.number)
+    }
+
     /// Waits until it is in the backlog, and says where.
     pub async fn published(&self) -> Position {
         poll_fn(|cx| {

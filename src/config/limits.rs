@@ -99,6 +99,15 @@ pub const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_millis(500);
 pub const GREETING_BYTES_MAX: usize = 4 * 1024;
 /// What may wait for one client beside the backlog, in bytes: pongs that it provoked and does not read.
 pub const CONTROL_BYTES_MAX: usize = 1024;
+/// After how long a channel is kept again that could not be.
+pub const KEEP_AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// How long the end of the server waits for a disk that has to take what is left.
+pub const STORE_END_TIMEOUT: Duration = Duration::from_secs(2);
+/// What is written of connections beside what their file has begun with before it is begun anew, in bytes; or as much again, if that is more.
+pub const CONNECTION_RECORDS_BYTES_MIN: usize = 64 * 1024;
+/// The most that a channel with a file has staged for it, in bytes; or one message, if that is more. Whoever publishes more waits until it
+/// is written.
+pub const STAGED_BYTES_MAX: usize = 1024 * 1024;
 /// The most bytes that one client is handed in one turn of the flush.
 pub const FLUSH_BYTES_MAX: usize = 256 * 1024;
 /// The length of the pieces in which messages are encoded for streams, in bytes; a piece may be a little longer

@@ -90,6 +90,11 @@ impl Backlog {
         self.frame_bytes() + self.entries.len() * INDEX_ENTRY_BYTES
     }
 
+    /// How many frames are held now.
+    pub fn held_frames(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The bytes that are held when the log is full.
     pub fn capacity_bytes(&self) -> usize {
         self.capacity_bytes

@@ -48,10 +48,21 @@ impl BlockedMessages {
 
     /// Adds a message from outside, and returns the number that it goes by.
     pub fn push_post(&mut self, frame: Frame) -> u64 {
-        let number = self.next_post;
-        self.next_post += 1;
+        let number = self.next_post();
         self.push(Publisher::Outsider(number), frame);
         number
+    }
+
+    /// A number for a message from outside that no other has had.
+    pub fn next_post(&mut self) -> u64 {
+        let number = self.next_post;
+        self.next_post += 1;
+        number
+    }
+
+    /// Whether a message of somebody waits.
+    pub fn has(&self, publisher: &Publisher) -> bool {
+        self.queue.iter().any(|(waiting, _)| waiting == publisher)
     }
 
     /// The message whose turn it is.

@@ -18,6 +18,7 @@ use crate::hub::directory::Usage;
 use crate::hub::epochs::Epochs;
 use crate::hub::laggards::Laggards;
 use crate::hub::position::Position;
+use crate::hub::staging::Staging;
 use crate::hub::stream_encoding::Encoding;
 
 /// Where a newcomer's cursor starts.
@@ -84,6 +85,10 @@ pub(super) struct Subscriber<T> {
 #[derive(Debug)]
 pub struct Channel<T> {
     pub(super) backlog: Backlog,
+    /// Messages that are not in the backlog because they are not in the channel's file yet; `None` where it has none.
+    pub(super) staging: Option<Staging>,
+    /// How many frames the backlog had before this process.
+    restored: u64,
     pub(super) subscribers: Slab<Subscriber<T>>,
     /// What is kept of those that are streams, by their slots.
     pub(super) streams: BTreeMap<usize, Stream>,
@@ -106,18 +111,26 @@ impl<T> Channel<T> {
     /// # Errors
     /// If there is not so much memory.
     pub fn new(capacity_bytes: usize, patience: Duration, epoch: String) -> Result<Self, TryReserveError> {
-        Ok(Self {
-            backlog: Backlog::new(capacity_bytes)?,
+        Ok(Self::restored(Backlog::new(capacity_bytes)?, patience, epoch))
+    }
+
+    /// A channel with what an earlier process has left of this epoch, in a backlog whose numbers are those of the epoch.
+    pub fn restored(backlog: Backlog, patience: Duration, epoch: String) -> Self {
+        let (flushed, flushed_seq) = (backlog.end(), backlog.next_seq());
+        Self {
+            backlog,
+            staging: None,
+            restored: flushed_seq - 1,
             subscribers: Slab::new(),
             streams: BTreeMap::new(),
             next_number: OUTSIDER + 1,
             epochs: Epochs::new(epoch),
-            flushed: 0,
-            flushed_seq: 1,
+            flushed,
+            flushed_seq,
             laggards: Laggards::new(patience),
             blocked: BlockedMessages::default(),
             deliveries: 0,
-        })
+        }
     }
 
     /// Lets a subscriber in that gets frames. With `echo` it gets its own messages too.
@@ -212,14 +225,14 @@ impl<T> Channel<T> {
         Some((seq, newest))
     }
 
-    /// How many messages were published, in all epochs.
+    /// How many messages were published in this process, in all epochs.
     pub fn published(&self) -> u64 {
-        self.backlog.next_seq() - 1
+        self.backlog.next_seq() - 1 - self.restored
     }
 
     /// Whether another channel may have this one's place.
     pub fn usage(&self) -> Usage {
-        match (self.subscribers.is_empty() && self.blocked.is_empty(), self.head()) {
+        match (self.subscribers.is_empty() && self.blocked.is_empty() && !self.is_staging(), self.head()) {
             (false, _) => Usage::InUse,
             (true, 0) => Usage::Empty,
             (true, _) => Usage::Unused,

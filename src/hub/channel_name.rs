@@ -27,6 +27,11 @@ impl ChannelName {
         &self.0
     }
 
+    /// Its address, as people write it.
+    pub fn address(&self) -> String {
+        if self.is_main() { "/".to_owned() } else { format!("/c/{}", self.0) }
+    }
+
     /// Whether it is the main channel's.
     pub fn is_main(&self) -> bool {
         self.0.is_empty()

@@ -10,11 +10,13 @@ use crate::hub::blocked_messages::{OUTSIDER, Publisher};
 use crate::hub::channel::Channel;
 use crate::hub::frame::Frame;
 use crate::hub::position::Position;
+use crate::hub::record::Origin;
+use crate::hub::staging::Staging;
 
 /// Whether a message went out at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Published {
-    /// It is in the backlog.
+    /// It is in the backlog, or [staged](crate::hub::staging) for it.
     Now,
     /// The backlog is full of what others have still to get. The publisher has to wait until [`Channel::admit`] names it.
     Later,
@@ -25,7 +27,9 @@ pub enum Published {
 pub enum Posted {
     /// It is in the backlog, here.
     Now(Position),
-    /// It waits for room, and goes by this number until [`Channel::admit`] names it.
+    /// It is [staged](crate::hub::staging), and goes by this number until [`Channel::commit`] names it.
+    Staged(u64),
+    /// It waits for room, and goes by this number until [`Channel::admit`] names it, or [`Channel::commit`] does.
     Later(u64),
 }
 
@@ -40,11 +44,14 @@ pub enum Admitted {
 
 impl<T> Channel<T> {
     /// Publishes a message of this subscriber, at once or when there is room for it. `now_secs` is the age that messages are
-    /// compared by.
-    pub fn publish(&mut self, slot: usize, frame: Frame, now_secs: i32) -> Published {
+    /// compared by, `origin` what its record says of the connection.
+    pub fn publish(&mut self, slot: usize, frame: Frame, now_secs: i32, origin: Option<Origin>) -> Published {
         let number = self.subscribers[slot].number;
         if self.blocked.is_empty() && self.has_room_for(&frame) {
-            self.backlog.append(&frame, number, now_secs);
+            match &mut self.staging {
+                None => self.backlog.append(&frame, number, now_secs),
+                Some(staging) => staging.push(&frame, origin, number, None, now_secs),
+            }
             return Published::Now;
         }
         self.blocked.push(Publisher::Subscriber { slot, number }, frame);
@@ -54,6 +61,11 @@ impl<T> Channel<T> {
     /// Publishes a message of somebody who is no subscriber, in its turn among those of subscribers.
     pub fn post(&mut self, frame: Frame, now_secs: i32) -> Posted {
         if self.blocked.is_empty() && self.has_room_for(&frame) {
+            if let Some(staging) = &mut self.staging {
+                let number = self.blocked.next_post();
+                staging.push(&frame, None, OUTSIDER, Some(number), now_secs);
+                return Posted::Staged(number);
+            }
             self.backlog.append(&frame, OUTSIDER, now_secs);
             return Posted::Now(self.head_position());
         }
@@ -71,20 +83,34 @@ impl<T> Channel<T> {
         self.blocked.withdraw(&Publisher::Outsider(number));
     }
 
+    /// Whether a message from outside waits for room.
+    pub fn is_post_blocked(&self, number: u64) -> bool {
+        self.blocked.has(&Publisher::Outsider(number))
+    }
+
     /// Publishes what waits, in the order in which it came, as far as there is room. Returns the publishers that wait no
-    /// longer and are still here.
-    pub fn admit(&mut self, now_secs: i32) -> Vec<Admitted> {
+    /// longer and are still here. `origin_of` is asked once for each message of one of these.
+    pub fn admit(&mut self, now_secs: i32, origin_of: impl Fn(&T) -> Option<Origin>) -> Vec<Admitted> {
         let mut admitted = Vec::new();
         while self.blocked.front().is_some_and(|frame| self.has_room_for(frame)) {
             let (publisher, frame) = self.blocked.pop().expect("it was just looked at");
-            self.backlog.append(&frame, publisher.sender(), now_secs);
-            match publisher {
+            let (present, post) = match publisher {
                 Publisher::Subscriber { slot, number } => {
-                    if self.subscribers.get(slot).is_some_and(|subscriber| subscriber.number == number) {
-                        admitted.push(Admitted::Subscriber(slot));
-                    }
+                    (self.subscribers.get(slot).filter(|subscriber| subscriber.number == number), None)
                 }
-                Publisher::Outsider(number) => admitted.push(Admitted::Post(number, self.head_position())),
+                Publisher::Outsider(number) => (None, Some(number)),
+            };
+            if let (Publisher::Subscriber { slot, .. }, Some(_)) = (publisher, present) {
+                admitted.push(Admitted::Subscriber(slot));
+            }
+            if let Some(staging) = &mut self.staging {
+                let origin = present.and_then(|subscriber| origin_of(&subscriber.transport));
+                staging.push(&frame, origin, publisher.sender(), post, now_secs);
+                continue;
+            }
+            self.backlog.append(&frame, publisher.sender(), now_secs);
+            if let Some(number) = post {
+                admitted.push(Admitted::Post(number, self.head_position()));
             }
         }
         admitted
@@ -92,7 +118,11 @@ impl<T> Channel<T> {
 
     /// Whether everybody has all that would be overwritten.
     fn has_room_for(&self, frame: &Frame) -> bool {
-        self.backlog.low_water_mark_for(frame.len()) <= self.low_water_mark()
+        let staged_bytes = match &self.staging {
+            Some(staging) if !staging.takes(frame, self.backlog.capacity_bytes()) => return false,
+            staging => staging.as_ref().map_or(0, Staging::cost_bytes),
+        };
+        self.backlog.low_water_mark_for(staged_bytes + frame.len()) <= self.low_water_mark()
     }
 
     /// Whether [`review`](Self::review) is due after [`admit`](Self::admit): a publisher is blocked, or was at the last review and its

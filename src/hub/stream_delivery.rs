@@ -80,7 +80,7 @@ impl<T> Channel<T> {
                 into.extend_from_slice(&(surroundings.hello)(
                     place.encoding,
                     &position,
-                    self.epochs.frames_of(epoch, self.published()),
+                    self.epochs.frames_of(epoch, self.backlog.next_seq() - 1),
                 ));
                 place.epoch = epoch.nth;
             }

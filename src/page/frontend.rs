@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
+use serde_json::Value;
+
 use crate::http::refusal::{BUSY, Refusal};
 use crate::http::response::Response;
 use crate::page::answer::Answer;
@@ -37,16 +39,17 @@ impl Frontend {
     }
 
     /// Answers a request from memory, if that has the answer. `peer` is the client's address; `local` finds out which of ours it has used,
-    /// and `epoch` that of the main channel.
+    /// and `kept` the epoch of the main channel, and what is said of `--state`.
     pub fn answer_at_once(
         &self,
         request: &PageRequest,
         peer: IpAddr,
         local: impl FnOnce() -> Option<SocketAddr>,
-        epoch: impl FnOnce() -> String,
+        kept: impl FnOnce() -> (String, Value),
     ) -> Option<Response> {
         if request.is_status() {
-            return Some(Answer::from(self.status.figures(&epoch(), peer, local())).response(request, ""));
+            let (epoch, state) = kept();
+            return Some(Answer::from(self.status.figures(&epoch, &state, peer, local())).response(request, ""));
         }
         match request.path_and_query() {
             ("/qr.svg", query) => match qr_code::address(query, &request.host) {

@@ -30,8 +30,14 @@ pub struct Status {
 }
 
 impl Status {
-    /// The figures of this moment. `epoch` is that of the main channel, `peer` is the client's address, `local_address` the one of ours that it has used.
-    pub fn figures(&self, epoch: &str, peer: IpAddr, local_address: Option<SocketAddr>) -> Representation {
+    /// The figures of this moment. `epoch` is that of the main channel, `state` what is said of `--state`, `peer` is the client's address, `local_address` the one of ours that it has used.
+    pub fn figures(
+        &self,
+        epoch: &str,
+        state: &Value,
+        peer: IpAddr,
+        local_address: Option<SocketAddr>,
+    ) -> Representation {
         let counters = &self.counters;
         let closed: Map<_, _> =
             counters.closed_by_reason().map(|(key, count)| (key.to_owned(), count.into())).collect();
@@ -63,6 +69,7 @@ impl Status {
             "acceptErrors": counters.accept_errors.get(),
             "closed": closed,
             "refused": refused,
+            "state": state,
             "refusals": self.refusals(peer),
             "address": local_address.map(page_address),
         });

@@ -58,9 +58,13 @@ impl BootClock {
     }
 }
 
+/// Seconds since 1970, as the clock of the day has them. It jumps.
+pub fn unix_secs() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
 fn began_at() -> u64 {
-    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    since_1970.as_secs().saturating_sub(boot_secs().unsigned_abs().into())
+    unix_secs().saturating_sub(boot_secs().unsigned_abs().into())
 }
 
 impl Default for BootClock {

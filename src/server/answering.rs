@@ -32,8 +32,9 @@ impl Dispatch {
     ) -> Result<Answered<'_>, Refusal> {
         let permit = self.admission.begin_request(id);
         let local = || socket.get_ref().local_addr().ok();
-        let at_once =
-            self.frontend.answer_at_once(&request, peer.ip(), local, || self.broadcaster.channels().main_epoch());
+        let at_once = self.frontend.answer_at_once(&request, peer.ip(), local, || {
+            (self.broadcaster.channels().main_epoch(), self.broadcaster.state_figures())
+        });
         // What is in memory is answered although too many wait for something else.
         let (response, permit) = if let Some(response) = at_once {
             (response, permit.ok())
@@ -45,8 +46,8 @@ impl Dispatch {
         Ok(Answered { response, reader: None, keep_alive: request.keep_alive, permit })
     }
 
-    /// Answers a request for something of a channel, which waits for nobody.
-    pub(super) fn answer_channel(
+    /// Answers a request for something of a channel, which waits for nobody but a channel's file.
+    pub(super) async fn answer_channel(
         &self,
         id: u64,
         socket: &Async<TcpStream>,
@@ -61,7 +62,7 @@ impl Dispatch {
                 let local = socket.get_ref().local_addr().ok();
                 ShortAnswer::json(&channel_status::figures(&self.broadcaster, channel, local))
             }
-            Way::Deletion => deletion::answer(&self.broadcaster, channel, peer),
+            Way::Deletion => deletion::answer(&self.broadcaster, channel, peer).await,
             Way::Last(conditions) => {
                 let live = self.broadcaster.channels().find(channel);
                 let request = LastRequest { conditions, asked: *asked, lines: &cors.lines() };

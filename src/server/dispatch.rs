@@ -152,7 +152,7 @@ impl Dispatch {
                     }
                 }
                 Ok((Route::Channel(request, cors), _)) => {
-                    let answered = self.answer_channel(id, socket, peer, &request, &cors);
+                    let answered = self.answer_channel(id, socket, peer, &request, &cors).await;
                     answered.map_err(|refused| Refused { cors: Some(cors), ..refused })
                 }
                 Ok((Route::Post(post, cors), _)) => {

@@ -9,3 +9,4 @@ pub mod permission;
 pub mod refusing;
 pub mod route;
 pub mod run;
+pub mod state;

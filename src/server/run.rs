@@ -4,6 +4,7 @@
 //! was served, its time was over, or the server was told to stop at once; and nothing of it is left
 //! then, on disk or in the process.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fmt;
 use std::fs;
@@ -31,6 +32,7 @@ use crate::config::limits::{DRAIN_TIMEOUT, RECEIVE_BYTES_MAX_32_BIT};
 use crate::config::settings::{Config, Limits};
 use crate::http::host_policy::HostPolicy;
 use crate::http::response::ResponseSender;
+use crate::hub::channel_name::ChannelName;
 use crate::net::listener;
 use crate::os::host_name::host_name;
 use crate::os::search_domains::{RESOLV_CONF, SearchDomains};
@@ -49,6 +51,7 @@ use crate::runtime::timer::Timer;
 use crate::server::admission::Admission;
 use crate::server::dispatch::Dispatch;
 use crate::server::permission::Permissions;
+use crate::server::state;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::refusals::Refusals;
 
@@ -107,8 +110,9 @@ pub fn run(
     let executor = Rc::new(LocalExecutor::new());
     let spawner = Spawner::new(&executor);
     let config = Arc::new(config);
-    let kept = codes.named().cloned().collect();
-    let broadcaster = Broadcaster::new(Arc::clone(&config), kept, Arc::clone(&counters), spawner.clone());
+    let kept: BTreeSet<ChannelName> = codes.named().cloned().collect();
+    let state = state::open(&config, &kept);
+    let broadcaster = Broadcaster::new(Arc::clone(&config), kept, Arc::clone(&counters), spawner.clone(), state);
     let broadcaster = Rc::new(broadcaster.map_err(|_| {
         StartError::Unavailable(format!(
             "there is no memory for --backlog {}: lower it",
@@ -171,6 +175,7 @@ async fn serve(
         )));
     }
     let mut vital = vec![spawner.spawn(Rc::clone(&dispatch.broadcaster).run_flush())];
+    vital.push(spawner.spawn(Rc::clone(&dispatch.broadcaster).run_keeping()));
     if let Some(heartbeat) = dispatch.broadcaster.config().limits.heartbeat {
         vital.push(spawner.spawn(Rc::clone(&dispatch.broadcaster).run_heartbeat(heartbeat)));
     }
@@ -218,7 +223,9 @@ async fn serve(
         Poll::Ready(Some(())) => Poll::Ready(Ended::AtOnce),
         _ => Poll::Pending,
     });
-    Ok(drained.or(at_once).await)
+    let ended = drained.or(at_once).await;
+    dispatch.broadcaster.end_keeping();
+    Ok(ended)
 }
 
 fn host_policy(config: &Config) -> Result<HostPolicy, StartError> {

@@ -9,6 +9,7 @@ pub mod damage;
 pub mod extent;
 pub mod file_name;
 pub mod folder;
+pub mod job;
 pub mod mark;
 pub mod opening;
 pub mod restored;
@@ -16,4 +17,5 @@ pub mod segment;
 pub mod segment_reading;
 #[cfg(test)]
 mod steps;
+pub mod store;
 pub mod writer;

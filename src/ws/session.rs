@@ -1,8 +1,8 @@
 //! One WebSocket connection, from its handshake to its close.
 //!
 //! Leaves writing messages to the flush. What must stay true: every session ends with exactly one reason, which is logged,
-//! counted and, if the client can still read, sent in the Close frame; nothing is read behind a message that is not in the log yet, so a
-//! pong says that all messages before its ping are.
+//! counted and, if the client can still read, sent in the Close frame; nothing is read behind a message that waits for room, nor a
+//! ping answered before all that came before it is in the log, so a pong says that it is.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -79,6 +79,7 @@ pub fn serve<P>(broadcaster: Rc<Broadcaster>, upgraded: Upgraded<P>) -> impl Fut
         let mut websocket = Some(reader.into_websocket());
         let (reason, its_code) = read_all(&broadcaster, &client, &mut websocket).await;
         drop(websocket);
+        end_told(&broadcaster, &client).await;
         // Messages published before the client's Close are still sent to it, its own included, as far as its socket takes them.
         broadcaster.write_now(&client);
         broadcaster.leave(&client);
@@ -100,6 +101,7 @@ async fn read_all(
     slot: &mut Option<WebSocketStream<Reader>>,
 ) -> (CloseReason, Option<u16>) {
     let mut messages_taken = 0_u32;
+    wait_until_kept(broadcaster, client).await;
     loop {
         let websocket = slot.as_mut().expect("it is taken only to be made anew");
         let frame = match next_event(broadcaster, client, websocket, messages_taken).await {
@@ -116,7 +118,11 @@ async fn read_all(
                     its_code => (CloseReason::ClosedByClient, its_code),
                 };
             }
-            Event::Received(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)))) => {
+            Event::Received(Some(Ok(event @ (Message::Ping(_) | Message::Pong(_) | Message::Frame(_))))) => {
+                if event.is_ping() {
+                    // Its pong is made with the next look at the WebSocket, and says that all before it is in the log.
+                    wait_until_kept(broadcaster, client).await;
+                }
                 if !keep_control_short(broadcaster, client) {
                     return (CloseReason::TooSlow, None);
                 }
@@ -145,6 +151,29 @@ async fn read_all(
             }
             broadcaster.wait_until_published(&client.transport).await;
         }
+    }
+}
+
+/// Waits until all is in the file that the client has sent, and what it was told in its hello; or until the connection has to end.
+async fn wait_until_kept(broadcaster: &Broadcaster, client: &Client) {
+    let has_to_end = poll_fn(|cx| client.transport.poll_ending(cx).map(drop));
+    client.transport.note_awaiting_file(true);
+    broadcaster.wait_until_kept(client).or(has_to_end).await;
+    client.transport.note_awaiting_file(false);
+}
+
+/// The same at the end: who would be told of something that is not in the file is told nothing any more.
+async fn end_told(broadcaster: &Broadcaster, client: &Client) {
+    let kept = async {
+        broadcaster.wait_until_kept(client).await;
+        true
+    };
+    let in_vain = async {
+        Timer::after(CLOSING_TIMEOUT).await;
+        false
+    };
+    if !kept.or(in_vain).await {
+        client.transport.abort();
     }
 }
 

@@ -43,7 +43,7 @@ fn deletions_before_one_flush_take_no_more_memory_than_one() {
     stage.broadcaster.flush();
     let live = &streams[0].0.live;
     for _ in 0..3 {
-        stage.broadcaster.clear(live);
+        future::block_on(stage.broadcaster.clear(live));
     }
     assert_eq!(live.pending_writes.borrow().len(), streams.len());
 }
@@ -55,7 +55,7 @@ fn a_stream_that_is_too_many_epochs_behind_has_to_go() {
     let (slow, _its_socket) = stage.join_stream(Encoding::Json);
     let delete_one = || {
         stage.publish(&speaker, Frame::text("x"));
-        stage.broadcaster.clear(&speaker.live);
+        future::block_on(stage.broadcaster.clear(&speaker.live));
     };
     for _ in 0..PAST_EPOCHS_MAX {
         delete_one();

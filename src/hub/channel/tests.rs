@@ -10,6 +10,7 @@ use std::time::Instant;
 use super::*;
 use crate::hub::frame::Frame;
 use crate::hub::publishing::{Admitted, Published};
+use crate::hub::record::Chain;
 use proptest::prelude::*;
 
 /// What one client has seen.
@@ -32,6 +33,8 @@ struct Model {
     published: Vec<(u32, Vec<u8>)>,
     /// Accepted, but waiting for room in the backlog.
     waiting: VecDeque<(u32, Vec<u8>)>,
+    /// Accepted, and not in the file yet, if there is one.
+    staged: VecDeque<(u32, Vec<u8>)>,
     clients: Vec<Seen>,
     now: Instant,
 }
@@ -42,9 +45,31 @@ impl Model {
             channel: Channel::new(backlog_bytes, Duration::from_secs(2), "epoch".into()).expect("there is memory"),
             published: Vec::new(),
             waiting: VecDeque::new(),
+            staged: VecDeque::new(),
             clients: Vec::new(),
             now: Instant::now(),
         }
+    }
+
+    /// The same with a file.
+    fn kept(backlog_bytes: usize) -> Self {
+        let mut model = Self::new(backlog_bytes);
+        model.channel.keep(Chain::new(7), 0);
+        model
+    }
+
+    fn is_kept(&self) -> bool {
+        self.channel.chain().is_some()
+    }
+
+    /// Writes what is staged.
+    fn keep(&mut self) {
+        let Some(batch) = self.channel.take_staged() else { return };
+        assert_eq!((batch.messages, self.channel.has_staged()), (self.staged.len(), false));
+        assert_eq!(self.channel.head(), self.published.len() as u64, "nothing is told before it is written");
+        self.channel.commit(batch);
+        self.published.extend(self.staged.drain(..));
+        assert_eq!(self.channel.head(), self.published.len() as u64);
     }
 
     fn join(&mut self, echo: bool, start: Start) -> Joined {
@@ -62,11 +87,13 @@ impl Model {
         if self.waiting.iter().any(|(waiting, _)| *waiting == number) {
             return;
         }
-        let mut payload = (self.published.len() + self.waiting.len()).to_be_bytes().to_vec();
+        let nth = self.published.len() + self.staged.len() + self.waiting.len();
+        let mut payload = nth.to_be_bytes().to_vec();
         payload.resize(payload_bytes, 0xab);
         let frame = Frame::binary(payload);
         let bytes = frame.to_vec();
-        match self.channel.publish(slot, frame, 0) {
+        match self.channel.publish(slot, frame, 0, None) {
+            Published::Now if self.is_kept() => self.staged.push_back((number, bytes)),
             Published::Now => self.published.push((number, bytes)),
             Published::Later => self.waiting.push_back((number, bytes)),
         }
@@ -89,6 +116,7 @@ impl Model {
     }
 
     fn round(&mut self, bytes_max: usize) {
+        self.keep();
         // Sockets that take no more than that, and one in three that is left alone.
         let mut nth = 0;
         let others = self.channel.share_unflushed(300, |received, slices| {
@@ -112,16 +140,23 @@ impl Model {
         }
         self.channel.end_round();
         let waiting = self.channel.blocked_len();
-        self.channel.admit(0);
+        self.channel.admit(0, |_| None);
         for _ in self.channel.blocked_len()..waiting {
             let admitted = self.waiting.pop_front().expect("as many wait here");
-            self.published.push(admitted);
+            if self.is_kept() {
+                self.staged.push_back(admitted);
+            } else {
+                self.published.push(admitted);
+            }
         }
     }
 
     /// Has everybody take everything.
     fn settle(&mut self) {
-        while !self.waiting.is_empty() || self.clients.iter().any(|client| !self.channel.is_up_to_date(client.slot)) {
+        while !self.waiting.is_empty()
+            || self.channel.is_staging()
+            || self.clients.iter().any(|client| !self.channel.is_up_to_date(client.slot))
+        {
             self.round(usize::MAX);
         }
     }
@@ -185,8 +220,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn everybody_gets_exactly_what_is_published(backlog_bytes in 60_usize..1200, steps in steps()) {
-        let mut model = Model::new(backlog_bytes);
+    fn everybody_gets_exactly_what_is_published(
+        backlog_bytes in 60_usize..1200,
+        is_kept in any::<bool>(),
+        steps in steps(),
+    ) {
+        let mut model = if is_kept { Model::kept(backlog_bytes) } else { Model::new(backlog_bytes) };
         for step in steps {
             match step {
                 Step::Join { echo, history } => drop(model.join(echo, Start::History(history))),
@@ -272,9 +311,9 @@ fn a_publisher_waits_for_whoever_is_slow_and_in_its_turn() {
     model.write(1, usize::MAX);
     model.write(2, 0);
     model.channel.end_round();
-    assert!(model.channel.admit(0).is_empty(), "one still needs the oldest frame");
+    assert!(model.channel.admit(0, |_| None).is_empty(), "one still needs the oldest frame");
     model.write(2, 102);
-    assert_eq!(model.channel.admit(0), [Admitted::Subscriber(0)], "it has let one frame go");
+    assert_eq!(model.channel.admit(0, |_| None), [Admitted::Subscriber(0)], "it has let one frame go");
 }
 
 #[test]
@@ -291,7 +330,7 @@ fn patience_ends_for_whoever_does_not_move() {
     assert_eq!(model.channel.review(start + Duration::from_millis(1999)), (vec![], Some(ends)));
     assert_eq!(model.channel.review(ends).0, [1]);
     model.channel.leave(1);
-    assert_eq!(model.channel.admit(0), [Admitted::Subscriber(0)], "the others go on without it");
+    assert_eq!(model.channel.admit(0, |_| None), [Admitted::Subscriber(0)], "the others go on without it");
 }
 
 #[test]

@@ -69,7 +69,7 @@ impl Model {
     /// Publishes a message if there is room for it.
     fn publish(&mut self, is_text: bool, payload: Vec<u8>) {
         let frame = if is_text { Frame::text(payload.clone()) } else { Frame::binary(payload.clone()) };
-        match self.channel.publish(self.publisher, frame, AT_SECS) {
+        match self.channel.publish(self.publisher, frame, AT_SECS, None) {
             Published::Now => self.said.push(Said { epoch: self.epochs.len() - 1, is_text, payload }),
             Published::Later => self.channel.withdraw(self.publisher),
         }
@@ -236,7 +236,7 @@ fn a_stream_holds_what_it_lacks_and_is_late_as_others_are() {
     model.write(0, 0, 300);
     model.publish(false, vec![7; 100]);
     assert_eq!(model.said.len(), 5);
-    model.channel.publish(model.publisher, Frame::binary(vec![7; 300]), 0);
+    model.channel.publish(model.publisher, Frame::binary(vec![7; 300]), 0, None);
     let start = std::time::Instant::now();
     model.channel.review(start);
     assert_eq!(model.channel.review(start + Duration::from_secs(2)).0, [model.readers[0].slot]);
@@ -250,7 +250,7 @@ fn a_stream_is_outside_of_the_round_and_costs_nobody_a_share_of_it() {
     let mut model = Model::new(4096);
     model.join(Encoding::Lines, 0, None);
     model.channel.join((), true, Start::History(0));
-    model.channel.publish(model.publisher, Frame::text("fog"), 0);
+    model.channel.publish(model.publisher, Frame::text("fog"), 0, None);
     let mut written = 0;
     let others = model.channel.share_unflushed(4096, |(), slices| {
         written += 1;

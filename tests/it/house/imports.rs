@@ -114,11 +114,12 @@ fn only_the_server_knows_that_there_is_a_page() {
 }
 
 /// What the heart may import: data, and how a frame's header, base64 and checksums are written.
-const HEART_IMPORTS: [&str; 14] = [
+const HEART_IMPORTS: [&str; 15] = [
     "std::collections::",
     "std::fmt;",
     "std::io::IoSlice;",
     "std::iter;",
+    "std::mem;",
     "std::ops::Range;",
     "std::time::Duration;",
     "std::time::Instant;",

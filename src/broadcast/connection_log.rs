@@ -1,0 +1,79 @@
+//! What the file of connections is told: who has come with an id, how many of its messages were taken, and who has gone.
+//!
+//! Leaves writing to `keeping`. What must stay true: the file does not grow for ever, however many come and go.
+
+use crate::broadcast::connection_id::ConnectionId;
+use crate::config::limits::CONNECTION_RECORDS_BYTES_MIN;
+use crate::hub::channel_name::ChannelName;
+use crate::hub::record::Chain;
+use crate::storage::connection_record::{self, ConnectionRecord, Event};
+
+/// Records that are not written yet, and how many bytes were.
+#[derive(Debug)]
+pub struct ConnectionLog {
+    records: Vec<u8>,
+    chain: Chain,
+    /// Since the file was begun.
+    written_bytes: usize,
+    /// With which it was begun; `None` if it was not.
+    begun_bytes: Option<usize>,
+}
+
+impl ConnectionLog {
+    /// The file is not begun.
+    pub fn new() -> Self {
+        Self { records: Vec::new(), chain: connection_record::first_chain(), written_bytes: 0, begun_bytes: None }
+    }
+
+    /// Notes that there is a connection with this id.
+    pub fn join(&mut self, id: ConnectionId, channel: &ChannelName, taken: u64) {
+        self.push(Event::Joined, id, channel, taken);
+    }
+
+    /// Notes how many of a connection's messages were taken.
+    pub fn count(&mut self, id: ConnectionId, channel: &ChannelName, taken: u64) {
+        self.push(Event::Taken, id, channel, taken);
+    }
+
+    /// Notes that a connection has ended.
+    pub fn end(&mut self, id: ConnectionId, channel: &ChannelName, taken: u64) {
+        self.push(Event::Ended, id, channel, taken);
+    }
+
+    fn push(&mut self, event: Event, id: ConnectionId, channel: &ChannelName, taken: u64) {
+        let record = ConnectionRecord { event, id: id.number(), channel: channel.clone(), taken };
+        record.encode(&mut self.records, &mut self.chain);
+    }
+
+    /// Whether this process has begun the file.
+    pub fn is_begun(&self) -> bool {
+        self.begun_bytes.is_some()
+    }
+
+    /// Whether there is something to write.
+    pub fn has_new(&self) -> bool {
+        !self.records.is_empty()
+    }
+
+    /// Whether the file should be begun anew, with what is still known.
+    pub fn is_long(&self) -> bool {
+        let written_bytes = self.written_bytes + self.records.len();
+        self.begun_bytes.is_none_or(|begun| written_bytes > begun.max(CONNECTION_RECORDS_BYTES_MIN))
+    }
+
+    /// Begins anew.
+    pub fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    /// What is to be written, behind what was.
+    pub fn take(&mut self) -> Vec<u8> {
+        let records = std::mem::take(&mut self.records);
+        if self.begun_bytes.is_none() {
+            self.begun_bytes = Some(records.len());
+        } else {
+            self.written_bytes += records.len();
+        }
+        records
+    }
+}

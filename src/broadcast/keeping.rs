@@ -1,0 +1,209 @@
+//! Channels that are kept in files: what is to be told is written there first.
+//!
+//! Leaves what is known of the files to `keeper`. What must stay true: a message is in the log, and so is told, only when its channel's
+//! file has it, or nothing of that channel is kept any more; a count of messages is written behind them; the epoch, the numbers and the ids
+//! that clients are told are those of the files.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use smol::channel::{self, Sender};
+use smol::future::poll_fn;
+
+use crate::broadcast::broadcaster::Broadcaster;
+use crate::broadcast::keeper::{Context, Keeper};
+use crate::broadcast::live_channel::{Client, LiveChannel, Subscribers, new_epoch};
+use crate::hub::position::Position;
+use crate::runtime::boot_clock::{boot_secs, unix_secs};
+use crate::storage::boot::Clocks;
+use crate::storage::job::Job;
+use crate::storage::segment::Beginning;
+
+impl Broadcaster {
+    /// Has everything written that is to be told next.
+    pub(super) fn keep(self: &Rc<Self>, dirty: &[Rc<LiveChannel>]) {
+        let Some(keeper) = &self.keeper else { return };
+        // Messages of all channels before anything that counts them.
+        for live in dirty {
+            self.hand_over(keeper, live, &mut live.channel.borrow_mut());
+        }
+        self.hand_over_connections(keeper);
+        for live in dirty {
+            self.turn(keeper, live);
+        }
+    }
+
+    /// The folder, how many channels are kept there, and what is wrong, for people and programs; null if nothing is to be kept.
+    pub fn state_figures(&self) -> Value {
+        if let Some((folder, problem)) = &self.unusable_state {
+            return json!({ "folder": folder, "channelsKept": 0, "bytes": 0, "problem": problem });
+        }
+        let Some(keeper) = &self.keeper else { return Value::Null };
+        let (folder, bytes, mut problem) = keeper.figures();
+        let mut channels_kept = 0;
+        for live in self.channels().all() {
+            if let Some(kept) = live.kept.borrow().as_ref() {
+                channels_kept += u64::from(kept.is_there);
+                problem = kept.problem.clone().or(problem);
+            }
+        }
+        json!({ "folder": folder, "channelsKept": channels_kept, "bytes": bytes, "problem": problem })
+    }
+
+    /// Writes what is left, and marks the end as one in order.
+    pub fn end_keeping(self: &Rc<Self>) {
+        let Some(keeper) = &self.keeper else { return };
+        let dirty = self.dirty.borrow().clone();
+        self.keep(&dirty);
+        keeper.end(Clocks { boot_secs: boot_secs(), unix_secs: unix_secs() });
+    }
+
+    /// Begins a new epoch of a channel; returns where that is when it is in the file, and told to those who are there.
+    pub(super) async fn begin_kept_epoch(self: &Rc<Self>, keeper: &Keeper, live: &Rc<LiveChannel>) -> Option<Position> {
+        let (tell, told) = channel::bounded(1);
+        let dirty = self.dirty.borrow().clone();
+        for live in &dirty {
+            self.hand_over(keeper, live, &mut live.channel.borrow_mut());
+        }
+        self.count_messages(keeper, live);
+        {
+            let mut channel = live.channel.borrow_mut();
+            let chain = channel.chain()?;
+            let beginning = {
+                let mut kept = live.kept.borrow_mut();
+                let kept = kept.as_mut()?;
+                kept.begin_epoch(new_epoch());
+                kept.epochs_under_way += 1;
+                kept.beginning(chain, false)
+            };
+            self.begin_segment(keeper, live, &mut channel, beginning, Some(tell));
+        }
+        told.recv().await.ok()
+    }
+
+    /// Waits until everything is written that a client has published, and what it was told in its hello.
+    pub async fn wait_until_kept(&self, Client { transport, live }: &Client) {
+        let (target, _) = live.channel.borrow().staged();
+        poll_fn(|cx| {
+            if transport.is_held() {
+                transport.wake_with(cx);
+                return Poll::Pending;
+            }
+            let (_, committed) = live.channel.borrow().staged();
+            if let Some(kept) = live.kept.borrow_mut().as_mut().filter(|_| committed < target) {
+                kept.waiting.push((target, cx.waker().clone()));
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Has a client wait that would be told of something that is not written yet.
+    pub(super) fn hold(&self, client: &Client) {
+        let Some(keeper) = &self.keeper else { return };
+        if client.transport.connection_id.get().is_some() {
+            client.transport.hold();
+            keeper.held.borrow_mut().push(client.clone());
+        } else if !client.live.is_told() {
+            client.transport.hold();
+            client.live.held.borrow_mut().push(client.clone());
+        }
+    }
+
+    /// Has what is staged of a channel written.
+    fn hand_over(self: &Rc<Self>, keeper: &Keeper, live: &Rc<LiveChannel>, channel: &mut Subscribers) {
+        let Some(batch) = channel.take_staged() else { return };
+        if let Some(kept) = live.kept.borrow_mut().as_mut() {
+            kept.next_seq += batch.messages as u64;
+            kept.cost_bytes[1] += batch.cost_bytes;
+        }
+        let job = Job::Append(live.name.clone(), batch);
+        if let Some(done) = keeper.store.submit(job, Context::Messages(Rc::clone(live))) {
+            self.apply_to_channel(keeper, live, channel, done);
+        }
+    }
+
+    /// Begins the next segment of a channel whose newest is full, or the file anew of one that has none.
+    fn turn(self: &Rc<Self>, keeper: &Keeper, live: &Rc<LiveChannel>) {
+        let keeps_previous = {
+            let kept = live.kept.borrow();
+            let Some(kept) = kept.as_ref() else { return };
+            let is_full = kept.cost_bytes[1] >= live.capacity_bytes() / 2
+                || kept.cost_bytes != [0, 0] && keeper.is_short_of_room(live);
+            let is_due = kept.again_at.is_some_and(|at| at <= Instant::now());
+            if !(kept.is_there && is_full || is_due) {
+                return;
+            }
+            kept.is_there
+        };
+        self.count_messages(keeper, live);
+        let mut channel = live.channel.borrow_mut();
+        let Some(chain) = channel.chain() else { return };
+        let beginning = {
+            let mut kept = live.kept.borrow_mut();
+            let kept = kept.as_mut().expect("it was just there");
+            kept.cost_bytes = [if keeps_previous { kept.cost_bytes[1] } else { 0 }, 0];
+            kept.again_at = None;
+            kept.beginning(chain, keeps_previous)
+        };
+        self.begin_segment(keeper, live, &mut channel, beginning, None);
+    }
+
+    fn begin_segment(
+        self: &Rc<Self>,
+        keeper: &Keeper,
+        live: &Rc<LiveChannel>,
+        channel: &mut Subscribers,
+        beginning: Arc<Beginning>,
+        tell: Option<Sender<Position>>,
+    ) {
+        let job = Job::Begin(live.name.clone(), beginning);
+        if let Some(done) = keeper.store.submit(job, Context::Segment(Rc::clone(live), tell)) {
+            self.apply_to_channel(keeper, live, channel, done);
+        }
+    }
+
+    /// Has written how many messages of each connection of a channel are in files, before some of these go.
+    fn count_messages(self: &Rc<Self>, keeper: &Keeper, live: &Rc<LiveChannel>) {
+        for (id, client) in self.connections() {
+            if Rc::ptr_eq(&client.live, live) {
+                keeper.connections.borrow_mut().count(id, &live.name, client.transport.known().taken);
+            }
+        }
+        self.hand_over_connections(keeper);
+    }
+
+    /// Has written what is new of connections. All messages that it counts were handed over before.
+    fn hand_over_connections(self: &Rc<Self>, keeper: &Keeper) {
+        let held = keeper.held.take();
+        let mut log = keeper.connections.borrow_mut();
+        // What an earlier process has left is in no record that stays: it goes into the file before any segment goes.
+        let is_missing = !log.is_begun() && !self.ended.borrow().is_empty();
+        if held.is_empty() && !log.has_new() && !is_missing {
+            return;
+        }
+        let is_due = keeper.connections_again_at.get().is_some_and(|at| at <= Instant::now());
+        let job = if log.is_long() || is_due {
+            keeper.connections_again_at.set(None);
+            log.clear();
+            self.ended.borrow().each(|id, channel, taken| log.end(id, channel, taken));
+            for (id, Client { transport, live }) in self.connections() {
+                log.join(id, &live.name, transport.known().taken);
+            }
+            Job::BeginConnections(log.take())
+        } else {
+            Job::AppendConnections(log.take())
+        };
+        drop(log);
+        if let Some(done) = keeper.store.submit(job, Context::Connections(held)) {
+            self.apply(keeper, done);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

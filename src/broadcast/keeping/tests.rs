@@ -1,0 +1,212 @@
+//! Nothing is told before it is written: the test does what the thread of the files would do, when it wants to.
+
+use std::os::unix::net::UnixStream;
+
+use super::super::kept_state::KeptState;
+use super::super::tests::{Stage, received};
+use smol::future;
+
+use super::*;
+use crate::hub::channel_name::ChannelName;
+use crate::hub::close_reason::CloseReason;
+use crate::hub::frame::Frame;
+use crate::hub::stream_encoding::Encoding;
+use crate::storage::damage::KeepingEnded;
+use crate::storage::restored::Restored;
+use crate::storage::store::{Hand, Store};
+
+/// A stage whose files are in the hands of the test.
+fn stage() -> (Stage, Hand) {
+    let (store, hand) = Store::by_hand();
+    (Stage::with(KeptState::On(Rc::new(Keeper::new(store)), Restored::default())), hand)
+}
+
+/// What a job is, in a word.
+fn name_of(job: &Job) -> &'static str {
+    match job {
+        Job::Begin(..) => "begin",
+        Job::Append(..) => "append",
+        Job::Remove(_) => "remove",
+        Job::BeginConnections(_) => "begin connections",
+        Job::AppendConnections(_) => "append connections",
+    }
+}
+
+/// Has the next jobs done, and flushes; they have to be these.
+fn write(stage: &Stage, hand: &Hand, expected: &[&str]) {
+    for expected in expected {
+        let job = hand.take().expect("there is a job");
+        assert_eq!(name_of(&job), *expected);
+        hand.done(job, Ok(()));
+    }
+    assert!(hand.take().is_none());
+    stage.broadcaster.apply_done();
+    stage.broadcaster.flush();
+}
+
+/// A client that counts messages.
+fn join_with_id(stage: &Stage) -> (Client, UnixStream) {
+    let (client, theirs) = stage.connect(&ChannelName::MAIN);
+    stage.broadcaster.assign_connection_id(&client, None);
+    stage.broadcaster.join(&client, true, crate::hub::channel::Start::History(0), |_, _| b"hello".to_vec());
+    stage.broadcaster.flush();
+    (client, theirs)
+}
+
+fn disk_full(files_removed: bool) -> Result<(), KeepingEnded> {
+    Err(KeepingEnded { why: "the disk is full".to_owned(), files_removed })
+}
+
+#[test]
+fn a_message_is_told_when_it_is_written_and_so_is_its_number() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    let (speaker, _theirs) = stage.join();
+    let (_listener, heard) = stage.join();
+    stage.publish(&speaker, Frame::text("fog"));
+    stage.broadcaster.flush();
+    stage.broadcaster.flush();
+    assert_eq!(received(&heard), b"", "it is not written");
+    let figures = speaker.live.figures();
+    assert_eq!((figures.messages, speaker.live.head_position().seq, figures.backlog_bytes), (0, 0, 0));
+    write(&stage, &hand, &["append"]);
+    assert_eq!(received(&heard), b"\x81\x03fog");
+    assert_eq!((speaker.live.figures().messages, speaker.live.head_position().seq), (1, 1));
+}
+
+#[test]
+fn what_is_published_in_one_turn_is_one_write() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    let (speaker, heard) = stage.join();
+    for _ in 0..100 {
+        stage.publish(&speaker, Frame::text("fog"));
+    }
+    stage.broadcaster.flush();
+    write(&stage, &hand, &["append"]);
+    assert_eq!(received(&heard).len(), 100 * 5);
+    stage.broadcaster.flush();
+    write(&stage, &hand, &[]);
+}
+
+#[test]
+fn a_hello_with_an_id_waits_for_the_file_and_for_what_it_counts() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    let (first, theirs) = join_with_id(&stage);
+    assert_eq!(received(&theirs), b"", "its id is not written");
+    write(&stage, &hand, &["begin connections"]);
+    assert_eq!(received(&theirs), b"hello");
+    stage.publish(&first, Frame::text("fog"));
+    stage.broadcaster.replace(&first.transport.connection_id.get().unwrap().to_string(), false);
+    assert_eq!(first.transport.known().taken, 1, "it is told that one got through");
+    let (_second, theirs) = join_with_id(&stage);
+    let append = hand.take().unwrap();
+    assert_eq!(name_of(&append), "append", "the message goes before what counts it");
+    hand.done(append, Ok(()));
+    stage.broadcaster.apply_done();
+    stage.broadcaster.flush();
+    assert_eq!(received(&theirs), b"", "the id is not written");
+    write(&stage, &hand, &["append connections"]);
+    assert_eq!(received(&theirs), b"hello\x81\x03fog", "it has come before the message was written");
+}
+
+#[test]
+fn a_stream_waits_for_the_epoch_of_its_channel_and_nobody_sees_it_before() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    let lights = ChannelName::parse("lights").unwrap();
+    let (client, theirs) = stage.connect(&lights);
+    stage
+        .broadcaster
+        .join_stream(&client, Encoding::Events, crate::hub::channel::Start::History(0), None, |_, _| b"hello".to_vec());
+    stage.broadcaster.flush();
+    assert_eq!(received(&theirs), b"");
+    assert!(stage.broadcaster.channels().find(&lights).is_none(), "its epoch is not written");
+    write(&stage, &hand, &["begin"]);
+    assert_eq!(received(&theirs), b"hello");
+    assert!(stage.broadcaster.channels().find(&lights).is_some());
+}
+
+#[test]
+fn a_post_is_answered_when_it_is_written() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    let live = stage.broadcaster.channels().open(&ChannelName::MAIN).unwrap();
+    let outcome = stage.broadcaster.post(&live, Frame::text("fog"));
+    let crate::broadcast::waiting_post::PostOutcome::Waiting(waiting) = outcome else { panic!("it is not written") };
+    assert!(!waiting.needs_room(), "it cannot be taken back");
+    let mut published = std::pin::pin!(waiting.published());
+    let mut poll = || future::block_on(future::poll_once(&mut published));
+    stage.broadcaster.flush();
+    assert_eq!(poll(), None);
+    write(&stage, &hand, &["append"]);
+    assert_eq!(poll().map(|position| position.seq), Some(1));
+}
+
+#[test]
+fn messages_are_deleted_when_that_is_written_and_those_before_and_behind_are_of_their_epochs() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    let (speaker, heard) = stage.join();
+    stage.publish(&speaker, Frame::text("old"));
+    let mut cleared = std::pin::pin!(stage.broadcaster.clear(&speaker.live));
+    let mut poll = || future::block_on(future::poll_once(&mut cleared));
+    assert_eq!(poll(), None);
+    stage.publish(&speaker, Frame::text("new"));
+    stage.broadcaster.flush();
+    let before = speaker.live.head_position().epoch;
+    write(&stage, &hand, &["append", "begin", "append"]);
+    let position = poll().expect("it is done");
+    assert_ne!(position.epoch, before);
+    assert_eq!(position.seq, 0, "as it was then");
+    assert_eq!(speaker.live.head_position(), Position { seq: 1, ..position });
+    assert_eq!(received(&heard), b"\x81\x03old\x81\x03new", "who counts nothing notices nothing");
+}
+
+#[test]
+fn a_full_disk_ends_the_keeping_and_not_the_serving() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    let (speaker, heard) = stage.join();
+    let before = speaker.live.head_position().epoch;
+    stage.publish(&speaker, Frame::text("one"));
+    stage.broadcaster.flush();
+    stage.publish(&speaker, Frame::text("two"));
+    stage.broadcaster.flush();
+    for _ in 0..2 {
+        hand.done(hand.take().unwrap(), disk_full(true));
+    }
+    stage.broadcaster.apply_done();
+    stage.broadcaster.flush();
+    assert_eq!(received(&heard), b"\x81\x03one\x81\x03two");
+    let figures = stage.broadcaster.state_figures();
+    assert_eq!((&figures["channelsKept"], &figures["problem"]), (&0.into(), &"/ is not kept: the disk is full".into()));
+    assert_eq!(speaker.live.head_position().epoch, before, "its numbers are in no file");
+    let mut kept = speaker.live.kept.borrow_mut();
+    kept.as_mut().unwrap().again_at = Some(Instant::now());
+    drop(kept);
+    stage.publish(&speaker, Frame::text("six"));
+    stage.broadcaster.flush();
+    write(&stage, &hand, &["append", "begin"]);
+    let figures = stage.broadcaster.state_figures();
+    assert_eq!((&figures["channelsKept"], &figures["problem"]), (&1.into(), &Value::Null), "it is tried again");
+}
+
+#[test]
+fn where_the_files_stay_behind_the_epoch_changes_before_anybody_is_told() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    let (counting, theirs) = join_with_id(&stage);
+    write(&stage, &hand, &["begin connections"]);
+    let before = counting.live.head_position().epoch;
+    stage.publish(&counting, Frame::text("fog"));
+    stage.broadcaster.flush();
+    hand.done(hand.take().unwrap(), disk_full(false));
+    stage.broadcaster.apply_done();
+    stage.broadcaster.flush();
+    assert_eq!(received(&theirs), b"hello", "the message is of the new epoch");
+    assert_eq!(counting.transport.ending(), Some(CloseReason::NewEpoch));
+    let after = counting.live.head_position();
+    assert_eq!((after.epoch != before, after.seq), (true, 1));
+}

@@ -1,0 +1,127 @@
+//! Messages of a channel that is kept on disk, on their way into its log: they are in it when the file has them.
+//!
+//! No files: bytes to write come out. Leaves what a record is to `record`, and the log to `committing`. What must stay true: what is staged
+//! fits into half of the log.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::ops::Range;
+
+use crate::config::limits::STAGED_BYTES_MAX;
+use crate::hub::backlog::INDEX_ENTRY_BYTES;
+use crate::hub::frame::Frame;
+use crate::hub::record::{self, Chain, Origin};
+
+/// What is staged. See the head of this file.
+#[derive(Debug)]
+pub struct Staging {
+    /// The records of those that were not [taken](Staging::take).
+    records: Vec<u8>,
+    taken: usize,
+    /// All that are not committed.
+    messages: VecDeque<Staged>,
+    /// What these will take of the log.
+    cost_bytes: usize,
+    chain: Chain,
+    /// What the clock of the records is ahead of that of the log.
+    clock_offset_secs: i32,
+    /// How many were committed, ever.
+    committed: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Staged {
+    /// Its frame within the records that it was taken with.
+    frame: Range<usize>,
+    pub(super) sender: u32,
+    pub(super) at_secs: i32,
+    /// The number that it goes by, if it is from outside.
+    pub(super) post: Option<u64>,
+}
+
+/// Records to write, of so many messages.
+#[derive(Debug)]
+pub struct Batch {
+    /// One behind the other.
+    pub records: Vec<u8>,
+    /// How many.
+    pub messages: usize,
+    /// What they take of the log, index included.
+    pub cost_bytes: usize,
+}
+
+impl Staging {
+    /// Nothing is staged. `chain` is the value behind the last record that is written.
+    pub(super) fn new(chain: Chain, clock_offset_secs: i32) -> Self {
+        let (records, messages) = (Vec::new(), VecDeque::new());
+        Self { records, taken: 0, messages, cost_bytes: 0, chain, clock_offset_secs, committed: 0 }
+    }
+
+    /// What the log has to have room for before this frame.
+    pub(super) fn cost_bytes(&self) -> usize {
+        self.cost_bytes
+    }
+
+    /// Whether one more frame may be staged, in a log of this capacity.
+    pub(super) fn takes(&self, frame: &Frame, capacity_bytes: usize) -> bool {
+        let cost_bytes = self.cost_bytes + frame.len() + INDEX_ENTRY_BYTES;
+        self.messages.is_empty() || cost_bytes <= STAGED_BYTES_MAX.min(capacity_bytes / 2)
+    }
+
+    pub(super) fn push(&mut self, frame: &Frame, origin: Option<Origin>, sender: u32, post: Option<u64>, at_secs: i32) {
+        let frame_range = record::encode(
+            &mut self.records,
+            &mut self.chain,
+            frame,
+            at_secs.saturating_add(self.clock_offset_secs),
+            origin,
+        );
+        self.cost_bytes += frame.len() + INDEX_ENTRY_BYTES;
+        self.messages.push_back(Staged { frame: frame_range, sender, at_secs, post });
+    }
+
+    /// Whether everything is committed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// How many were not [taken](Self::take).
+    pub(super) fn untaken(&self) -> usize {
+        self.messages.len() - self.taken
+    }
+
+    /// The records that were not taken before, if there are any.
+    pub(super) fn take(&mut self) -> Option<Batch> {
+        let messages = self.untaken();
+        if messages == 0 {
+            return None;
+        }
+        let cost_bytes = self.messages.range(self.taken..).map(|staged| staged.frame.len() + INDEX_ENTRY_BYTES).sum();
+        self.taken += messages;
+        Some(Batch { records: mem::take(&mut self.records), messages, cost_bytes })
+    }
+
+    /// Hands over the messages of a batch, the oldest that was taken, each with its frame. The memory of the batch is for the next one.
+    pub(super) fn commit(&mut self, batch: Batch, mut append: impl FnMut(&Staged, &[u8])) {
+        for staged in self.messages.drain(..batch.messages) {
+            append(&staged, &batch.records[staged.frame.clone()]);
+        }
+        self.taken -= batch.messages;
+        self.cost_bytes -= batch.cost_bytes;
+        self.committed += batch.messages as u64;
+        if self.records.is_empty() && batch.records.capacity() <= STAGED_BYTES_MAX {
+            self.records = batch.records;
+            self.records.clear();
+        }
+    }
+
+    /// How many messages were staged, ever, and how many of these are committed.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.committed + self.messages.len() as u64, self.committed)
+    }
+
+    /// The value behind the last record, taken or not.
+    pub(super) fn chain(&self) -> Chain {
+        self.chain
+    }
+}

@@ -1,0 +1,222 @@
+//! The way to the files: in line where they are memory, else by a thread, so that nobody waits for a disk.
+//!
+//! Leaves what is to be done to `job`. What must stay true: jobs are done in the order in which they came, and each comes back with what
+//! became of it and what its sender has given along.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::{io, thread};
+
+use smol::channel::{self, Receiver};
+
+use crate::config::limits::STORE_END_TIMEOUT;
+use crate::storage::boot::Clocks;
+use crate::storage::damage::KeepingEnded;
+use crate::storage::job::Job;
+use crate::storage::writer::Writer;
+
+/// A job that was done, or has failed.
+#[derive(Debug)]
+pub struct Done<C> {
+    /// The job.
+    pub job: Job,
+    /// What was given along.
+    pub context: C,
+    /// What became of it.
+    pub result: Result<(), KeepingEnded>,
+}
+
+/// The way to the files. `C` is what a sender gives along with a job.
+#[derive(Debug)]
+pub struct Store<C> {
+    way: Way,
+    /// What was given along with jobs that the thread has.
+    contexts: RefCell<VecDeque<C>>,
+    folder: String,
+    budget_bytes: u64,
+    clock_offset_secs: i32,
+}
+
+#[derive(Debug)]
+enum Way {
+    InLine(RefCell<Option<Writer>>),
+    Thread {
+        orders: mpsc::Sender<Order>,
+        done: Receiver<(Job, Result<(), KeepingEnded>)>,
+        bytes: Arc<AtomicU64>,
+        is_ended: Cell<bool>,
+        ended: mpsc::Receiver<io::Result<()>>,
+    },
+}
+
+/// What the thread is told.
+#[derive(Debug)]
+pub enum Order {
+    /// A job.
+    Do(Job),
+    /// That no more will follow.
+    End(Clocks),
+}
+
+impl<C> Store<C> {
+    /// Files of this writer.
+    ///
+    /// # Errors
+    /// If there is no thread for it.
+    pub fn new(writer: Writer, folder: String) -> io::Result<Self> {
+        let (budget_bytes, clock_offset_secs) = (writer.budget_bytes(), writer.clock_offset_secs());
+        let way =
+            if writer.is_in_memory() { Way::InLine(RefCell::new(Some(writer))) } else { Self::on_a_thread(writer)? };
+        Ok(Self { way, contexts: RefCell::default(), folder, budget_bytes, clock_offset_secs })
+    }
+
+    fn on_a_thread(mut writer: Writer) -> io::Result<Way> {
+        let (orders, to_do) = mpsc::channel();
+        let (tell, done) = channel::unbounded();
+        let (tell_end, ended) = mpsc::channel();
+        let bytes = Arc::new(AtomicU64::new(writer.bytes()));
+        let told_bytes = Arc::clone(&bytes);
+        thread::Builder::new().name("state".into()).spawn(move || {
+            while let Ok(order) = to_do.recv() {
+                let job = match order {
+                    Order::Do(job) => job,
+                    Order::End(now) => {
+                        // Who has given the order may not wait any more.
+                        let _ = tell_end.send(writer.stop(now));
+                        return;
+                    }
+                };
+                let result = job.perform(&mut writer);
+                told_bytes.store(writer.bytes(), Ordering::Relaxed);
+                if tell.try_send((job, result)).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Way::Thread { orders, done, bytes, is_ended: Cell::new(false), ended })
+    }
+
+    /// Has a job done. `None`: it will be in [`next_done`](Self::next_done).
+    pub fn submit(&self, job: Job, context: C) -> Option<Done<C>> {
+        match &self.way {
+            Way::InLine(writer) => {
+                let mut writer = writer.borrow_mut();
+                let writer = writer.as_mut().expect("nothing is submitted after the end");
+                let result = job.perform(writer);
+                Some(Done { job, context, result })
+            }
+            Way::Thread { orders, .. } => {
+                self.contexts.borrow_mut().push_back(context);
+                orders.send(Order::Do(job)).expect("the thread runs until the end");
+                None
+            }
+        }
+    }
+
+    /// Waits for the next job that the thread has done.
+    pub async fn next_done(&self) -> Done<C> {
+        let Way::Thread { done, .. } = &self.way else { return smol::future::pending().await };
+        let (job, result) = done.recv().await.expect("the thread runs until the end");
+        self.with_context(job, result)
+    }
+
+    /// The next one that is done by now.
+    #[cfg(test)]
+    pub fn try_next_done(&self) -> Option<Done<C>> {
+        let Way::Thread { done, .. } = &self.way else { return None };
+        done.try_recv().ok().map(|(job, result)| self.with_context(job, result))
+    }
+
+    fn with_context(&self, job: Job, result: Result<(), KeepingEnded>) -> Done<C> {
+        let context = self.contexts.borrow_mut().pop_front().expect("each job has its context");
+        Done { job, context, result }
+    }
+
+    /// The folder, for people.
+    pub fn folder(&self) -> &str {
+        &self.folder
+    }
+
+    /// What all files take now, in bytes.
+    pub fn bytes(&self) -> u64 {
+        match &self.way {
+            Way::InLine(writer) => writer.borrow().as_ref().map_or(0, Writer::bytes),
+            Way::Thread { bytes, .. } => bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// What has to be added to a moment of this boot's clock for its record.
+    pub fn clock_offset_secs(&self) -> i32 {
+        self.clock_offset_secs
+    }
+
+    /// What they may take.
+    pub fn budget_bytes(&self) -> u64 {
+        self.budget_bytes
+    }
+
+    /// Does what is left, and marks the end as one in order. Nothing is submitted after it. A disk that does not answer is waited for only so
+    /// long.
+    ///
+    /// # Errors
+    /// If the mark cannot be written, or not in time: in the next boot, nothing of it counts.
+    pub fn end(&self, now: Clocks) -> io::Result<()> {
+        match &self.way {
+            Way::InLine(writer) => writer.borrow_mut().take().map_or(Ok(()), |writer| writer.stop(now)),
+            Way::Thread { orders, ended, is_ended, .. } => {
+                if is_ended.replace(true) {
+                    return Ok(());
+                }
+                let _ = orders.send(Order::End(now));
+                let in_vain = |_| io::Error::from(io::ErrorKind::TimedOut);
+                ended.recv_timeout(STORE_END_TIMEOUT).map_err(in_vain).and_then(|result| result)
+            }
+        }
+    }
+}
+
+/// A test in place of the thread.
+#[cfg(test)]
+#[derive(Debug)]
+pub struct Hand {
+    to_do: mpsc::Receiver<Order>,
+    tell: channel::Sender<(Job, Result<(), KeepingEnded>)>,
+}
+
+#[cfg(test)]
+impl Hand {
+    /// The next job, if there is one.
+    pub fn take(&self) -> Option<Job> {
+        match self.to_do.try_recv().ok()? {
+            Order::Do(job) => Some(job),
+            Order::End(_) => None,
+        }
+    }
+
+    /// Gives a job back.
+    pub fn done(&self, job: Job, result: Result<(), KeepingEnded>) {
+        self.tell.try_send((job, result)).expect("somebody waits for it");
+    }
+}
+
+#[cfg(test)]
+impl<C> Store<C> {
+    /// One whose jobs a test does, or does not.
+    pub fn by_hand() -> (Self, Hand) {
+        let (orders, to_do) = mpsc::channel();
+        let (tell, done) = channel::unbounded();
+        let (_, ended) = mpsc::channel();
+        let way = Way::Thread { orders, done, bytes: Arc::default(), is_ended: Cell::new(false), ended };
+        let store = Self {
+            way,
+            contexts: RefCell::default(),
+            folder: "by hand".to_owned(),
+            budget_bytes: u64::MAX,
+            clock_offset_secs: 0,
+        };
+        (store, Hand { to_do, tell })
+    }
+}
