@@ -32,8 +32,6 @@ pub struct Folder {
     path: PathBuf,
     locked: File,
     is_in_memory: bool,
-    #[cfg(test)]
-    pub(super) steps: super::steps::Steps,
 }
 
 impl Folder {
@@ -79,13 +77,7 @@ impl Folder {
         )]
         let kind = found.f_type as u32;
         let is_in_memory = IN_MEMORY.contains(&kind);
-        Ok(Self {
-            path: path.to_owned(),
-            locked,
-            is_in_memory,
-            #[cfg(test)]
-            steps: super::steps::Steps::default(),
-        })
+        Ok(Self { path: path.to_owned(), locked, is_in_memory })
     }
 
     /// Where it is.
@@ -281,6 +273,6 @@ impl Folder {
 
     #[cfg(test)]
     fn step(&self) {
-        self.steps.note(&self.path);
+        crate::storage::steps::note(&self.path);
     }
 }

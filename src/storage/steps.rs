@@ -1,32 +1,31 @@
 //! For tests: a look at the folder after each step that changes it.
+//!
+//! What must stay true: it is this thread's, so that tests which run at the same time do not see each other.
 
 use std::cell::RefCell;
-use std::fmt;
 use std::path::Path;
 
-/// What to do at each step.
-#[derive(Default)]
-pub struct Steps {
-    look: RefCell<Option<Look>>,
+type Look = Box<dyn FnMut(&Path)>;
+
+thread_local! {
+    static LOOK: RefCell<Option<Look>> = const { RefCell::new(None) };
 }
 
-type Look = Box<dyn FnMut(&Path) + Send>;
+/// Has a look at each step of this thread from now on.
+pub fn look_at_each(look: impl FnMut(&Path) + 'static) {
+    LOOK.set(Some(Box::new(look)));
+}
 
-impl Steps {
-    pub fn note(&self, folder: &Path) {
-        if let Some(look) = &mut *self.look.borrow_mut() {
+/// Has none any longer.
+pub fn look_at_none() {
+    LOOK.set(None);
+}
+
+/// A step in this folder was done.
+pub fn note(folder: &Path) {
+    LOOK.with_borrow_mut(|look| {
+        if let Some(look) = look {
             look(folder);
         }
-    }
-
-    #[allow(dead_code)]
-    pub fn look(&self, look: impl FnMut(&Path) + Send + 'static) {
-        *self.look.borrow_mut() = Some(Box::new(look));
-    }
-}
-
-impl fmt::Debug for Steps {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Steps")
-    }
+    });
 }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 use crate::config::limits::STATE_FILES_OPEN_MAX;
 use crate::hub::channel_name::ChannelName;
@@ -59,6 +60,11 @@ impl Writer {
             bytes,
             budget_bytes: free_bytes.saturating_add(bytes) / BUDGET_PARTS,
         }
+    }
+
+    /// Where the files are.
+    pub fn folder_path(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Whether the files are in memory, where writing never waits for a disk.
