@@ -292,3 +292,6 @@ impl Writer {
 fn not_kept() -> KeepingEnded {
     KeepingEnded { why: "it has not begun".to_owned(), files_removed: true }
 }
+
+#[cfg(test)]
+mod tests;
