@@ -141,7 +141,11 @@ impl ReadChannel {
 }
 
 fn cut_tail(folder: &Folder, segment: &OpenSegment, end: &End) -> io::Result<()> {
-    if segment.bytes == end.whole.bytes { Ok(()) } else { folder.cut(&segment.file, end.whole.bytes) }
+    if segment.bytes == end.whole.bytes {
+        return Ok(());
+    }
+    log::debug!("{} ends within what a killed server was writing; cut", folder.shown(&segment.name));
+    folder.cut(&segment.file, end.whole.bytes)
 }
 
 /// Takes messages in, one after the other.

@@ -145,3 +145,6 @@ impl Connections {
         self.ended.values().chain(self.there.values()).filter_map(restored).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

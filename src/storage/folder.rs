@@ -42,8 +42,10 @@ impl Folder {
     pub fn open(path: &Path) -> Result<Self, Unusable> {
         let shown = path.display();
         if let Err(error) = DirBuilder::new().mode(0o700).create(path) {
-            if error.kind() != ErrorKind::AlreadyExists {
-                return Err(Unusable(format!("{shown} could not be made ({error}); make the folder above it")));
+            match error.kind() {
+                ErrorKind::AlreadyExists => {}
+                ErrorKind::NotFound => return Err(Unusable(format!("there is no folder for {shown}; make it"))),
+                _ => return Err(Unusable(format!("{shown} could not be made ({error}); make it for this user"))),
             }
         }
         // A path may lead over links: systemd's /run/foghorn is one.

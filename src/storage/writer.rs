@@ -130,19 +130,21 @@ impl Writer {
     /// # Errors
     /// If not all could be written. The channel is not kept any longer then, until it begins anew.
     pub fn append(&mut self, name: &ChannelName, records: &[u8]) -> Result<(), KeepingEnded> {
-        let Some(segments) = self.channels.get(name) else { return Err(not_kept()) };
+        let Some(Segments { generation, .. }) = self.channels.get(name) else { return Err(not_kept()) };
         if records.is_empty() {
             return Ok(());
         }
-        let file = file_name::of_segment(name, segments.generation);
-        self.append_to(name, &file, records).map_err(|error| self.end_keeping(name, &file, &error))
+        let generation = *generation;
+        self.append_to(name, generation, records)
+            .map_err(|error| self.end_keeping(name, &file_name::of_segment(name, generation), &error))
     }
 
-    fn append_to(&mut self, name: &ChannelName, file: &str, records: &[u8]) -> io::Result<()> {
+    fn append_to(&mut self, name: &ChannelName, generation: u64, records: &[u8]) -> io::Result<()> {
         let checksum = record::last_checksum(records).ok_or_else(|| io::Error::other("no records were given"))?;
         self.check_budget(records.len())?;
         if !self.open.iter().any(|(its, _)| its == name) {
-            let opened = self.folder.open_file(file).map_err(|damage| io::Error::other(damage.why))?;
+            let file = file_name::of_segment(name, generation);
+            let opened = self.folder.open_file(&file).map_err(|damage| io::Error::other(damage.why))?;
             let opened = opened.ok_or(io::ErrorKind::NotFound)?;
             if opened.metadata()?.len() != self.channels[name].newest.bytes {
                 return Err(io::Error::other("somebody else has written to it"));

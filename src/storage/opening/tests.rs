@@ -525,7 +525,7 @@ fn a_folder_that_cannot_be_used_is_said_to_be_and_what_to_do() {
     let file = within.path().join("file");
     fs::write(&file, "").unwrap();
     assert!(refused(&file).contains("not a folder"));
-    assert!(refused(&within.path().join("one/two")).contains("make the folder above it"));
+    assert!(refused(&within.path().join("one/two")).contains("there is no folder for"));
 
     let open_to_all = within.path().join("open");
     fs::create_dir(&open_to_all).unwrap();

@@ -94,6 +94,7 @@ fn walls_stand_where_the_design_has_them() {
         ("runtime", &["config", "hub", "telemetry"]),
         ("net", &["hub", "broadcast", "http", "ws"]),
         ("os", &["hub", "broadcast", "http", "ws"]),
+        ("storage", &["broadcast", "http", "ws", "net", "os", "runtime", "telemetry", "server"]),
         ("access", &["broadcast", "http", "ws", "net", "runtime", "server"]),
     ] {
         for module in modules().iter().filter(|module| module.folder == above) {

@@ -1,0 +1,93 @@
+//! Which connections are known, however they came and went.
+
+use std::fs;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::storage::connection_record::{first_chain, header};
+
+fn record(event: Event, id: u64, channel: &ChannelName, taken: u64) -> ConnectionRecord {
+    ConnectionRecord { event, id, channel: channel.clone(), taken }
+}
+
+fn channels() -> [ChannelName; 2] {
+    [ChannelName::MAIN, ChannelName::parse(&"x".repeat(64)).unwrap()]
+}
+
+/// What is read of a file with these records.
+fn reread(records: &[ConnectionRecord]) -> Connections {
+    let within = tempfile::tempdir().unwrap();
+    let folder = Folder::open(&within.path().join("state")).unwrap();
+    let (mut bytes, mut chain) = (header().to_vec(), first_chain());
+    for record in records {
+        record.encode(&mut bytes, &mut chain);
+    }
+    fs::write(folder.path().join(CONNECTIONS), &bytes).unwrap();
+    let read = read(&folder).unwrap().unwrap();
+    assert_eq!(read.found(), Extent::of(&bytes));
+    let (connections, (_, extent)) = read.settle(&folder).unwrap();
+    assert_eq!(extent, Extent::of(&bytes));
+    connections
+}
+
+#[test]
+fn of_too_many_those_that_ended_first_are_forgotten_before_any_that_is_there() {
+    let [main, other] = channels();
+    let last = STATE_CONNECTIONS_MAX as u64 + 2;
+    // More than is read at a time.
+    let mut records = vec![record(Event::Joined, 1, &main, 0)];
+    records.extend((2..=last).map(|id| record(Event::Ended, id, &other, id)));
+    let known = reread(&records).of(|_| true);
+    let ids: Vec<u64> = known.iter().map(|connection| connection.id).collect();
+    assert_eq!(ids, (4..=last).chain([1]).collect::<Vec<_>>());
+    assert!(known.iter().all(|connection| connection.id == 1 || connection.taken == connection.id));
+
+    let there: Vec<_> = (1..=last).map(|id| record(Event::Joined, id, &main, 0)).collect();
+    let known = reread(&there).of(|_| true);
+    assert_eq!((known.len(), known[0].id), (STATE_CONNECTIONS_MAX, 3));
+}
+
+#[test]
+fn the_newest_message_of_a_connection_says_more_than_the_file_and_none_of_another_channel() {
+    let [main, other] = channels();
+    let mut known = reread(&[record(Event::Joined, 1, &main, 0), record(Event::Ended, 2, &main, 9)]);
+    for (channel, connection, taken) in [(&main, 1, 4), (&main, 1, 3), (&main, 2, 8), (&other, 1, 20), (&main, 3, 5)] {
+        known.see(channel, Origin { connection, taken });
+    }
+    let taken: Vec<_> = known.of(|_| true).into_iter().map(|connection| (connection.id, connection.taken)).collect();
+    assert_eq!(taken, [(2, 9), (1, 4)]);
+    assert!(known.of(|name| *name == other).is_empty());
+}
+
+proptest! {
+    /// Against a list.
+    #[test]
+    fn those_that_ended_come_first_and_each_once(
+        steps in prop::collection::vec((0_usize..3, 1_u64..6, 0_usize..2, 0_u64..50), 0..60),
+    ) {
+        let records: Vec<_> = steps
+            .iter()
+            .map(|&(event, id, channel, taken)| {
+                record([Event::Joined, Event::Taken, Event::Ended][event], id, &channels()[channel], taken)
+            })
+            .collect();
+        let mut model: Vec<(bool, RestoredConnection)> = Vec::new();
+        for ConnectionRecord { event, id, channel, taken } in records.clone() {
+            let at = model.iter().position(|(_, known)| known.id == id);
+            let before = at.map(|at| &mut model[at].1).filter(|known| known.channel == channel);
+            let most = before.as_ref().map_or(taken, |known| known.taken.max(taken));
+            if event == Event::Taken {
+                if let Some(known) = before {
+                    known.taken = most;
+                }
+                continue;
+            }
+            at.map(|at| model.remove(at));
+            model.push((event == Event::Joined, RestoredConnection { id, channel, taken: most }));
+        }
+        model.sort_by_key(|(is_there, _)| *is_there);
+        let expected: Vec<_> = model.into_iter().map(|(_, known)| known).collect();
+        prop_assert_eq!(reread(&records).of(|_| true), expected);
+    }
+}
