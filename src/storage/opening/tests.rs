@@ -679,3 +679,62 @@ fn a_smaller_backlog_takes_the_newest_that_fits_and_numbers_go_on() {
         assert_eq!(restored.channels[0].segment_cost_bytes, cost("five"));
     }
 }
+
+#[test]
+fn a_log_whose_end_is_missing_is_none() {
+    let killed = killed(drop);
+    let change = |folder: &Path| fs::remove_file(folder.join("main.0")).unwrap();
+    open_changed(&killed, &settings, change, |_, restored| {
+        assert!(!is_whole(&restored, &ChannelName::MAIN, EPOCHS[0], &killed.main));
+        assert!(restored.warnings[0].contains("main.1 was followed by another one"), "{:?}", restored.warnings);
+    });
+}
+
+#[test]
+fn whoever_is_killed_while_it_puts_files_aside_or_removes_them_leaves_no_log_without_its_end() {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    // Not sealed, as if it had been killed before that: so by itself it is whole.
+    let killed = killed(drop);
+    let older = killed.within.path().join("state/main.1");
+    let sealed = fs::read(&older).unwrap();
+    fs::write(&older, &sealed[..sealed.len() - record::HEADER_BYTES_MIN]).unwrap();
+    let header_bytes = 39;
+    let mut looked = 0;
+    for (file, at) in [("main.0", 0), ("main.0", header_bytes), ("main.1", 0), ("main.1", header_bytes), ("", 0)] {
+        let steps_seen: Rc<RefCell<Vec<BTreeMap<String, Vec<u8>>>>> = Rc::default();
+        let within = folder_in_memory();
+        let folder = within.path().join("state");
+        copy(&killed.within.path().join("state"), &folder);
+        let mut opened_by = settings(within.path());
+        if file.is_empty() {
+            opened_by.boot_id = None;
+        } else {
+            let mut bytes = fs::read(folder.join(file)).unwrap();
+            bytes[at] ^= 1;
+            fs::write(folder.join(file), bytes).unwrap();
+        }
+        let seen = Rc::clone(&steps_seen);
+        steps::look_at_each(move |folder| {
+            let files = files(folder).into_iter().map(|name| (name.clone(), fs::read(folder.join(name)).unwrap()));
+            seen.borrow_mut().push(files.collect());
+        });
+        drop(open(&opened_by).unwrap());
+        steps::look_at_none();
+        for step in steps_seen.take() {
+            let within = folder_in_memory();
+            fs::create_dir(within.path().join("state")).unwrap();
+            for (name, bytes) in step {
+                fs::write(within.path().join("state").join(name), bytes).unwrap();
+            }
+            let (_, restored) = open(&settings(within.path())).unwrap();
+            if let Some(main) = found(&restored, &ChannelName::MAIN) {
+                let has = messages(main);
+                assert!(killed.main.ends_with(&has) && !has.is_empty(), "{file} {at}: {has:?}");
+            }
+            looked += 1;
+        }
+    }
+    assert!(looked > 15, "only {looked}");
+}
