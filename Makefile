@@ -9,6 +9,8 @@ TESTS ?=
 ARCH ?= arm64
 BENCH := BENCH_PYTHON=/usr/bin/python3 bench/target/release/foghorn-bench
 SOAK_SECONDS ?= 300
+KILLS ?= 200
+KILL_SEED ?=
 FUZZ_SECONDS ?= 60
 
 help: ## list the targets
@@ -23,6 +25,7 @@ test-rust: ## unit, property and integration tests
 	scripts/need ip:iproute2 zbarimg:zbar-tools /usr/lib/python3/dist-packages/prometheus_client:python3-prometheus-client curl:curl /usr/sbin/mosquitto:mosquitto mosquitto_sub:mosquitto-clients
 	cargo test --locked
 	cargo test --locked --manifest-path bench/Cargo.toml
+	cargo test --locked --manifest-path soak/Cargo.toml
 
 test-browser: ## the page in headless Chromium
 	scripts/need node:nodejs npm:npm chromium:chromium openssl:openssl
@@ -49,6 +52,10 @@ fuzz: ## attack the parsers and the hub for FUZZ_SECONDS each, on stable Rust
 soak: ## hundreds of bad clients and a few honest ones for SOAK_SECONDS
 	cargo build --release --locked
 	cargo run --release --locked --manifest-path soak/Cargo.toml -- --seconds $(SOAK_SECONDS)
+
+kills: ## kill -9 the server KILLS times under load, and hold that nothing is lost (KILL_SEED repeats a run)
+	cargo build --release --locked
+	cargo run --release --locked --manifest-path soak/Cargo.toml --bin kills -- --kills $(KILLS) $(if $(KILL_SEED),--seed $(KILL_SEED))
 
 deny: ## licences, sources, duplicates and, where the database can be reached, advisories of all crates
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
@@ -102,4 +109,4 @@ test-deb: ## install, load, break, upgrade and purge the packages in a booted De
 deploy: ## build for a board, install there, print the address; HOST=pi@raspberrypi.local
 	scripts/deploy $(HOST)
 
-.PHONY: help run test test-rust test-browser screenshots lint fuzz soak deny bench bench-quick bench-heart bench-shell bench-tools arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy
+.PHONY: help run test test-rust test-browser screenshots lint fuzz soak kills deny bench bench-quick bench-heart bench-shell bench-tools arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy
