@@ -8,6 +8,7 @@
 //! - [`ws`]: how a WebSocket begins, and what ends it, by its close code
 //! - [`http`]: what is not let in, by its status, and how an answer is sent
 //! - [`access`]: codes, and who guesses them
+//! - [`storage`]: what was said outlives the process
 //! - [`page`]: the built-in page, and folders in its place
 //! - [`net`]: where it listens; [`server`]: start, end, and limits on connections
 //! - [`os`], [`telemetry`]: what systemd gives and wants to know, and what stands in the log
@@ -29,5 +30,6 @@ mod net;
 mod os;
 mod page;
 mod server;
+mod storage;
 mod telemetry;
 mod ws;

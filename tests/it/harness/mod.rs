@@ -6,7 +6,7 @@
 //! - [`wait`]: how long anything may take
 //! - [`files`]: folders to be served, and the project's own
 //! - [`launch`], [`server`], [`output`]: a server that is to be started, one that runs, and what it writes;
-//!   [`terminal`]: one for it to write to
+//!   [`terminal`]: one for it to write to; [`lasting`]: one that goes on after its end
 //! - [`invocation`]: `foghorn send` and `foghorn listen`, from their start to their end
 //! - [`http`], [`frames`]: what goes over the wire; [`client`]: who sends and reads it, rules broken included
 //! - [`stream`]: a stream over HTTP, and who reads it
@@ -20,6 +20,7 @@ mod files;
 mod frames;
 mod http;
 mod invocation;
+mod lasting;
 mod launch;
 mod load;
 mod network;
@@ -37,6 +38,7 @@ pub use files::{Closed, LARGE_BYTES, contents, folder, folder_with_large_file, p
 pub use frames::{BINARY, CLOSE, CONTINUATION, FIN, Frame, PING, PONG, TEXT, masked, unmasked};
 pub use http::{Response, lines, post_head, request_head, upgrade_head};
 pub use invocation::{Invocation, Running};
+pub use lasting::{Lasting, Place, with_state};
 pub use launch::Launch;
 pub use load::{Loop, ask_for_large_file, expect_numbered, numbered, publish_numbered, raise_own_limit, sleeper};
 pub use network::{OWN_ADDRESSES, free_listener, in_own_network};
