@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::wire::TIMEOUT;
@@ -110,6 +111,25 @@ impl Hub {
         kill_process(pid, signal).map_err(|error| format!("it cannot be killed: {error}"))
     }
 
+    /// Waits for the next change in its folder (a file made, renamed or removed; not one written to), so that it can be killed in the midst of more than
+    /// one step; for no longer than a while. Whether there was one.
+    pub fn wait_for_change(&self, longest: Duration) -> bool {
+        let changes = WatchFlags::CREATE | WatchFlags::MOVE | WatchFlags::DELETE;
+        let flags = CreateFlags::CLOEXEC | CreateFlags::NONBLOCK;
+        let watching =
+            inotify::init(flags).ok().filter(|watch| inotify::add_watch(watch, &self.state, changes).is_ok());
+        let until = Instant::now() + longest;
+        let Some(watch) = watching else { return false };
+        let mut event = [0_u8; 4096];
+        // Without sleeping, which would be longer than the steps.
+        while Instant::now() < until {
+            if rustix::io::read(&watch, &mut event).is_ok_and(|bytes| bytes > 0) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Waits for its end.
     ///
     /// # Errors
@@ -126,7 +146,7 @@ impl Hub {
                 None if Instant::now() > deadline => {
                     return Err(format!("told to end, the server goes on for {} s", TIMEOUT.as_secs()));
                 }
-                None => thread::sleep(std::time::Duration::from_millis(1)),
+                None => thread::sleep(Duration::from_millis(1)),
             }
         }
     }

@@ -43,6 +43,8 @@ use wire::{Broken, join, next};
 
 /// Kills in one round.
 const KILLS_PER_ROUND: u32 = 13;
+/// How long a kill that is aimed waits for its moment.
+const AIM_MAX: Duration = Duration::from_millis(400);
 /// How long a round lasts in which nobody is killed.
 const CALM_ROUND: Duration = Duration::from_secs(4);
 /// How long nothing may be delivered before it counts as standing still.
@@ -83,6 +85,7 @@ const SIZES: [Sizes; 3] = [
 /// What was done and seen.
 #[derive(Default)]
 struct Totals {
+    kills: u32,
     signals: HashMap<&'static str, u32>,
     messages: u64,
     deliveries: u64,
@@ -145,8 +148,8 @@ fn run(options: &Options) -> Result<(), String> {
     // Without kills, every kind of round once: to see whether this tool is right.
     let rounds = if options.kills == 0 { SIZES.len() } else { options.kills.div_ceil(KILLS_PER_ROUND) as usize };
     for nth in 0..rounds {
-        let killed: u32 = totals.signals.values().sum();
-        let kills = (options.kills - killed).min(KILLS_PER_ROUND);
+        let kills = (options.kills - totals.kills).min(KILLS_PER_ROUND);
+        totals.kills += kills;
         let own = folder.join(format!("round-{nth}"));
         fs::create_dir(&own).map_err(|error| format!("{}: {error}", own.display()))?;
         let began = Instant::now();
@@ -159,7 +162,7 @@ fn run(options: &Options) -> Result<(), String> {
         let _ = fs::remove_dir_all(&own);
     }
     let _ = fs::remove_dir_all(&folder);
-    let Totals { signals, messages, deliveries, resumed, answers } = totals;
+    let Totals { signals, messages, deliveries, resumed, answers, .. } = totals;
     println!("\nthe server was ended         {signals:?}");
     println!("  messages in its logs       {messages:>9}");
     println!("  deliveries checked         {deliveries:>9}");
@@ -226,10 +229,16 @@ fn drive(hub: &mut Hub, round: &Round, kills: u32, rng: &mut Rng, totals: &mut T
         let pause = match rng.u8(..10) {
             // While it starts.
             0..2 => rng.u64(..15),
-            2..6 => rng.u64(15..400),
-            _ => rng.u64(400..1800),
+            2..5 => rng.u64(15..300),
+            _ => rng.u64(300..1500),
         };
         pass(hub, round, Duration::from_millis(pause))?;
+        // In the midst of a change of its files, which would hardly ever be met by chance.
+        if rng.bool() && hub.wait_for_change(AIM_MAX) {
+            *totals.signals.entry("aimed").or_default() += 1;
+            let until = Instant::now() + Duration::from_micros(rng.u64(..300));
+            while Instant::now() < until {}
+        }
         let (name, signal) = match rng.u8(..10) {
             0 => ("TERM", Signal::TERM),
             1 => ("ABRT", Signal::ABORT),
