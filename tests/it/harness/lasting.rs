@@ -95,10 +95,7 @@ impl Lasting {
 
     /// Joins a channel as a client that counts, and returns the hello.
     pub fn resume(&self, path: &str) -> (Client, Value) {
-        let mut client = Client::connect(self.address());
-        client.upgrade(self.address(), path, "Sec-WebSocket-Protocol: foghorn.v1\r\n");
-        let hello = serde_json::from_str(&client.text()).expect("the hello is JSON");
-        (client, hello)
+        resume(self, path)
     }
 
     fn launch(&self) -> Launch {
@@ -119,4 +116,12 @@ impl Deref for Lasting {
 /// A server that keeps what was said in this folder.
 pub fn with_state(launch: Launch, folder: &Path) -> Launch {
     launch.arg("--state").arg(folder)
+}
+
+/// Joins a channel as a client that counts, and returns the hello.
+pub fn resume(server: &Server, path: &str) -> (Client, Value) {
+    let mut client = Client::connect(server.address());
+    client.upgrade(server.address(), path, "Sec-WebSocket-Protocol: foghorn.v1\r\n");
+    let hello = serde_json::from_str(&client.text()).expect("the hello is JSON");
+    (client, hello)
 }

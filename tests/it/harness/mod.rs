@@ -38,7 +38,7 @@ pub use files::{Closed, LARGE_BYTES, contents, folder, folder_with_large_file, p
 pub use frames::{BINARY, CLOSE, CONTINUATION, FIN, Frame, PING, PONG, TEXT, masked, unmasked};
 pub use http::{Response, lines, post_head, request_head, upgrade_head};
 pub use invocation::{Invocation, Running};
-pub use lasting::{Lasting, Place, with_state};
+pub use lasting::{Lasting, Place, resume, with_state};
 pub use launch::Launch;
 pub use load::{Loop, ask_for_large_file, expect_numbered, numbered, publish_numbered, raise_own_limit, sleeper};
 pub use network::{OWN_ADDRESSES, free_listener, in_own_network};

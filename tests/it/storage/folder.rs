@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::{Closed, Lasting, Launch, Place, Server, request, with_state};
+use crate::harness::{Client, Closed, Lasting, Launch, Place, Server, request, resume, with_state};
 
 /// The epoch and the newest number of the main channel.
 fn position(server: &Lasting) -> (String, u64) {
@@ -193,7 +193,7 @@ fn a_damaged_file_is_put_aside_with_a_warning_and_the_channel_begins_anew() {
     for (what, damage) in damage {
         let (mut server, before) = told(Place::Memory);
         server.join().expect_echo("3");
-        let mut lights = crate::harness::Client::join_at(server.address(), "/c/lights");
+        let mut lights = Client::join_at(server.address(), "/c/lights");
         lights.expect_echo("on");
         server.end("KILL");
         let file = segment(&server);
@@ -257,4 +257,35 @@ fn no_folder_is_made_and_nothing_is_kept_where_none_is_given() {
     let refused = Launch::new(&["--state", ""]).run();
     assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(refused.stderr.contains("--state"), "{refused:?}");
+}
+
+#[test]
+fn a_file_that_cannot_grow_ends_the_keeping_but_not_the_serving() {
+    for place in Place::ALL {
+        let folder = place.folder();
+        let state_folder = folder.path().join("state");
+        let launch = || with_state(Launch::new(&[]), &state_folder).env("FOGHORN_BOOT_ID", "boot");
+        // A write beyond 16 KiB fails, and the one before takes only a part.
+        let server = launch().before("trap '' XFSZ; ulimit -f 32").start();
+        let (mut client, hello) = resume(&server, "/");
+        let (mut other, of_other) = resume(&server, "/c/lights");
+        for number in 1..=300 {
+            client.expect_echo(&format!("{number} {}", ".".repeat(100)));
+            other.expect_echo("on");
+        }
+        let (_client, now) = resume(&server, "/");
+        assert_eq!((&now["epoch"], &now["head"]), (&hello["epoch"], &300.into()), "{place:?}: {now}");
+        let state = state(&server);
+        assert!(state["problem"].as_str().is_some_and(|problem| problem.contains("main.")), "{state}");
+        assert_eq!(state["channelsKept"], 1, "{state}");
+        let log = server.log();
+        assert_eq!(log.matches(" WARN ").count(), 1, "{log}");
+        assert!(!state_folder.join("main.0").exists() && !state_folder.join("main.1").exists());
+        drop(server);
+        let server = launch().start();
+        let (_client, now) = resume(&server, "/");
+        assert!(now["epoch"] != hello["epoch"] && now["head"] == 0, "{place:?}: {now}");
+        let (_client, now) = resume(&server, "/c/lights");
+        assert_eq!((&now["epoch"], &now["head"]), (&of_other["epoch"], &300.into()), "{place:?}: {now}");
+    }
 }

@@ -223,11 +223,18 @@ impl Book {
         format!("{:?}", lags.collect::<Vec<_>>())
     }
 
-    /// Somebody was told that messages are lost behind `seq`, of which `lost` in number.
+    /// Somebody was told that so many messages are lost behind `seq`; `was_near` if it is one of those who must not miss anything.
     ///
     /// # Errors
     /// If they are in the newer half of the log.
-    pub fn lost(&self, at: usize, (epoch, seq): (&str, u64), lost: u64, told: Told) -> Result<(), String> {
+    pub fn lost(
+        &self,
+        at: usize,
+        (epoch, seq): (&str, u64),
+        lost: u64,
+        told: Told,
+        was_near: bool,
+    ) -> Result<(), String> {
         let mut channel = lock(&self.channels[at]);
         let nth = channel.epoch(epoch, told)?;
         let from = usize::try_from(seq).map_err(|error| error.to_string())?;
@@ -240,7 +247,7 @@ impl Book {
                 "channel {at}: {lost} messages behind {epoch}:{seq} are lost ({told}), although only {cost} bytes came since"
             ));
         }
-        channel.has_lost = true;
+        channel.has_lost |= was_near;
         Ok(())
     }
 
@@ -398,11 +405,11 @@ mod tests {
             say(&book, nth.into(), name(1, nth)).unwrap();
         }
         let told = book.told(WHO, "a hello");
-        refused(book.lost(0, ("e", 0), 3, told), "although only");
+        refused(book.lost(0, ("e", 0), 3, told, true), "although only");
         for nth in 4..=2000 {
             say(&book, nth.into(), name(1, nth)).unwrap();
         }
-        book.lost(0, ("e", 0), 3, told).unwrap();
+        book.lost(0, ("e", 0), 3, told, true).unwrap();
     }
 
     #[test]

@@ -26,8 +26,9 @@ pub struct Report {
 /// What a client does from the start to the end of a round.
 type Client<'a> = Box<dyn FnOnce() -> Result<Option<Report>, String> + Send + 'a>;
 
-/// All of them.
-pub fn clients<'a>(round: &'a Round, rng: &mut Rng) -> Vec<Client<'a>> {
+/// All of them; or a few that have no connections with an id, and writers that come only now and then: what is known of their connections has to
+/// outlive several kills without anybody's help.
+pub fn clients<'a>(round: &'a Round, is_quiet: bool, rng: &mut Rng) -> Vec<Client<'a>> {
     let mut clients: Vec<Client<'a>> = Vec::new();
     let mut reader = 0;
     let mut next_reader = |kind: &'static str, channel: usize| {
@@ -35,11 +36,18 @@ pub fn clients<'a>(round: &'a Round, rng: &mut Rng) -> Vec<Client<'a>> {
         Reader::new(round, Who(kind, reader), channel)
     };
     let proofs = [(0, Proof::Echo), (0, Proof::Pong), (1, Proof::Both), (2, Proof::Pong), (DELETED, Proof::Both)];
-    for ((channel, proof), writer) in proofs.into_iter().zip(1..) {
-        let talker = Talker::writing(next_reader("writer", channel), writer, proof, rng.fork());
+    // Each that comes has what is known of all written anew.
+    let writers = if is_quiet { 2 } else { proofs.len() };
+    for ((channel, proof), writer) in proofs.into_iter().zip(1..).take(writers) {
+        let talker = if is_quiet {
+            let reader = Reader::seldom(round, Who("sleeper", writer as usize), channel);
+            Talker::writing(reader, writer, proof, rng.fork()).sleeping()
+        } else {
+            Talker::writing(next_reader("writer", channel), writer, proof, rng.fork())
+        };
         clients.push(Box::new(move || Ok(Some(Report { channel, writer, sent: talker.run()?, posted: None }))));
     }
-    for channel in [0, 1, DELETED] {
+    for channel in [0, 1, DELETED].into_iter().filter(|_| !is_quiet) {
         let talker = Talker::listening(next_reader("reader", channel), rng.fork());
         clients.push(Box::new(move || talker.run().map(|_| None)));
     }
@@ -61,7 +69,7 @@ pub fn clients<'a>(round: &'a Round, rng: &mut Rng) -> Vec<Client<'a>> {
             Ok(Some(Report { channel, writer, sent: posted.made, posted: Some(posted) }))
         }));
     }
-    for (channel, nth) in [(0, 0), (2, 1)] {
+    for (channel, nth) in [(0, 0), (2, 1)].into_iter().filter(|_| !is_quiet) {
         let (listening, sending, writer) = (rng.fork(), rng.fork(), FIRST_SENDER + u32::try_from(nth).unwrap_or(0));
         clients.push(Box::new(move || programs::listen(round, nth, channel, listening).map(|_| None)));
         clients.push(Box::new(move || {
@@ -71,7 +79,9 @@ pub fn clients<'a>(round: &'a Round, rng: &mut Rng) -> Vec<Client<'a>> {
     }
     for nth in 0..2 {
         let (passing, looking) = (rng.fork(), rng.fork());
-        clients.push(Box::new(move || askers::come_and_go(round, nth, passing).map(|()| None)));
+        if !is_quiet {
+            clients.push(Box::new(move || askers::come_and_go(round, nth, passing).map(|()| None)));
+        }
         clients.push(Box::new(move || askers::look(round, nth, looking).map(|()| None)));
     }
     let (watching, deleting) = (rng.fork(), rng.fork());

@@ -42,7 +42,7 @@ use told::Who;
 use wire::{Broken, join, next};
 
 /// Kills in one round.
-const KILLS_PER_ROUND: u32 = 13;
+const KILLS_PER_ROUND: u32 = 7;
 /// How long a kill that is aimed waits for its moment.
 const AIM_MAX: Duration = Duration::from_millis(400);
 /// How long a round lasts in which nobody is killed.
@@ -64,21 +64,32 @@ struct Sizes {
     half_bytes: [usize; 2],
     window: u64,
     unconfirmed_max: usize,
+    /// Whether hardly anybody is there who has a connection with an id.
+    is_quiet: bool,
 }
 
-const SIZES: [Sizes; 3] = [
+const SIZES: [Sizes; 4] = [
     Sizes {
         flags: &["--backlog", "64KiB", "--channel-backlog", "32KiB"],
         half_bytes: [32 * 1024, 16 * 1024],
         window: 30,
         unconfirmed_max: 6,
+        is_quiet: false,
     },
-    Sizes { flags: &[], half_bytes: [2 << 20, 512 * 1024], window: 1000, unconfirmed_max: 64 },
+    Sizes { flags: &[], half_bytes: [2 << 20, 512 * 1024], window: 1000, unconfirmed_max: 64, is_quiet: false },
     Sizes {
         flags: &["--backlog", "256KiB", "--channel-backlog", "24KiB", "--heartbeat", "1s"],
         half_bytes: [128 * 1024, 12 * 1024],
         window: 20,
         unconfirmed_max: 4,
+        is_quiet: false,
+    },
+    Sizes {
+        flags: &["--backlog", "32KiB", "--channel-backlog", "24KiB"],
+        half_bytes: [16 * 1024, 12 * 1024],
+        window: 20,
+        unconfirmed_max: 4,
+        is_quiet: true,
     },
 ];
 
@@ -187,7 +198,7 @@ fn round(
     hub.start()?;
     let checked = thread::scope(|scope| {
         let round = &round;
-        let clients: Vec<_> = crowd::clients(round, rng)
+        let clients: Vec<_> = crowd::clients(round, sizes.is_quiet, rng)
             .into_iter()
             .map(|client| {
                 scope.spawn(move || {

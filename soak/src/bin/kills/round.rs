@@ -85,6 +85,11 @@ impl<'a> Reader<'a> {
         Self { round, who, channel, place, position: None }
     }
 
+    /// One that goes away for so long that it may miss something.
+    pub fn seldom(round: &'a Round, who: Who, channel: usize) -> Self {
+        Self { round, who, channel, place: None, position: None }
+    }
+
     /// What it tells of where it is.
     pub fn told(&self, by: &'static str) -> Told {
         self.round.book.told(self.who, by)
@@ -115,7 +120,7 @@ impl<'a> Reader<'a> {
         match hello["lost"].as_u64() {
             Some(0) if seq == position => {}
             Some(lost) if lost > 0 && seq == position + lost => {
-                book.lost(self.channel, (epoch, position), lost, told)?;
+                book.lost(self.channel, (epoch, position), lost, told, self.place.is_some())?;
                 self.position = Some((epoch.to_owned(), seq));
             }
             _ => {

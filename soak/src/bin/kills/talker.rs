@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::net::TcpStream;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use serde_json::Value;
@@ -23,6 +23,9 @@ use crate::wire::{Broken, TIMEOUT, join, next, next_soon};
 /// Pings that may be without their pongs.
 const PINGS_MAX: usize = 4;
 
+/// How long somebody who comes only now and then is away, at most.
+const SLEEP_MILLIS: u64 = 4000;
+
 /// How a writer learns that a message is in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
@@ -35,6 +38,8 @@ pub enum Proof {
 pub struct Talker<'a> {
     reader: Reader<'a>,
     writes: Option<Writes>,
+    /// Whether it comes only now and then.
+    sleeps: bool,
     rng: Rng,
 }
 
@@ -62,7 +67,7 @@ struct Connection {
 impl<'a> Talker<'a> {
     /// One that only listens.
     pub fn listening(reader: Reader<'a>, rng: Rng) -> Self {
-        Self { reader, writes: None, rng }
+        Self { reader, writes: None, sleeps: false, rng }
     }
 
     /// One that writes, too, under this number.
@@ -70,7 +75,12 @@ impl<'a> Talker<'a> {
         reader.round.busy.fetch_add(1, Relaxed);
         let writes =
             Writes { writer: number, proof, made: 0, unconfirmed: VecDeque::new(), last: None, is_done: false };
-        Self { reader, writes: Some(writes), rng }
+        Self { reader, writes: Some(writes), sleeps: false, rng }
+    }
+
+    /// The same for one that comes only now and then, and sleeps over kills.
+    pub fn sleeping(self) -> Self {
+        Self { sleeps: true, ..self }
     }
 
     /// Works until the round is over. Returns how many messages it has sent.
@@ -79,6 +89,11 @@ impl<'a> Talker<'a> {
             match self.connection() {
                 Ok(()) | Err(Broken::Gone) => {}
                 Err(Broken::Wrong(sentence)) => return Err(sentence),
+            }
+            // When all want to go home, nobody sleeps.
+            let until = Instant::now() + Duration::from_millis(self.rng.u64(..SLEEP_MILLIS));
+            while self.sleeps && self.reader.round.is_loaded() && Instant::now() < until {
+                thread::sleep(Duration::from_millis(5));
             }
         }
         Ok(self.writes.map_or(0, |writes| writes.made))
@@ -109,7 +124,7 @@ impl<'a> Talker<'a> {
             self.speak(&mut socket)?;
             self.listen(&mut socket)?;
             self.note_done();
-            if self.rng.u16(..2000) == 0 {
+            if self.rng.u16(..if self.sleeps { 150 } else { 2000 }) == 0 {
                 return self.break_off(socket);
             }
         }
