@@ -144,7 +144,7 @@ Exit status:
   1  it failed: no connection, refused, no input
   2  a flag or the address is wrong
   3  something was not sent: it is too large or no UTF-8, or a signal came before
-  4  of something nobody knows whether it got through, as the server was restarted";
+  4  of something nobody knows whether it got through, as the channel has begun anew";
 
 const LISTEN_EXAMPLES: &str = "\
 Examples:

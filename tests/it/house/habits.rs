@@ -45,6 +45,7 @@ fn every_file_that_the_papers_name_is_there() {
         "SECURITY.md",
         "docs/codes.md",
         "docs/shell.md",
+        "docs/state.md",
         "docs/wire.md",
         "bench/README.md",
     ] {
