@@ -7,7 +7,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{self, Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -192,6 +192,9 @@ impl TryFrom<Args> for Config {
                         give one with --www DIR (FOGHORN_WWW), or leave --list (FOGHORN_LIST) out"
                 .to_owned());
         }
+        if let (Some(state), Some(www)) = (&args.state, &args.www) {
+            must_not_be_served(state, www)?;
+        }
         Ok(Self {
             listen: members(args.listen),
             greeting: args.greeting,
@@ -220,6 +223,16 @@ impl TryFrom<Args> for Config {
             },
         })
     }
+}
+
+/// What is kept is no part of the page, as far as the names of the folders tell.
+fn must_not_be_served(state: &Path, www: &Path) -> Result<(), String> {
+    let absolute = |folder| path::absolute(folder).unwrap_or_default();
+    if !absolute(state).starts_with(absolute(www)) {
+        return Ok(());
+    }
+    let [state, www] = [state, www].map(Path::display);
+    Err(format!("--state {state} lies in the folder of --www, {www}, which everybody can read: give it one elsewhere"))
 }
 
 /// A given `--max-message` has to fit into half of the backlog; the default gives way.
@@ -322,6 +335,17 @@ mod tests {
         assert_eq!(parse(&[]).unwrap().state, None);
         assert_eq!(parse(&["--state", "/run/foghorn/state"]).unwrap().state, Some(PathBuf::from("/run/foghorn/state")));
         assert!(parse(&["--state", ""]).unwrap_err().contains("--state"));
+    }
+
+    #[test]
+    fn what_is_kept_is_no_part_of_the_page() {
+        for (state, www) in [("/srv/www/state", "/srv/www"), ("/srv/www", "/srv/www/"), ("state", ".")] {
+            let error = parse(&["--state", state, "--www", www]).unwrap_err();
+            assert!(error.contains(state) && error.contains("give it one elsewhere"), "{error}");
+        }
+        for (state, www) in [("/srv/state", "/srv/www"), ("/srv/www-state", "/srv/www"), ("/srv", "/srv/www")] {
+            assert!(parse(&["--state", state, "--www", www]).is_ok(), "{state} {www}");
+        }
     }
 
     #[test]
