@@ -136,6 +136,14 @@ impl Backlog {
         self.first_seq + self.entries.len() as u64
     }
 
+    /// Whether frames and index entries of so many bytes fit when all frames before this one are let go, which is held or the next to come.
+    pub fn has_room_behind(&self, seq: u64, cost_bytes: usize) -> bool {
+        let first_stays = self.position_of(seq).expect("it is held, or the next to come");
+        let let_go = usize::try_from(seq - self.first_seq).expect("what is held fits into memory");
+        let stays_bytes = span_bytes(&(first_stays..self.end)) + (self.entries.len() - let_go) * INDEX_ENTRY_BYTES;
+        stays_bytes + cost_bytes <= self.capacity_bytes
+    }
+
     /// The low-water mark that lets a frame of `frame_bytes` in: everybody has to have sent everything below this position.
     pub fn low_water_mark_for(&self, frame_bytes: usize) -> u64 {
         let mut excess = (self.held_bytes() + frame_bytes + INDEX_ENTRY_BYTES).saturating_sub(self.capacity_bytes);

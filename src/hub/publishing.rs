@@ -6,6 +6,7 @@
 
 use std::time::Instant;
 
+use crate::hub::backlog::INDEX_ENTRY_BYTES;
 use crate::hub::blocked_messages::{OUTSIDER, Publisher};
 use crate::hub::channel::Channel;
 use crate::hub::frame::Frame;
@@ -122,7 +123,11 @@ impl<T> Channel<T> {
             Some(staging) if !staging.takes(frame, self.backlog.capacity_bytes()) => return false,
             staging => staging.as_ref().map_or(0, Staging::cost_bytes),
         };
-        self.backlog.low_water_mark_for(staged_bytes + frame.len()) <= self.low_water_mark()
+        let first_needed = match self.laggards.lowest_cursor() {
+            Some(cursor) if cursor < self.flushed => self.backlog.seq_at(cursor),
+            _ => self.flushed_seq,
+        };
+        self.backlog.has_room_behind(first_needed, staged_bytes + frame.len() + INDEX_ENTRY_BYTES)
     }
 
     /// Whether [`review`](Self::review) is due after [`admit`](Self::admit): a publisher is blocked, or was at the last review and its
@@ -143,10 +148,5 @@ impl<T> Channel<T> {
             self.backlog.low_water_mark_for(frame.len()).max(half_back)
         });
         self.laggards.review(now, charged_below)
-    }
-
-    /// The position that everybody has reached.
-    fn low_water_mark(&self) -> u64 {
-        self.laggards.lowest_cursor().map_or(self.flushed, |cursor| cursor.min(self.flushed))
     }
 }
