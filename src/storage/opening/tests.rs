@@ -738,3 +738,32 @@ fn whoever_is_killed_while_it_puts_files_aside_or_removes_them_leaves_no_log_wit
     }
     assert!(looked > 15, "only {looked}");
 }
+
+#[test]
+fn the_seal_that_a_killed_server_had_still_to_write_is_written() {
+    let killed = killed(drop);
+    let sealed = fs::read(killed.within.path().join("state/main.1")).unwrap();
+    for missing in 0..=record::HEADER_BYTES_MIN {
+        let change = |folder: &Path| fs::write(folder.join("main.1"), &sealed[..sealed.len() - missing]).unwrap();
+        open_changed(&killed, &settings, change, |writer, restored| {
+            assert!(is_whole(&restored, &ChannelName::MAIN, EPOCHS[0], &killed.main));
+            assert_eq!(fs::read(writer.folder_path().join("main.1")).unwrap(), sealed, "{missing}");
+        });
+    }
+}
+
+#[test]
+fn what_is_known_of_connections_is_not_trusted_in_another_boot_if_it_was_changed_after_the_stop() {
+    let killed = killed(|writer| writer.stop(NOW).unwrap());
+    let settings = |within: &Path| Settings { boot_id: None, ..settings(within) };
+    let bytes = fs::read(killed.within.path().join("state/connections")).unwrap();
+    let without_last = bytes.len() - 22 - "lights".len();
+    for changed in [&bytes[..without_last], &bytes[..without_last + 5], &[&bytes[..], &[3]].concat()] {
+        let change = |folder: &Path| fs::write(folder.join("connections"), changed).unwrap();
+        open_changed(&killed, &settings, change, |_, restored| {
+            assert!(is_whole(&restored, &ChannelName::MAIN, EPOCHS[0], &killed.main));
+            assert!(restored.connections.is_empty());
+            assert!(restored.warnings[0].starts_with("What earlier connections have sent is not known any more: "));
+        });
+    }
+}
