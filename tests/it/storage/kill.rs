@@ -364,17 +364,32 @@ fn twenty_kills_in_a_row_change_nothing() {
 }
 
 #[test]
-fn what_was_taken_is_known_over_kills_although_the_log_has_gone_on_since() {
+fn what_was_taken_is_known_over_a_kill_although_the_log_has_gone_on_since() {
     over_each_end(&["--backlog", "16KiB", "--max-message", "1KiB"], |server, end| {
         let (mut writer, hello) = server.resume("/");
         for number in 1..=3 {
             writer.expect_echo(&number.to_string());
         }
-        // Its messages are in the file, and its count is nowhere else.
         server.restart(end);
-        // Nobody comes in who has an id.
         for number in 0..400 {
             assert_eq!(post(server, "/", "", format!("{number} {}", ".".repeat(80)).as_bytes()).status, 200);
+        }
+        server.restart(end);
+        let (_client, again) = server.resume(&format!("/?replaces={}", text_of(&hello, "id")));
+        assert_eq!(again["taken"], 3, "{again}");
+    });
+}
+
+#[test]
+fn what_was_taken_of_a_client_that_is_silent_is_known_although_the_log_has_gone_on_since() {
+    over_each_end(&["--backlog", "16KiB", "--max-message", "1KiB"], |server, end| {
+        let (mut writer, hello) = server.resume("/");
+        for number in 1..=3 {
+            writer.expect_echo(&number.to_string());
+        }
+        for number in 0..400 {
+            assert_eq!(post(server, "/", "", format!("{number} {}", ".".repeat(80)).as_bytes()).status, 200);
+            writer.text();
         }
         server.restart(end);
         let (_client, again) = server.resume(&format!("/?replaces={}", text_of(&hello, "id")));

@@ -26,6 +26,9 @@ const PINGS_MAX: usize = 4;
 /// How long somebody who comes only now and then is away, at most.
 const SLEEP_MILLIS: u64 = 4000;
 
+/// How long a writer says nothing now and then, at most: both segments of a short log turn meanwhile.
+const SILENCE_MILLIS: u64 = 3000;
+
 /// How a writer learns that a message is in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
@@ -40,6 +43,8 @@ pub struct Talker<'a> {
     writes: Option<Writes>,
     /// Whether it comes only now and then.
     sleeps: bool,
+    /// Until when it says nothing, so that the log goes on without it.
+    silent_until: Instant,
     rng: Rng,
 }
 
@@ -67,7 +72,7 @@ struct Connection {
 impl<'a> Talker<'a> {
     /// One that only listens.
     pub fn listening(reader: Reader<'a>, rng: Rng) -> Self {
-        Self { reader, writes: None, sleeps: false, rng }
+        Self { reader, writes: None, sleeps: false, silent_until: Instant::now(), rng }
     }
 
     /// One that writes, too, under this number.
@@ -75,7 +80,7 @@ impl<'a> Talker<'a> {
         reader.round.busy.fetch_add(1, Relaxed);
         let writes =
             Writes { writer: number, proof, made: 0, unconfirmed: VecDeque::new(), last: None, is_done: false };
-        Self { reader, writes: Some(writes), sleeps: false, rng }
+        Self { reader, writes: Some(writes), sleeps: false, silent_until: Instant::now(), rng }
     }
 
     /// The same for one that comes only now and then, and sleeps over kills.
@@ -165,7 +170,11 @@ impl<'a> Talker<'a> {
         if self.writes.is_none() {
             return Ok(());
         }
-        for _ in 0..self.rng.u8(..6) {
+        if self.rng.u8(..150) == 0 {
+            self.silent_until = Instant::now() + Duration::from_millis(self.rng.u64(..SILENCE_MILLIS));
+        }
+        let wants = if Instant::now() < self.silent_until { 0 } else { self.rng.u8(..6) };
+        for _ in 0..wants {
             let Some(writes) = &mut self.writes else { return Ok(()) };
             let is_full = writes.unconfirmed.len() >= round.unconfirmed_max;
             if is_full || !round.is_loaded() || !round.book.has_room(self.reader.channel) {
