@@ -101,8 +101,9 @@ pub const GREETING_BYTES_MAX: usize = 4 * 1024;
 pub const CONTROL_BYTES_MAX: usize = 1024;
 /// After how long a channel is kept again that could not be.
 pub const KEEP_AGAIN_AFTER: Duration = Duration::from_secs(60);
-/// How long the end of the server waits for a disk that has to take what is left.
-pub const STORE_END_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the end of the server waits for a disk that has to take what is left: a slow card takes some seconds for what the kernel still
+/// has of it. Together with [`DRAIN_TIMEOUT`] shorter than `TimeoutStopSec=` of `systemd/examples/state-on-disk.conf`.
+pub const STORE_END_TIMEOUT: Duration = Duration::from_secs(20);
 /// What is written of connections beside what their file has begun with before it is begun anew, in bytes; or as much again, if that is more.
 pub const CONNECTION_RECORDS_BYTES_MIN: usize = 64 * 1024;
 /// The most that a channel with a file has staged for it, in bytes; or one message, if that is more. Whoever publishes more waits until it

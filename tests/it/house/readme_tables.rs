@@ -145,6 +145,18 @@ fn seconds(duration: Duration) -> String {
 }
 
 #[test]
+fn systemd_waits_for_longer_than_the_server_does() {
+    let secs = |unit: &str| -> u64 {
+        let unit = read(unit);
+        let said = unit.lines().find_map(|line| line.strip_prefix("TimeoutStopSec=")?.strip_suffix('s'));
+        said.and_then(|secs| secs.parse().ok()).expect("a number of seconds")
+    };
+    assert!(limits::DRAIN_TIMEOUT.as_secs() < secs("systemd/foghorn.service"));
+    let with_a_disk = limits::DRAIN_TIMEOUT + limits::STORE_END_TIMEOUT;
+    assert!(with_a_disk.as_secs() < secs("systemd/examples/state-on-disk.conf"));
+}
+
+#[test]
 fn readme_and_code_have_the_same_limits() {
     let head = [kib(limits::HEAD_BYTES_MAX), format!("{} lines", limits::HEADERS_MAX), seconds(limits::HEAD_TIMEOUT)];
     let turn = [kib(limits::TURN_BYTES_MAX) + " read", kib(limits::FLUSH_BYTES_MAX) + " written"];
@@ -188,6 +200,8 @@ fn readme_and_code_have_the_same_limits() {
         ("a client that others wait for", vec![progress]),
         ("closing handshake", vec![seconds(limits::CLOSING_TIMEOUT)]),
         ("drain at shutdown", vec![seconds(limits::DRAIN_TIMEOUT)]),
+        ("files of `--state`", vec![format!("after {}", seconds(limits::KEEP_AGAIN_AFTER))]),
+        ("a disk that has to take what `--state` keeps, at shutdown", vec![seconds(limits::STORE_END_TIMEOUT)]),
         ("wrong codes from one address", guesses.to_vec()),
         ("connections of `foghorn.v1` that are known after their end", known),
         ("log lines", log.to_vec()),
