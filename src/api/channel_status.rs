@@ -23,7 +23,8 @@ pub fn figures(broadcaster: &Broadcaster, name: &ChannelName, local_address: Opt
             "channel": name.as_str(), "epoch": null, "head": 0, "clients": 0, "address": address, "server": server,
         });
     };
-    let Figures { clients, clients_behind, publishers_waiting, backlog_bytes, messages, deliveries } = live.figures();
+    let Figures { clients, clients_behind, publishers_waiting, backlog_bytes, messages, deliveries, is_kept } =
+        live.figures();
     let position = live.head_position();
     json!({
         "channel": name.as_str(),
@@ -37,6 +38,7 @@ pub fn figures(broadcaster: &Broadcaster, name: &ChannelName, local_address: Opt
         "deliveries": deliveries,
         "backlogBytes": backlog_bytes,
         "backlogBytesMax": live.backlog_bytes,
+        "kept": is_kept,
         "maxMessage": live.message_bytes_max,
         "address": address,
         "server": server,

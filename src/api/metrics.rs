@@ -74,6 +74,8 @@ impl Metrics {
         text.gauge("process_start_time_seconds", "When the server was started, in Unix time.", started.as_secs());
         self.clients_and_messages(&mut text);
         self.requests(&mut text);
+        let kept = channels.iter().filter(|(_, figures)| figures.is_kept).count() as u64;
+        text.gauge("foghorn_channels_kept", "Channels of which what is said is kept in files (--state).", kept);
         of_channels(channels, &mut text);
         text.0
     }
@@ -222,7 +224,7 @@ mod tests {
     use crate::hub::channel_name::NAME_BYTES_MAX;
 
     fn channels() -> [(&'static str, Figures); 2] {
-        [("", Figures { messages: 7, ..Figures::default() }), ("a\"b\\c\nd", Figures::default())]
+        [("", Figures { messages: 7, is_kept: true, ..Figures::default() }), ("a\"b\\c\nd", Figures::default())]
     }
 
     fn metrics() -> Metrics {
@@ -245,6 +247,7 @@ mod tests {
             assert!(help.ends_with('.') && !help.contains('\\'), "{name}: {help}");
         }
         assert!(text.ends_with('\n'), "or the last line does not count");
+        assert!(text.contains("\nfoghorn_channels_kept 1\n"), "one of two");
     }
 
     #[test]
@@ -279,6 +282,7 @@ mod tests {
             backlog_bytes: u64::MAX,
             messages: u64::MAX,
             deliveries: u64::MAX,
+            is_kept: true,
         };
         let name = "x".repeat(NAME_BYTES_MAX);
         let text = metrics().text(&vec![(&*name, figures); CHANNELS_MAX + 1]);

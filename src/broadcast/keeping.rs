@@ -45,8 +45,8 @@ impl Broadcaster {
         let (folder, bytes, mut problem) = keeper.figures();
         let mut channels_kept = 0;
         for live in self.channels().all() {
+            channels_kept += u64::from(live.is_kept());
             if let Some(kept) = live.kept.borrow().as_ref() {
-                channels_kept += u64::from(kept.is_there);
                 problem = kept.problem.clone().or(problem);
             }
         }

@@ -111,6 +111,8 @@ pub struct Figures {
     pub messages: u64,
     /// Messages handed to the kernel, one for each client that got it.
     pub deliveries: u64,
+    /// Whether what is said there is kept in a file, as far as that is asked of [`LiveChannel::figures`].
+    pub is_kept: bool,
 }
 
 impl LiveChannel {
@@ -171,6 +173,11 @@ impl LiveChannel {
         Backlog::capacity_bytes_for(self.backlog_bytes)
     }
 
+    /// Whether what is said is kept in a file.
+    pub(super) fn is_kept(&self) -> bool {
+        self.kept.borrow().as_ref().is_some_and(|kept| kept.is_there)
+    }
+
     /// Whether its epoch may be told: it is in the file, or there is none.
     pub(super) fn is_told(&self) -> bool {
         self.kept.borrow().as_ref().is_none_or(|kept| kept.is_begun)
@@ -178,7 +185,7 @@ impl LiveChannel {
 
     /// What it has now.
     pub fn figures(&self) -> Figures {
-        Figures::of(&self.channel.borrow())
+        Figures { is_kept: self.is_kept(), ..Figures::of(&self.channel.borrow()) }
     }
 
     /// The epoch, and the number of the newest message.
@@ -255,6 +262,7 @@ impl Figures {
             backlog_bytes: channel.backlog().held_bytes() as u64,
             messages: channel.published(),
             deliveries: channel.deliveries(),
+            is_kept: false,
         }
     }
 }
