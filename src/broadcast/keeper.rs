@@ -106,7 +106,7 @@ impl Keeper {
             if kept.problem.take().is_some() {
                 info!("{} is kept in {} again", live.name.address(), self.store.folder());
             }
-            kept.is_there = true;
+            (kept.is_there, kept.again_at) = (true, None);
         }
         kept.is_begun = true;
         live.held.take()
@@ -117,6 +117,7 @@ impl Keeper {
         let mut problem = self.connections_problem.borrow_mut();
         let Some(ended) = error else {
             *problem = None;
+            self.connections_again_at.set(None);
             return;
         };
         if problem.is_none() {
@@ -124,7 +125,9 @@ impl Keeper {
             warn!("{sentence}; after a restart, clients are not told what of theirs got through");
             *problem = Some(sentence);
         }
-        self.connections_again_at.set(Some(Instant::now() + KEEP_AGAIN_AFTER));
+        // What follows until then fails as well, and puts nothing off.
+        let again_at = self.connections_again_at.get().unwrap_or_else(|| Instant::now() + KEEP_AGAIN_AFTER);
+        self.connections_again_at.set(Some(again_at));
     }
 
     /// Whether the files should take less, so that the next messages fit as well.

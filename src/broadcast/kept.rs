@@ -77,6 +77,7 @@ impl Kept {
             self.problem = Some(problem);
         }
         self.cost_bytes = [0, 0];
-        self.again_at = Some(Instant::now() + KEEP_AGAIN_AFTER);
+        // Each message until then fails as well, and puts nothing off.
+        self.again_at.get_or_insert_with(|| Instant::now() + KEEP_AGAIN_AFTER);
     }
 }

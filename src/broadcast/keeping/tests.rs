@@ -210,3 +210,32 @@ fn where_the_files_stay_behind_the_epoch_changes_before_anybody_is_told() {
     let after = counting.live.head_position();
     assert_eq!((after.epoch != before, after.seq), (true, 1));
 }
+
+#[test]
+fn who_goes_on_talking_does_not_put_off_the_next_try() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    let (speaker, _theirs) = join_with_id(&stage);
+    let fail = |expected: &[&str]| {
+        for expected in expected {
+            let job = hand.take().expect("there is a job");
+            assert_eq!(name_of(&job), *expected);
+            hand.done(job, disk_full(true));
+        }
+        stage.broadcaster.apply_done();
+        stage.broadcaster.flush();
+    };
+    let due = || {
+        let keeper = stage.broadcaster.keeper.as_ref().unwrap();
+        let kept = speaker.live.kept.borrow();
+        (kept.as_ref().unwrap().again_at.unwrap(), keeper.connections_again_at.get().unwrap())
+    };
+    stage.publish(&speaker, Frame::text("one"));
+    stage.broadcaster.flush();
+    fail(&["begin connections", "append"]);
+    let first = due();
+    stage.publish(&speaker, Frame::text("two"));
+    let (_other, _theirs) = join_with_id(&stage);
+    fail(&["append", "append connections"]);
+    assert_eq!(due(), first);
+}
