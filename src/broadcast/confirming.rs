@@ -97,9 +97,8 @@ impl Broadcaster {
         }
         let epoch = new_epoch();
         if let Some(kept) = live.kept.borrow_mut().as_mut().filter(|kept| kept.epochs_under_way == 0) {
-            let (staged, committed) = channel.staged();
             kept.begin_epoch(epoch.clone());
-            kept.next_seq += staged - committed;
+            kept.next_seq += channel.staged_and_taken();
         }
         self.begin_epoch(live, channel, epoch);
     }

@@ -53,6 +53,11 @@ impl<T> Channel<T> {
         self.staging.as_ref().map_or((0, 0), Staging::counts)
     }
 
+    /// How many messages were [taken](Self::take_staged), and are not committed.
+    pub fn staged_and_taken(&self) -> u64 {
+        self.staging.as_ref().map_or(0, Staging::taken)
+    }
+
     /// The value behind the last record, taken or not.
     pub fn chain(&self) -> Option<Chain> {
         self.staging.as_ref().map(Staging::chain)

@@ -90,6 +90,11 @@ impl Staging {
         self.messages.len() - self.taken
     }
 
+    /// How many were taken, and are not committed.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken as u64
+    }
+
     /// The records that were not taken before, if there are any.
     pub(super) fn take(&mut self) -> Option<Batch> {
         let messages = self.untaken();

@@ -239,3 +239,27 @@ fn who_goes_on_talking_does_not_put_off_the_next_try() {
     fail(&["append", "append connections"]);
     assert_eq!(due(), first);
 }
+
+#[test]
+fn what_was_not_handed_over_when_files_stayed_behind_is_counted_once() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    let (speaker, _heard) = stage.join();
+    stage.publish(&speaker, Frame::text("one"));
+    stage.broadcaster.flush();
+    stage.publish(&speaker, Frame::text("two"));
+    stage.broadcaster.flush();
+    stage.publish(&speaker, Frame::text("six"));
+    hand.done(hand.take().unwrap(), disk_full(false));
+    stage.broadcaster.apply_done();
+    speaker.live.kept.borrow_mut().as_mut().unwrap().again_at = Some(Instant::now());
+    stage.broadcaster.flush();
+    hand.done(hand.take().unwrap(), disk_full(true));
+    hand.done(hand.take().unwrap(), disk_full(true));
+    let begin = hand.take().expect("it is tried again");
+    let Job::Begin(_, beginning) = &begin else { panic!("{begin:?}") };
+    stage.broadcaster.apply_done();
+    let head = speaker.live.head_position();
+    assert_eq!((head.seq, beginning.first_seq), (3, 4));
+    assert_eq!(beginning.epoch, head.epoch);
+}
