@@ -75,22 +75,26 @@ impl Broadcaster {
             }
             (Job::Begin(_, beginning), Context::Segment(_, tell)) => {
                 self.release(keeper.note_begun(live, result.as_ref().err()));
-                if let Some(tell) = tell {
+                if tell.is_some() {
                     if let Some(kept) = live.kept.borrow_mut().as_mut() {
                         kept.epochs_under_way -= 1;
                     }
-                    let position = self.begin_epoch(live, channel, beginning.epoch.clone());
-                    // Whoever has asked may have gone.
-                    let _ = tell.try_send(position);
-                } else if let Err(ended) = &result {
+                    self.begin_epoch(live, channel, beginning.epoch.clone());
+                }
+                if let Err(ended) = &result {
                     self.leave_files(live, channel, ended);
+                }
+                if let Some(tell) = tell {
+                    // Whoever has asked may have gone.
+                    let _ = tell.try_send(channel.head_position());
                 }
             }
             _ => {}
         }
     }
 
-    /// Begins a new epoch if a channel's files stay behind that it does not write to any more: their numbers would be used twice.
+    /// Begins a new epoch if a channel's files stay behind that it does not write to any more: their numbers would be used twice, also
+    /// those of an epoch that has just begun.
     fn leave_files(self: &Rc<Self>, live: &Rc<LiveChannel>, channel: &mut Subscribers, ended: &KeepingEnded) {
         if ended.files_removed {
             return;

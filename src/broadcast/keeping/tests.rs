@@ -263,3 +263,30 @@ fn what_was_not_handed_over_when_files_stayed_behind_is_counted_once() {
     assert_eq!((head.seq, beginning.first_seq), (3, 4));
     assert_eq!(beginning.epoch, head.epoch);
 }
+
+#[test]
+fn a_new_epoch_whose_file_stays_behind_is_followed_by_another() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    let (speaker, _heard) = stage.join();
+    let mut cleared = std::pin::pin!(stage.broadcaster.clear(&speaker.live));
+    let mut poll = || future::block_on(future::poll_once(&mut cleared));
+    assert_eq!(poll(), None);
+    stage.publish(&speaker, Frame::text("fog"));
+    stage.broadcaster.flush();
+    let begin = hand.take().unwrap();
+    let Job::Begin(_, beginning) = &begin else { panic!("{begin:?}") };
+    let left = beginning.epoch.clone();
+    hand.done(begin, disk_full(false));
+    stage.broadcaster.apply_done();
+    let position = poll().expect("it is done");
+    assert_ne!(position.epoch, left, "a file has this one, and none of its messages");
+    hand.done(hand.take().unwrap(), disk_full(true));
+    stage.broadcaster.apply_done();
+    assert_eq!(speaker.live.head_position(), Position { seq: 1, ..position });
+    speaker.live.kept.borrow_mut().as_mut().unwrap().again_at = Some(Instant::now());
+    stage.broadcaster.flush();
+    let begin = hand.take().expect("it is tried again");
+    let Job::Begin(_, beginning) = &begin else { panic!("{begin:?}") };
+    assert_eq!((&beginning.epoch, beginning.first_seq), (&speaker.live.head_position().epoch, 2));
+}
