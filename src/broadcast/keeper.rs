@@ -13,7 +13,7 @@ use smol::channel::Sender;
 
 use crate::broadcast::connection_log::ConnectionLog;
 use crate::broadcast::kept::Kept;
-use crate::broadcast::live_channel::{Client, LiveChannel};
+use crate::broadcast::live_channel::{Client, LiveChannel, new_epoch};
 use crate::config::limits::{KEEP_AGAIN_AFTER, STAGED_BYTES_MAX};
 use crate::hub::position::Position;
 use crate::hub::record::Chain;
@@ -71,8 +71,15 @@ impl Keeper {
         let head = live.head_position();
         let kept = live.kept.borrow_mut().insert(Kept::new(head.epoch, head.seq + 1)).beginning(chain, false);
         let job = Job::Begin(live.name.clone(), kept);
-        if let Some(Done { result, .. }) = self.store.submit(job, Context::Segment(Rc::clone(live), None)) {
-            self.note_begun(live, result.err().as_ref());
+        let Some(Done { result, .. }) = self.store.submit(job, Context::Segment(Rc::clone(live), None)) else { return };
+        self.note_begun(live, result.as_ref().err());
+        if result.is_err_and(|ended| !ended.files_removed) {
+            // One stays behind that has this epoch. Nobody was told of it yet.
+            let epoch = new_epoch();
+            live.channel.borrow_mut().clear(epoch.clone());
+            if let Some(kept) = live.kept.borrow_mut().as_mut() {
+                kept.begin_epoch(epoch);
+            }
         }
     }
 

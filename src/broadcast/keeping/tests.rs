@@ -1,6 +1,9 @@
 //! Nothing is told before it is written: the test does what the thread of the files would do, when it wants to.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::os::unix::net::UnixStream;
+use std::thread;
 
 use super::super::kept_state::KeptState;
 use super::super::tests::{Stage, received};
@@ -12,6 +15,7 @@ use crate::hub::close_reason::CloseReason;
 use crate::hub::frame::Frame;
 use crate::hub::stream_encoding::Encoding;
 use crate::storage::damage::KeepingEnded;
+use crate::storage::opening::{self, Settings};
 use crate::storage::restored::Restored;
 use crate::storage::store::{Hand, Store};
 
@@ -289,4 +293,34 @@ fn a_new_epoch_whose_file_stays_behind_is_followed_by_another() {
     let begin = hand.take().expect("it is tried again");
     let Job::Begin(_, beginning) = &begin else { panic!("{begin:?}") };
     assert_eq!((&beginning.epoch, beginning.first_seq), (&speaker.live.head_position().epoch, 2));
+}
+
+#[test]
+fn a_new_channel_whose_file_stays_behind_has_another_epoch() {
+    // In memory if there is such a place, where files are written in line.
+    let within = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let settings = Settings {
+        folder: within.path().join("state"),
+        boot_id: None,
+        now: Clocks { boot_secs: 1, unix_secs: 1 },
+        main_capacity_bytes: 1 << 20,
+        channel_capacity_bytes: 1 << 20,
+        channels_max: 1,
+        kept: BTreeSet::new(),
+    };
+    let (writer, restored) = opening::open(&settings).unwrap();
+    let store = Store::new(writer, "state".to_owned()).unwrap();
+    let stage = Stage::with(KeptState::On(Rc::new(Keeper::new(store)), restored));
+    // What cannot be removed as a file is.
+    fs::create_dir(settings.folder.join("c-lights.1")).unwrap();
+    let lights = ChannelName::parse("lights").unwrap();
+    let live = stage.broadcaster.channels().open(&lights).unwrap();
+    while !live.is_told() {
+        stage.broadcaster.apply_done();
+        thread::yield_now();
+    }
+    let left = fs::read(settings.folder.join("c-lights.0")).unwrap();
+    let epoch = live.head_position().epoch;
+    assert!(!left.windows(epoch.len()).any(|bytes| bytes == epoch.as_bytes()), "a file has {epoch}");
+    assert!(stage.broadcaster.state_figures()["problem"].as_str().is_some_and(|problem| problem.contains("/c/lights")));
 }
