@@ -94,7 +94,8 @@ impl Channels {
         self.get(name).filter(|live| live.is_told())
     }
 
-    fn get(&self, name: &ChannelName) -> Option<Rc<LiveChannel>> {
+    /// The same, whether its epoch is in its file or not.
+    pub(super) fn get(&self, name: &ChannelName) -> Option<Rc<LiveChannel>> {
         if name.is_main() { Some(Rc::clone(&self.main)) } else { self.directory.borrow().get(name).cloned() }
     }
 

@@ -26,22 +26,27 @@ impl ConnectionLog {
     }
 
     /// Notes that there is a connection with this id.
-    pub fn join(&mut self, id: ConnectionId, channel: &ChannelName, taken: u64) {
-        self.push(Event::Joined, id, channel, taken);
+    pub fn join(&mut self, id: ConnectionId, channel: &ChannelName, epoch: u32, taken: u64) {
+        self.push(Event::Joined, id.number(), channel, epoch, taken);
     }
 
     /// Notes how many of a connection's messages were taken.
-    pub fn count(&mut self, id: ConnectionId, channel: &ChannelName, taken: u64) {
-        self.push(Event::Taken, id, channel, taken);
+    pub fn count(&mut self, id: ConnectionId, channel: &ChannelName, epoch: u32, taken: u64) {
+        self.push(Event::Taken, id.number(), channel, epoch, taken);
     }
 
     /// Notes that a connection has ended.
-    pub fn end(&mut self, id: ConnectionId, channel: &ChannelName, taken: u64) {
-        self.push(Event::Ended, id, channel, taken);
+    pub fn end(&mut self, id: ConnectionId, channel: &ChannelName, epoch: u32, taken: u64) {
+        self.push(Event::Ended, id.number(), channel, epoch, taken);
     }
 
-    fn push(&mut self, event: Event, id: ConnectionId, channel: &ChannelName, taken: u64) {
-        let record = ConnectionRecord { event, id: id.number(), channel: channel.clone(), taken };
+    /// Notes that a channel's messages are about to be deleted: what holds in the one epoch holds in the next, too.
+    pub fn renew(&mut self, channel: &ChannelName, before: u32, epoch: u32) {
+        self.push(Event::Renewed, before.into(), channel, epoch, 0);
+    }
+
+    fn push(&mut self, event: Event, id: u64, channel: &ChannelName, epoch: u32, taken: u64) {
+        let record = ConnectionRecord { event, id, channel: channel.clone(), taken, epoch };
         record.encode(&mut self.records, &mut self.chain);
     }
 

@@ -75,10 +75,17 @@ impl Broadcaster {
             let beginning = {
                 let mut kept = live.kept.borrow_mut();
                 let kept = kept.as_mut()?;
+                let before = kept.epoch_checksum();
                 kept.begin_epoch(new_epoch());
                 kept.epochs_under_way += 1;
+                let mut log = keeper.connections.borrow_mut();
+                // If it is not, nothing is known yet.
+                if log.is_begun() {
+                    log.renew(&live.name, before, kept.epoch_checksum());
+                }
                 kept.beginning(chain, false)
             };
+            self.append_connections(keeper);
             self.begin_segment(keeper, live, &mut channel, beginning, Some(tell));
         }
         told.recv().await.ok()
@@ -171,10 +178,24 @@ impl Broadcaster {
     fn count_messages(self: &Rc<Self>, keeper: &Keeper, live: &Rc<LiveChannel>) {
         for (id, client) in self.connections() {
             if Rc::ptr_eq(&client.live, live) {
-                keeper.connections.borrow_mut().count(id, &live.name, client.transport.known().taken);
+                let taken = client.transport.known().taken;
+                keeper.connections.borrow_mut().count(id, &live.name, live.epoch_checksum(), taken);
             }
         }
         self.hand_over_connections(keeper);
+    }
+
+    /// Has written what is new of connections, behind what is there.
+    fn append_connections(self: &Rc<Self>, keeper: &Keeper) {
+        let mut log = keeper.connections.borrow_mut();
+        if !log.has_new() {
+            return;
+        }
+        let job = Job::AppendConnections(log.take());
+        drop(log);
+        if let Some(done) = keeper.store.submit(job, Context::Connections(Vec::new())) {
+            self.apply(keeper, done);
+        }
     }
 
     /// Has written what is new of connections. All messages that it counts were handed over before.
@@ -190,9 +211,14 @@ impl Broadcaster {
         let job = if log.is_long() || is_due {
             keeper.connections_again_at.set(None);
             log.clear();
-            self.ended.borrow().each(|id, channel, taken| log.end(id, channel, taken));
+            self.ended.borrow().each(|id, channel, taken| {
+                // Of a channel that is no more nothing comes back.
+                if let Some(live) = self.channels().get(channel) {
+                    log.end(id, channel, live.epoch_checksum(), taken);
+                }
+            });
             for (id, Client { transport, live }) in self.connections() {
-                log.join(id, &live.name, transport.known().taken);
+                log.join(id, &live.name, live.epoch_checksum(), transport.known().taken);
             }
             Job::BeginConnections(log.take())
         } else {

@@ -11,6 +11,7 @@ use log::warn;
 
 use crate::config::limits::KEEP_AGAIN_AFTER;
 use crate::hub::record::Chain;
+use crate::storage::connection_record::epoch_checksum;
 use crate::storage::damage::KeepingEnded;
 use crate::storage::segment::Beginning;
 
@@ -61,6 +62,11 @@ impl Kept {
     /// A segment behind all that was handed over.
     pub(super) fn beginning(&self, chain: Chain, keeps_previous: bool) -> Arc<Beginning> {
         Arc::new(Beginning { epoch: self.epoch.clone(), first_seq: self.next_seq, chain, keeps_previous })
+    }
+
+    /// By which the epoch is known to the file of connections.
+    pub(super) fn epoch_checksum(&self) -> u32 {
+        epoch_checksum(&self.epoch)
     }
 
     /// Notes that a new epoch is handed over.

@@ -173,6 +173,11 @@ impl LiveChannel {
         Backlog::capacity_bytes_for(self.backlog_bytes)
     }
 
+    /// By which the epoch behind all that was handed over is known to the file of connections; 0 where nothing is kept.
+    pub(super) fn epoch_checksum(&self) -> u32 {
+        self.kept.borrow().as_ref().map_or(0, Kept::epoch_checksum)
+    }
+
     /// Whether what is said is kept in a file.
     pub(super) fn is_kept(&self) -> bool {
         self.kept.borrow().as_ref().is_some_and(|kept| kept.is_there)

@@ -23,7 +23,7 @@ impl Broadcaster {
         transport.connection_id.set(Some(id));
         transport.by_code.set(by_code);
         if let Some(keeper) = &self.keeper {
-            keeper.connections.borrow_mut().join(id, &live.name, 0);
+            keeper.connections.borrow_mut().join(id, &live.name, live.epoch_checksum(), 0);
         }
         self.by_connection_id.borrow_mut().insert(id, (Rc::downgrade(transport), Rc::downgrade(live)));
         id
@@ -78,7 +78,7 @@ impl Broadcaster {
         if let Some(id) = transport.connection_id.get() {
             self.by_connection_id.borrow_mut().remove(&id);
             if let Some(keeper) = &self.keeper {
-                keeper.connections.borrow_mut().end(id, &live.name, transport.known().taken);
+                keeper.connections.borrow_mut().end(id, &live.name, live.epoch_checksum(), transport.known().taken);
             }
             self.ended.borrow_mut().add(id, live.name.clone(), transport.known(), Instant::now());
         }

@@ -94,30 +94,38 @@ pub struct Connections {
     /// Those that are not, in the order of their ends.
     ended: BTreeMap<u64, u64>,
     turns: u64,
+    /// Epochs from which others follow in which the same holds, the newest last.
+    renewed: Vec<(ChannelName, u32, u32)>,
 }
 
 #[derive(Debug)]
 struct Connection {
     channel: ChannelName,
     taken: u64,
+    epoch: u32,
     /// Its key where it stands in order.
     turn: u64,
 }
 
 impl Connections {
     fn take(&mut self, record: ConnectionRecord) {
-        let ConnectionRecord { event, id, channel, taken } = record;
+        let ConnectionRecord { event, id, channel, taken, epoch } = record;
+        if event == Event::Renewed {
+            // What does not fit is no checksum.
+            self.renewed.extend(u32::try_from(id).ok().map(|before| (channel, before, epoch)));
+            return;
+        }
         let before = self.known.get_mut(&id).filter(|connection| connection.channel == channel);
         let taken = before.as_ref().map_or(taken, |before| before.taken.max(taken));
         if event == Event::Taken {
             if let Some(connection) = before {
-                connection.taken = taken;
+                (connection.taken, connection.epoch) = (taken, epoch);
             }
             return;
         }
         self.turns += 1;
         let turn = self.turns;
-        if let Some(before) = self.known.insert(id, Connection { channel, taken, turn }) {
+        if let Some(before) = self.known.insert(id, Connection { channel, taken, epoch, turn }) {
             self.there.remove(&before.turn);
             self.ended.remove(&before.turn);
         }
@@ -136,13 +144,27 @@ impl Connections {
         }
     }
 
-    /// Those of the channels that came back, in their order.
-    pub fn of(&self, came_back: impl Fn(&ChannelName) -> bool) -> Vec<RestoredConnection> {
+    /// Those of the channels that came back with the epoch in which it holds, in their order. `came_back` says with which.
+    pub fn of(&self, came_back: impl Fn(&ChannelName) -> Option<u32>) -> Vec<RestoredConnection> {
         let restored = |id: &u64| {
-            let Connection { channel, taken, .. } = self.known.get(id).filter(|its| came_back(&its.channel))?;
+            let Connection { channel, taken, epoch, .. } = self.known.get(id)?;
+            let present = came_back(channel)?;
+            let holds = *epoch == present || self.epochs_before(channel, present).contains(epoch);
+            holds.then_some(())?;
             Some(RestoredConnection { id: *id, channel: channel.clone(), taken: *taken })
         };
         self.ended.values().chain(self.there.values()).filter_map(restored).collect()
+    }
+
+    /// The epochs from which this one of a channel follows.
+    fn epochs_before(&self, channel: &ChannelName, epoch: u32) -> Vec<u32> {
+        let mut epochs = vec![epoch];
+        for (_, before, behind) in self.renewed.iter().rev().filter(|(its, ..)| its == channel) {
+            if epochs.contains(behind) {
+                epochs.push(*before);
+            }
+        }
+        epochs
     }
 }
 

@@ -10,8 +10,8 @@ use crate::storage::segment::{MAGIC, VERSION, check_version};
 /// The header of the file: magic, version, kind, zero, checksum.
 pub const HEADER_BYTES: usize = 8 + 2 + 1 + 1 + 4;
 const KIND: u8 = b'c';
-/// Kind, length of the name, id, taken.
-const FIXED_BYTES: usize = 1 + 1 + 8 + 8;
+/// Kind, length of the name, id, taken, epoch.
+const FIXED_BYTES: usize = 1 + 1 + 8 + 8 + 4;
 const CHECKSUM_BYTES: usize = 4;
 /// The longest record.
 pub const RECORD_BYTES_MAX: usize = FIXED_BYTES + NAME_BYTES_MAX + CHECKSUM_BYTES;
@@ -27,6 +27,8 @@ pub struct ConnectionRecord {
     pub channel: ChannelName,
     /// How many messages of it that channel's log has had by then, deleted ones too.
     pub taken: u64,
+    /// The [checksum](epoch_checksum) of the epoch in which that was. In another one, which does not follow from it, nothing of it holds.
+    pub epoch: u32,
 }
 
 /// What happened to a connection.
@@ -38,9 +40,12 @@ pub enum Event {
     Taken,
     /// It is there no more.
     Ended,
+    /// Of no connection: what held in the epoch of the checksum that stands in the place of the id holds in this one, too, since the
+    /// channel's messages were deleted.
+    Renewed,
 }
 
-const EVENTS: [(Event, u8); 3] = [(Event::Joined, 1), (Event::Taken, 2), (Event::Ended, 3)];
+const EVENTS: [(Event, u8); 4] = [(Event::Joined, 1), (Event::Taken, 2), (Event::Ended, 3), (Event::Renewed, 4)];
 
 /// What the file begins with.
 pub fn header() -> [u8; HEADER_BYTES] {
@@ -56,6 +61,11 @@ pub fn header() -> [u8; HEADER_BYTES] {
 /// The chain before the first record.
 pub fn first_chain() -> Chain {
     Chain::default().over(&header()[..HEADER_BYTES - CHECKSUM_BYTES])
+}
+
+/// By which the epoch of this name is known here.
+pub fn epoch_checksum(epoch: &str) -> u32 {
+    Chain::default().over(epoch.as_bytes()).value()
 }
 
 /// Checks what a file begins with.
@@ -80,6 +90,7 @@ impl ConnectionRecord {
         into.extend([kind, u8::try_from(name.len()).expect("a name is short")]);
         into.extend(self.id.to_le_bytes());
         into.extend(self.taken.to_le_bytes());
+        into.extend(self.epoch.to_le_bytes());
         into.extend(name.as_bytes());
         *chain = chain.over(&into[begin..]);
         into.extend(chain.value().to_le_bytes());
@@ -114,7 +125,8 @@ pub fn read(rest: &[u8], chain: &mut Chain) -> Found {
     let Some(channel) = named(&rest[FIXED_BYTES..FIXED_BYTES + name_bytes]) else { return Found::Wrong };
     let u64_at = |at: usize| u64::from_le_bytes(*rest[at..].first_chunk().expect("it has been checked"));
     *chain = after;
-    let record = ConnectionRecord { event, id: u64_at(2), channel, taken: u64_at(10) };
+    let epoch = u32::from_le_bytes(*rest[18..].first_chunk().expect("it has been checked"));
+    let record = ConnectionRecord { event, id: u64_at(2), channel, taken: u64_at(10), epoch };
     Found::Record(record, FIXED_BYTES + name_bytes + CHECKSUM_BYTES)
 }
 
@@ -142,7 +154,7 @@ mod tests {
     use super::*;
 
     fn record(event: Event, id: u64, channel: &str, taken: u64) -> ConnectionRecord {
-        ConnectionRecord { event, id, channel: ChannelName::parse(channel).unwrap_or_default(), taken }
+        ConnectionRecord { event, id, channel: ChannelName::parse(channel).unwrap_or_default(), taken, epoch: 0x0605_0403 }
     }
 
     fn bytes(record: &ConnectionRecord, chain: Chain) -> (Vec<u8>, Chain) {
@@ -156,9 +168,9 @@ mod tests {
         assert_eq!(header()[..12], *b"FOGHORN\n\x01\x00c\x00");
         assert_eq!(header()[12..], first_chain().value().to_le_bytes());
         let (bytes, after) = bytes(&record(Event::Ended, 0x0102, "ab", 3), first_chain());
-        assert_eq!(bytes[..20], *b"\x03\x02\x02\x01\0\0\0\0\0\0\x03\0\0\0\0\0\0\0ab");
-        assert_eq!(bytes[20..], after.value().to_le_bytes());
-        assert_eq!(after, first_chain().over(&bytes[..20]));
+        assert_eq!(bytes[..24], *b"\x03\x02\x02\x01\0\0\0\0\0\0\x03\0\0\0\0\0\0\0\x03\x04\x05\x06ab");
+        assert_eq!(bytes[24..], after.value().to_le_bytes());
+        assert_eq!(after, first_chain().over(&bytes[..24]));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::hub::channel_name::ChannelName;
 use crate::storage::boot::{Boot, Clocks};
 use crate::storage::channel_reading::{self, ReadChannel};
 use crate::storage::connection_reading::{self, Connections};
+use crate::storage::connection_record::epoch_checksum;
 use crate::storage::damage::{Damage, Unusable};
 use crate::storage::extent::{Extent, Segments};
 use crate::storage::file_name::{self, CONNECTIONS, MARK};
@@ -60,7 +61,10 @@ pub fn open(settings: &Settings) -> Result<(Writer, Restored), Unusable> {
     let Opening { boot, warnings, .. } = opening;
     boot.write(&folder).and_then(|()| folder.remove(MARK)).and_then(|()| folder.sync_names()).map_err(failed)?;
 
-    let connections = known.of(|name| channels.iter().any(|(channel, _)| channel.name == *name));
+    let connections = known.of(|name| {
+        let (channel, _) = channels.iter().find(|(channel, _)| channel.name == *name)?;
+        Some(epoch_checksum(&channel.epoch))
+    });
     let (channels, segments): (Vec<_>, Vec<_>) = channels.into_iter().unzip();
     let segments = channels.iter().map(|channel| channel.name.clone()).zip(segments).collect();
     let writer = Writer::new(folder, boot, segments, file, free_bytes);

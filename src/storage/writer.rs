@@ -282,7 +282,10 @@ impl Writer {
     fn end_connections(&mut self, error: &io::Error) -> KeepingEnded {
         let why = format!("{} could not be written: {error}", self.folder.shown(CONNECTIONS));
         self.bytes -= self.connections.take().map_or(0, |(_, extent)| extent.bytes);
-        match self.folder.remove(CONNECTIONS) {
+        // What stays would be believed, and would say too little of who sends on. One that says nothing is as good as none.
+        let removed = self.folder.remove(CONNECTIONS);
+        let nothing = connection_record::header();
+        match removed.or_else(|error| self.folder.replace(CONNECTIONS, &nothing).map(drop).map_err(|_| error)) {
             Ok(()) => KeepingEnded { why, files_removed: true },
             Err(error) => {
                 KeepingEnded { why: format!("{why}; and could not be removed: {error}"), files_removed: false }

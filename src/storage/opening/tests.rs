@@ -106,10 +106,11 @@ fn after_a_kill_all_that_was_written_is_there_and_goes_on() {
         (Event::Ended, 1, ChannelName::MAIN, 2),
         (Event::Joined, 4, ChannelName::parse("gone").unwrap(), 0),
     ] {
-        ConnectionRecord { event, id, channel, taken }.encode(&mut records, &mut chain);
+        let epoch = epoch_checksum(if channel.is_main() { "aaa" } else { "bbb" });
+        ConnectionRecord { event, id, channel, taken, epoch }.encode(&mut records, &mut chain);
     }
-    writer.begin_connections(&records[..22]).unwrap();
-    writer.append_connections(&records[22..]).unwrap();
+    writer.begin_connections(&records[..26]).unwrap();
+    writer.append_connections(&records[26..]).unwrap();
     drop(writer);
 
     let (mut writer, restored) = open(&settings).unwrap();
@@ -144,6 +145,9 @@ struct Killed {
     connections: Vec<RestoredConnection>,
 }
 
+/// Files by their names.
+type Files = BTreeMap<String, Vec<u8>>;
+
 const EPOCHS: [&str; 2] = ["aaa", "bbb"];
 
 /// What the one that writes has done until it was killed, with a look at each step. All that was told goes to `tell`.
@@ -155,7 +159,8 @@ fn live(settings: &Settings, mut tell: impl FnMut(&ChannelName, u64)) -> Writer 
     let mut chain = first_chain();
     let mut connection = |writer: &mut Writer, event, id, channel: &ChannelName, taken| {
         let mut records = Vec::new();
-        ConnectionRecord { event, id, channel: channel.clone(), taken }.encode(&mut records, &mut chain);
+        let epoch = epoch_checksum(EPOCHS[usize::from(!channel.is_main())]);
+        ConnectionRecord { event, id, channel: channel.clone(), taken, epoch }.encode(&mut records, &mut chain);
         writer.append_connections(&records).unwrap();
     };
     connection(&mut writer, Event::Joined, 1, &ChannelName::MAIN, 0);
@@ -703,7 +708,7 @@ fn whoever_is_killed_while_it_puts_files_aside_or_removes_them_leaves_no_log_wit
     let header_bytes = 39;
     let mut looked = 0;
     for (file, at) in [("main.0", 0), ("main.0", header_bytes), ("main.1", 0), ("main.1", header_bytes), ("", 0)] {
-        let steps_seen: Rc<RefCell<Vec<BTreeMap<String, Vec<u8>>>>> = Rc::default();
+        let steps_seen: Rc<RefCell<Vec<Files>>> = Rc::default();
         let within = folder_in_memory();
         let folder = within.path().join("state");
         copy(&killed.within.path().join("state"), &folder);
