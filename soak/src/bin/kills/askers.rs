@@ -14,7 +14,7 @@ use fastrand::Rng;
 use serde_json::Value;
 
 use crate::message::Name;
-use crate::round::{CHANNELS, DELETED, Round};
+use crate::round::{CHANNELS, DELETED, IN_USE, Round};
 use crate::told::{Mark, Who};
 use crate::wire::{Answer, Broken, connect, join, next, request};
 
@@ -27,21 +27,22 @@ pub struct Posted {
 }
 
 /// One who asks over HTTP, on a connection that stays as long as it can.
-struct Asker<'a> {
-    round: &'a Round,
-    who: Who,
-    channel: usize,
-    socket: Option<BufReader<TcpStream>>,
-    rng: Rng,
+pub struct Asker<'a> {
+    pub round: &'a Round,
+    pub who: Who,
+    pub channel: usize,
+    pub socket: Option<BufReader<TcpStream>>,
+    pub rng: Rng,
 }
 
 impl<'a> Asker<'a> {
-    fn new(round: &'a Round, who: Who, channel: usize, rng: Rng) -> Self {
+    /// One of this name.
+    pub fn new(round: &'a Round, who: Who, channel: usize, rng: Rng) -> Self {
         Self { round, who, channel, socket: None, rng }
     }
 
     /// Asks for something of the channel. Nothing comes where the connection has ended.
-    fn ask(&mut self, method: &str, query: &str, lines: &str, body: &[u8]) -> Result<Option<Answer>, String> {
+    pub fn ask(&mut self, method: &str, query: &str, lines: &str, body: &[u8]) -> Result<Option<Answer>, String> {
         let path = format!("{}{query}", CHANNELS[self.channel]);
         let asked = self.try_ask(method, &path, lines, body);
         let ends = asked.as_ref().is_ok_and(|answer| answer.header("Connection") == Some("close"));
@@ -64,7 +65,8 @@ impl<'a> Asker<'a> {
         request(socket, method, path, lines, body)
     }
 
-    fn wrong<T>(&self, by: &'static str, what: &str) -> Result<T, String> {
+    /// What is not as it should be.
+    pub fn wrong<T>(&self, by: &'static str, what: &str) -> Result<T, String> {
         Err(format!("channel {}: {}: {what}", self.channel, self.round.book.told(self.who, by)))
     }
 }
@@ -144,7 +146,7 @@ pub fn look(round: &Round, nth: usize, rng: Rng) -> Result<(), String> {
     let mut tags: HashMap<usize, (String, String, u64)> = HashMap::new();
     while !round.is_over() {
         thread::sleep(Duration::from_millis(asker.rng.u64(..6)));
-        asker.channel = asker.rng.usize(..CHANNELS.len());
+        asker.channel = asker.rng.usize(..IN_USE);
         let channel = asker.channel;
         let since = round.book.mark(channel);
         let known = tags.get(&channel).filter(|_| asker.rng.bool()).cloned();
@@ -182,7 +184,7 @@ pub fn watch(round: &Round, nth: usize, rng: Rng) -> Result<(), String> {
     let mut asker = Asker::new(round, Who("watcher", nth), 0, rng);
     while !round.is_over() {
         thread::sleep(Duration::from_millis(asker.rng.u64(..10)));
-        asker.channel = asker.rng.usize(..CHANNELS.len());
+        asker.channel = asker.rng.usize(..IN_USE);
         let since = round.book.mark(asker.channel);
         let Some(answer) = asker.ask("GET", "?status", "", b"")? else { continue };
         note_figures(&asker, &answer, &since)?;
@@ -211,7 +213,7 @@ pub fn come_and_go(round: &Round, nth: usize, mut rng: Rng) -> Result<(), String
     let mut last = HashMap::new();
     while !round.is_over() {
         thread::sleep(Duration::from_millis(rng.u64(..15)));
-        let channel = rng.usize(..CHANNELS.len());
+        let channel = rng.usize(..IN_USE);
         let counts = rng.u8(..4) > 0;
         match visit(round, who, channel, counts, &mut last, &mut rng) {
             Ok(()) | Err(Broken::Gone) => {}
@@ -261,7 +263,10 @@ fn visit(
     round.book.head(channel, epoch, head, &since, told)?;
     let expected = ended.as_ref().map(|ended| ended.taken).or(own.map(|_| 0));
     if expected.is_some() && hello["taken"].as_u64() != expected {
-        let earlier = ended.map_or_else(|| "it has said nothing".to_owned(), |ended| ended.to_string());
+        let earlier = ended.map_or_else(
+            || "it has said nothing".to_owned(),
+            |ended| format!("{ended}; {} have come since", round.book.joins_since(&ended)),
+        );
         let taken = &hello["taken"];
         return Err(Broken::Wrong(format!("channel {channel}: {told}: taken is {taken}, although {earlier}")));
     }

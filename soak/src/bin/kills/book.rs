@@ -49,11 +49,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Book {
-    /// An empty one, for channels with such newer halves.
-    pub fn new(half_bytes: &[usize], window: u64) -> Self {
+    /// An empty one, for channels with such newer halves, of which those behind the first few may be forgotten.
+    pub fn new(half_bytes: &[usize], in_use: usize, window: u64) -> Self {
+        let channel = |nth| Mutex::new(Channel { is_forgotten: nth >= in_use, ..Channel::default() });
         Self {
             began: Instant::now(),
-            channels: half_bytes.iter().map(|_| Mutex::default()).collect(),
+            channels: (0..half_bytes.len()).map(channel).collect(),
             window,
             half_bytes: half_bytes.to_vec(),
             ids: Mutex::default(),
@@ -279,11 +280,21 @@ impl Book {
         lock(&self.ended).push(Ended { channel, id: id.to_owned(), taken, told, joins });
     }
 
+    /// Somebody is about to come in whose id nobody is told of here.
+    pub fn note_join(&self) {
+        self.joins.fetch_add(1, Relaxed);
+    }
+
+    /// How many connections with an id are known to have come since.
+    pub fn joins_since(&self, ended: &Ended) -> u32 {
+        self.joins.load(Relaxed) - ended.joins
+    }
+
     /// A connection that has ended, which the server has to know.
     pub fn any_ended(&self, rng: &mut Rng) -> Option<Ended> {
         let ended = lock(&self.ended);
         let ended = ended.get(rng.usize(..ended.len().max(1)))?;
-        (self.joins.load(Relaxed) - ended.joins < KNOWN_CONNECTIONS).then(|| ended.clone())
+        (self.joins_since(ended) < KNOWN_CONNECTIONS).then(|| ended.clone())
     }
 
     /// Checks what can only be said at the end, and counts the messages. `sent` says in which channel which writer has sent how many messages;
@@ -314,7 +325,7 @@ mod tests {
     const WHO: Who = Who("test", 0);
 
     fn book() -> Book {
-        Book::new(&[1 << 20, 1 << 20], 10)
+        Book::new(&[1 << 20, 1 << 20], 2, 10)
     }
 
     fn say(book: &Book, seq: u64, name: Name) -> Result<Name, String> {
@@ -372,6 +383,16 @@ mod tests {
     }
 
     #[test]
+    fn a_channel_that_was_forgotten_does_not_come_back() {
+        let book = Book::new(&[1 << 20], 0, 10);
+        let told = book.told(WHO, "the answer to a post");
+        for epoch in ["first", "second"] {
+            book.head(0, epoch, 5, &book.mark(0), told).unwrap();
+        }
+        refused(book.head(0, "first", 5, &book.mark(0), told), "in a later one before");
+    }
+
+    #[test]
     fn what_is_missing_doubled_or_out_of_order_is_seen_in_the_end() {
         let check = |names: &[Option<Name>], sent: u32| {
             let book = book();
@@ -400,7 +421,7 @@ mod tests {
 
     #[test]
     fn the_newer_half_is_never_lost() {
-        let book = Book::new(&[10_000], 10);
+        let book = Book::new(&[10_000], 1, 10);
         for nth in 1..=3 {
             say(&book, nth.into(), name(1, nth)).unwrap();
         }

@@ -33,6 +33,8 @@ pub struct Channel {
     pub deletions_asked: usize,
     /// Where each reader is who must not miss anything: the epoch and the number of its last message.
     pub places: Vec<Option<(usize, u64)>>,
+    /// Whether it is one that may be forgotten for another, at any time.
+    pub is_forgotten: bool,
     /// Somebody was away for longer than the newer half of the log holds.
     pub has_lost: bool,
 }
@@ -46,7 +48,9 @@ impl Channel {
         if let Some(nth) = self.epochs.iter().position(|epoch| epoch.name == name) {
             return Ok(nth);
         }
-        if let Some(last) = self.epochs.last().filter(|_| self.epochs.len() > self.deletions_asked) {
+        if let Some(last) =
+            self.epochs.last().filter(|_| self.epochs.len() > self.deletions_asked && !self.is_forgotten)
+        {
             return Err(format!(
                 "a new epoch {name} ({told}), although {} was not deleted (at first {}; at last {})",
                 last.name, last.told, last.head_told
@@ -67,7 +71,7 @@ impl Channel {
         must_be_there: impl Fn(Name) -> Option<bool>,
         sent: &[(u32, u32)],
     ) -> Result<u64, String> {
-        let may_miss = is_deleted || self.has_lost;
+        let may_miss = is_deleted || self.is_forgotten || self.has_lost;
         let mut last: HashMap<u32, (u32, String)> = HashMap::new();
         let mut all: HashMap<Name, String> = HashMap::new();
         for epoch in &self.epochs {

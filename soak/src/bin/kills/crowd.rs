@@ -8,6 +8,7 @@ use crate::askers::{self, Posted};
 use crate::message::FIRST_SENDER;
 use crate::programs;
 use crate::round::{DELETED, Reader, Round};
+use crate::rover;
 use crate::streams::{self, Form};
 use crate::talker::{Proof, Talker};
 use crate::told::Who;
@@ -84,7 +85,8 @@ pub fn clients<'a>(round: &'a Round, is_quiet: bool, rng: &mut Rng) -> Vec<Clien
         }
         clients.push(Box::new(move || askers::look(round, nth, looking).map(|()| None)));
     }
-    let (watching, deleting) = (rng.fork(), rng.fork());
+    let (watching, deleting, roving) = (rng.fork(), rng.fork(), rng.fork());
+    clients.push(Box::new(move || rover::run(round, 104, roving).map(|()| None)));
     clients.push(Box::new(move || askers::watch(round, 0, watching).map(|()| None)));
     clients.push(Box::new(move || askers::delete(round, deleting).map(|()| None)));
     clients

@@ -17,6 +17,7 @@ mod hub;
 mod message;
 mod programs;
 mod round;
+mod rover;
 mod streams;
 mod talker;
 mod told;
@@ -37,12 +38,10 @@ use book::Book;
 use crowd::Report;
 use hub::Hub;
 use message::Name;
-use round::{CHANNELS, DELETED, Round, Stage};
+use round::{CHANNELS, CHANNELS_MAX, DELETED, IN_USE, Round, Stage};
 use told::Who;
 use wire::{Broken, join, next};
 
-/// Kills in one round.
-const KILLS_PER_ROUND: u32 = 7;
 /// How long a kill that is aimed waits for its moment.
 const AIM_MAX: Duration = Duration::from_millis(400);
 /// How long a round lasts in which nobody is killed.
@@ -66,6 +65,8 @@ struct Sizes {
     unconfirmed_max: usize,
     /// Whether hardly anybody is there who has a connection with an id.
     is_quiet: bool,
+    /// How many in one round.
+    kills: u32,
 }
 
 const SIZES: [Sizes; 4] = [
@@ -75,14 +76,7 @@ const SIZES: [Sizes; 4] = [
         window: 30,
         unconfirmed_max: 6,
         is_quiet: false,
-    },
-    Sizes { flags: &[], half_bytes: [2 << 20, 512 * 1024], window: 1000, unconfirmed_max: 64, is_quiet: false },
-    Sizes {
-        flags: &["--backlog", "256KiB", "--channel-backlog", "24KiB", "--heartbeat", "1s"],
-        half_bytes: [128 * 1024, 12 * 1024],
-        window: 20,
-        unconfirmed_max: 4,
-        is_quiet: false,
+        kills: 7,
     },
     Sizes {
         flags: &["--backlog", "32KiB", "--channel-backlog", "24KiB"],
@@ -90,6 +84,23 @@ const SIZES: [Sizes; 4] = [
         window: 20,
         unconfirmed_max: 4,
         is_quiet: true,
+        kills: 7,
+    },
+    Sizes {
+        flags: &[],
+        half_bytes: [2 << 20, 512 * 1024],
+        window: 1000,
+        unconfirmed_max: 64,
+        is_quiet: false,
+        kills: 12,
+    },
+    Sizes {
+        flags: &["--backlog", "256KiB", "--channel-backlog", "24KiB", "--heartbeat", "1s"],
+        half_bytes: [128 * 1024, 12 * 1024],
+        window: 20,
+        unconfirmed_max: 4,
+        is_quiet: false,
+        kills: 30,
     },
 ];
 
@@ -156,15 +167,18 @@ fn run(options: &Options) -> Result<(), String> {
     println!("seed {} · {} kills · {}", options.seed, options.kills, folder.display());
     let mut rng = Rng::with_seed(options.seed);
     let mut totals = Totals::default();
-    // Without kills, every kind of round once: to see whether this tool is right.
-    let rounds = if options.kills == 0 { SIZES.len() } else { options.kills.div_ceil(KILLS_PER_ROUND) as usize };
-    for nth in 0..rounds {
-        let kills = (options.kills - totals.kills).min(KILLS_PER_ROUND);
+    for nth in 0.. {
+        // Without kills, every kind of round once: to see whether this tool is right.
+        if if options.kills == 0 { nth == SIZES.len() } else { totals.kills == options.kills } {
+            break;
+        }
+        let sizes = &SIZES[nth % SIZES.len()];
+        let kills = (options.kills - totals.kills).min(sizes.kills);
         totals.kills += kills;
         let own = folder.join(format!("round-{nth}"));
         fs::create_dir(&own).map_err(|error| format!("{}: {error}", own.display()))?;
         let began = Instant::now();
-        round(options, &own, &SIZES[nth % SIZES.len()], kills, &mut rng.fork(), &mut totals).map_err(|sentence| {
+        round(options, &own, sizes, kills, &mut rng.fork(), &mut totals).map_err(|sentence| {
             let seed = options.seed;
             format!("round {nth}: {sentence}\n(seed {seed}; the round's files are in {})", own.display())
         })?;
@@ -190,10 +204,16 @@ fn round(
     rng: &mut Rng,
     totals: &mut Totals,
 ) -> Result<(), String> {
-    let flags = [&["--log-level", "warn", "--max-clients-per-ip", "0", "--max-clients", "200"], sizes.flags].concat();
+    let flags = [
+        &["--log-level", "warn", "--max-clients-per-ip", "0", "--max-clients", "200", "--max-channels", CHANNELS_MAX],
+        sizes.flags,
+    ]
+    .concat();
     let mut hub = Hub::new(&options.bin, &flags, &folder.join("state"))?;
     let [main, other] = sizes.half_bytes;
-    let book = Book::new(&[main, other, other, other], sizes.window);
+    let mut half_bytes = [other; CHANNELS.len()];
+    half_bytes[0] = main;
+    let book = Book::new(&half_bytes, IN_USE, sizes.window);
     let round = Round::new(options.bin.clone(), hub.addresses()?, folder.to_owned(), book, sizes.unconfirmed_max);
     hub.start()?;
     let checked = thread::scope(|scope| {
@@ -274,7 +294,7 @@ fn drive(hub: &mut Hub, round: &Round, kills: u32, rng: &mut Rng, totals: &mut T
     pass(hub, round, Duration::from_millis(300))?;
     round.enter(Stage::Settling);
     wait(hub, round, "all is confirmed", || round.busy.load(Relaxed) == 0)?;
-    for (channel, path) in CHANNELS.iter().enumerate() {
+    for (channel, path) in CHANNELS.iter().enumerate().take(IN_USE) {
         let since = round.book.mark(channel);
         let hello = join(round.addresses[0], path, true).and_then(|mut socket| next(&mut socket));
         let hello = hello.map_err(|broken| match broken {

@@ -24,6 +24,7 @@ const LAG_MAX: Duration = Duration::from_millis(300);
 const SENDER_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn start(round: &Round, words: &[&str], rng: &mut Rng, channel: usize) -> Result<Child, String> {
+    round.book.note_join();
     let address = format!("{}{}", round.address(rng), CHANNELS[channel]);
     let mut command = Command::new("setpriv");
     // Dies with this tool.

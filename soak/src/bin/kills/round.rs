@@ -13,7 +13,12 @@ use crate::told::{Mark, Told, Who};
 use crate::wire::Broken;
 
 /// The paths of the channels.
-pub const CHANNELS: [&str; 4] = ["/", "/c/a", "/c/b", "/c/deleted"];
+pub const CHANNELS: [&str; 12] =
+    ["/", "/c/a", "/c/b", "/c/deleted", "/c/f0", "/c/f1", "/c/f2", "/c/f3", "/c/f4", "/c/f5", "/c/f6", "/c/f7"];
+/// How many of them, the first, are always in use.
+pub const IN_USE: usize = 4;
+/// `--max-channels`: so few that the others are forgotten again and again, one for another.
+pub const CHANNELS_MAX: &str = "7";
 /// The one whose messages are deleted now and then.
 pub const DELETED: usize = 3;
 
