@@ -7,7 +7,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::{Client, Closed, Lasting, Launch, Place, Server, request, resume, with_state};
+use crate::harness::{
+    Client, Closed, FIN, Lasting, Launch, PING, PONG, Place, Server, masked, request, resume, with_state,
+};
 
 /// The epoch and the newest number of the main channel.
 fn position(server: &Lasting) -> (String, u64) {
@@ -288,4 +290,65 @@ fn a_file_that_cannot_grow_ends_the_keeping_but_not_the_serving() {
         let (_client, now) = resume(&server, "/c/lights");
         assert_eq!((&now["epoch"], &now["head"]), (&of_other["epoch"], &300.into()), "{place:?}: {now}");
     }
+}
+
+#[test]
+fn nothing_is_written_when_nothing_is_said() {
+    let server = Lasting::start(Place::Memory, &["--heartbeat", "1s"]);
+    let (mut client, _) = server.resume("/");
+    client.expect_echo("1");
+    let written = || {
+        let entries = fs::read_dir(server.state()).unwrap().map(|entry| entry.unwrap());
+        let mut files: Vec<_> = entries
+            .map(|entry| {
+                let file = entry.metadata().unwrap();
+                (entry.file_name(), file.len(), file.ino(), file.modified().unwrap())
+            })
+            .collect();
+        files.sort();
+        files
+    };
+    let before = written();
+    for _ in 0..3 {
+        let frame = client.frame();
+        assert_eq!(frame.opcode, PING);
+        client.send(&masked(FIN | PONG, &frame.payload));
+    }
+    request(server.address(), "GET", "/?last", "");
+    server.status();
+    assert_eq!(written(), before);
+}
+
+#[test]
+fn where_nothing_says_which_boot_it_is_the_kernel_does() {
+    let place = Place::Memory.folder();
+    let launch = || with_state(Launch::new(&[]), place.path());
+    let server = launch().start();
+    let (mut client, hello) = resume(&server, "/");
+    client.expect_echo("1");
+    drop(server);
+    let (_client, again) = resume(&launch().start(), "/");
+    assert_eq!((&again["epoch"], &again["head"]), (&hello["epoch"], &1.into()), "{again}");
+}
+
+#[test]
+fn when_what_is_known_of_connections_is_damaged_nothing_is_said_of_them_and_messages_stay() {
+    let mut server = Lasting::start(Place::Memory, &[]);
+    let (mut client, hello) = server.resume("/");
+    client.expect_echo("1");
+    let before = position(&server);
+    server.end("KILL");
+    let file = server.file("connections");
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    server.go_on();
+    let (_client, again) = server.resume(&format!("/?replaces={}", hello["id"].as_str().unwrap()));
+    assert_eq!(again["taken"], Value::Null, "{again}");
+    assert_eq!(position(&server), before);
+    let log = server.log();
+    assert!(log.matches(" WARN ").count() == 1 && log.contains("connections"), "{log}");
+    assert!(server.file("connections.aside").exists());
+    server.restart("KILL");
+    assert_eq!(position(&server), before);
 }
