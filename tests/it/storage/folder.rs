@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::harness::{
-    Client, Closed, FIN, Lasting, Launch, PING, PONG, Place, Server, masked, request, resume, with_state,
+    Client, Closed, FIN, Lasting, Launch, PING, PONG, Place, Server, eventually, masked, request, resume, with_state,
 };
 
 /// The epoch and the newest number of the main channel.
@@ -250,6 +250,50 @@ fn with_another_backlog_the_newest_that_fits_is_kept() {
     let (mut client, hello) = server.resume(&after);
     assert_eq!((&hello["lost"], &hello["head"]), (&0.into(), &200.into()), "{hello}");
     assert!(client.text().starts_with("171 "));
+}
+
+#[test]
+fn a_message_that_fits_no_more_is_lost_and_the_numbers_go_on() {
+    for end in ["KILL", "TERM"] {
+        let mut server = Lasting::start(Place::Memory, &[]);
+        let mut client = server.join();
+        client.expect_echo("1");
+        client.expect_echo(&"x".repeat(100_000));
+        drop(client);
+        let (epoch, _) = position(&server);
+        server.end(end);
+        server.with_flags(&["--backlog", "16KiB"]);
+        server.go_on();
+        let (mut client, hello) = server.resume(&format!("/?after={epoch}:0"));
+        assert_eq!((&hello["epoch"], &hello["seq"], &hello["head"]), (&epoch.clone().into(), &2.into(), &2.into()));
+        assert_eq!(hello["lost"], 2, "{hello}");
+        client.expect_echo("3");
+        server.restart(end);
+        assert_eq!(position(&server), (epoch, 3));
+        assert_eq!(request(server.address(), "GET", "/?last", "").text(), "3");
+    }
+}
+
+#[test]
+fn where_there_are_places_for_fewer_channels_those_that_were_used_last_come_back() {
+    let mut server = Lasting::start(Place::Memory, &[]);
+    for path in ["/c/first", "/c/second", "/c/third", "/c/second"] {
+        Client::join_at(server.address(), path).expect_echo("1");
+        // Files have the time of the kernel's last tick.
+        eventually("a tick has passed", || {
+            let written = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
+            let last = server.file(&format!("{}.0", path.replace("/c/", "c-")));
+            let now = server.state().with_extension("now");
+            fs::write(&now, "").unwrap();
+            written(&now) > written(&last)
+        });
+    }
+    server.end("KILL");
+    server.with_flags(&["--max-channels", "2"]);
+    server.go_on();
+    let last = |path: &str| request(server.address(), "GET", &format!("{path}?last"), "").status;
+    assert_eq!(["/c/first", "/c/second", "/c/third"].map(last), [204, 200, 200]);
+    assert!(!server.file("c-first.0").exists());
 }
 
 #[test]
