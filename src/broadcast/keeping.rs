@@ -138,7 +138,8 @@ impl Broadcaster {
     fn turn(self: &Rc<Self>, keeper: &Keeper, live: &Rc<LiveChannel>) {
         let keeps_previous = {
             let kept = live.kept.borrow();
-            let Some(kept) = kept.as_ref() else { return };
+            // The name of a forgotten channel may be another's by now, and its files too.
+            let Some(kept) = kept.as_ref().filter(|_| !live.is_forgotten()) else { return };
             let is_full = kept.cost_bytes[1] >= live.capacity_bytes() / 2
                 || kept.cost_bytes != [0, 0] && keeper.is_short_of_room(live);
             let is_due = kept.again_at.is_some_and(|at| at <= Instant::now());

@@ -233,6 +233,11 @@ impl LiveChannel {
         }
     }
 
+    /// Whether another has got its place.
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.reported.get().is_none()
+    }
+
     /// Takes back from the figures of the server what is gone with the channel.
     pub(super) fn retract(&self, counters: &Counters) {
         if let Some(before) = self.reported.take() {

@@ -324,3 +324,21 @@ fn a_new_channel_whose_file_stays_behind_has_another_epoch() {
     assert!(!left.windows(epoch.len()).any(|bytes| bytes == epoch.as_bytes()), "a file has {epoch}");
     assert!(stage.broadcaster.state_figures()["problem"].as_str().is_some_and(|problem| problem.contains("/c/lights")));
 }
+
+#[test]
+fn a_forgotten_channel_leaves_the_files_of_its_name_alone() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    let name = |text: &str| ChannelName::parse(text).unwrap();
+    let forgotten = stage.broadcaster.channels().open(&name("lights")).unwrap();
+    write(&stage, &hand, &["begin"]);
+    forgotten.kept.borrow_mut().as_mut().unwrap().again_at = Some(Instant::now());
+    for nth in 0..stage.broadcaster.config().limits.channels_max {
+        stage.broadcaster.channels().open(&name(&format!("c{nth}"))).unwrap();
+    }
+    assert!(stage.broadcaster.channels().find(&name("lights")).is_none());
+    while hand.take().is_some() {}
+    stage.broadcaster.mark_dirty(&forgotten);
+    stage.broadcaster.flush();
+    assert!(hand.take().is_none(), "they may be those of another by now");
+}
