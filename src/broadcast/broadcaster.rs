@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap, TryReserveError};
 use std::fmt;
 use std::hash::RandomState;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Instant;
@@ -20,7 +20,7 @@ use crate::broadcast::connection_id::ConnectionId;
 use crate::broadcast::ended_connections::{EndedConnections, Known};
 use crate::broadcast::keeper::Keeper;
 use crate::broadcast::kept_state::KeptState;
-use crate::broadcast::live_channel::{Client, LiveChannel, Subscribers};
+use crate::broadcast::live_channel::{Client, ClientRef, LiveChannel, Subscribers};
 use crate::broadcast::transport::Transport;
 use crate::config::settings::Config;
 use crate::hub::channel::{Joined, Start};
@@ -32,9 +32,6 @@ use crate::runtime::boot_clock::BootClock;
 use crate::runtime::spawner::Spawner;
 use crate::storage::restored::{Restored, RestoredConnection};
 use crate::telemetry::counters::Counters;
-
-/// A client, if it is still there.
-type ClientRef = (Weak<Transport>, Weak<LiveChannel>);
 
 /// The channels and their clients, and what the flush needs to write to them.
 pub struct Broadcaster {

@@ -9,7 +9,7 @@ use smol::future;
 
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::keeper::{Context, Keeper};
-use crate::broadcast::live_channel::{Client, LiveChannel, Subscribers, new_epoch};
+use crate::broadcast::live_channel::{ClientRef, LiveChannel, Subscribers, new_epoch};
 use crate::hub::staging::Batch;
 use crate::storage::damage::KeepingEnded;
 use crate::storage::job::Job;
@@ -34,8 +34,8 @@ impl Broadcaster {
         }
     }
 
-    fn release(&self, clients: Vec<Client>) {
-        for client in clients {
+    fn release(&self, clients: &[ClientRef]) {
+        for client in clients.iter().filter_map(ClientRef::upgrade) {
             client.transport.release();
             self.schedule(&client);
         }
@@ -50,7 +50,7 @@ impl Broadcaster {
             }
             Context::Connections(held) => {
                 keeper.note_connections(done.result.as_ref().err());
-                self.release(held.clone());
+                self.release(held);
             }
             Context::Forgotten => {}
         }
@@ -74,7 +74,7 @@ impl Broadcaster {
                 Self::commit(live, channel, batch);
             }
             (Job::Begin(_, beginning), Context::Segment(_, tell)) => {
-                self.release(keeper.note_begun(live, result.as_ref().err()));
+                self.release(&keeper.note_begun(live, result.as_ref().err()));
                 if tell.is_some() {
                     if let Some(kept) = live.kept.borrow_mut().as_mut() {
                         kept.epochs_under_way -= 1;

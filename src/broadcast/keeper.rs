@@ -13,7 +13,7 @@ use smol::channel::Sender;
 
 use crate::broadcast::connection_log::ConnectionLog;
 use crate::broadcast::kept::Kept;
-use crate::broadcast::live_channel::{Client, LiveChannel, new_epoch};
+use crate::broadcast::live_channel::{ClientRef, LiveChannel, new_epoch};
 use crate::config::limits::{KEEP_AGAIN_AFTER, STAGED_BYTES_MAX};
 use crate::hub::position::Position;
 use crate::hub::record::Chain;
@@ -27,7 +27,7 @@ pub struct Keeper {
     pub(super) store: Store<Context>,
     pub(super) connections: RefCell<ConnectionLog>,
     /// Clients that are told nothing before what is in `connections` is written.
-    pub(super) held: RefCell<Vec<Client>>,
+    pub(super) held: RefCell<Vec<ClientRef>>,
     /// When the connections are tried again, if they are not kept.
     pub(super) connections_again_at: Cell<Option<Instant>>,
     /// Why they are not, for people.
@@ -42,7 +42,7 @@ pub enum Context {
     /// A segment of one. With whom to tell, it is of a new epoch.
     Segment(Rc<LiveChannel>, Option<Sender<Position>>),
     /// Connections, and the clients that wait for that.
-    Connections(Vec<Client>),
+    Connections(Vec<ClientRef>),
     /// A channel that is forgotten.
     Forgotten,
 }
@@ -104,7 +104,7 @@ impl Keeper {
     }
 
     /// Notes what became of a channel's new segment. Returns the clients that have waited for it.
-    pub(super) fn note_begun(&self, live: &LiveChannel, error: Option<&KeepingEnded>) -> Vec<Client> {
+    pub(super) fn note_begun(&self, live: &LiveChannel, error: Option<&KeepingEnded>) -> Vec<ClientRef> {
         let mut kept = live.kept.borrow_mut();
         let kept = kept.as_mut().expect("it has a file, or had");
         if let Some(ended) = error {

@@ -114,10 +114,10 @@ impl Broadcaster {
         let Some(keeper) = &self.keeper else { return };
         if client.transport.connection_id.get().is_some() {
             client.transport.hold();
-            keeper.held.borrow_mut().push(client.clone());
+            keeper.held.borrow_mut().push(client.downgrade());
         } else if !client.live.is_told() {
             client.transport.hold();
-            client.live.held.borrow_mut().push(client.clone());
+            client.live.held.borrow_mut().push(client.downgrade());
         }
     }
 

@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, TryReserveError};
 use std::fmt;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -41,7 +41,7 @@ pub struct LiveChannel {
     /// What is known of its file, if it has one.
     pub(super) kept: RefCell<Option<Kept>>,
     /// Streams that are told nothing before there is one.
-    pub(super) held: RefCell<Vec<Client>>,
+    pub(super) held: RefCell<Vec<ClientRef>>,
     /// Messages from outside that wait for room or for the file, by the number that each goes by.
     pub(super) waiting_posts: RefCell<BTreeMap<u64, Waiter>>,
     /// What the server's figures have of it; `None` when it is forgotten.
@@ -57,7 +57,21 @@ pub struct Client {
     pub live: Rc<LiveChannel>,
 }
 
+/// A [`Client`], if it is still there: whoever has this keeps no connection open.
+#[derive(Debug, Clone)]
+pub struct ClientRef(Weak<Transport>, Weak<LiveChannel>);
+
+impl ClientRef {
+    pub(super) fn upgrade(&self) -> Option<Client> {
+        Some(Client { transport: self.0.upgrade()?, live: self.1.upgrade()? })
+    }
+}
+
 impl Client {
+    pub(super) fn downgrade(&self) -> ClientRef {
+        ClientRef(Rc::downgrade(&self.transport), Rc::downgrade(&self.live))
+    }
+
     /// Whether it has got all that is published.
     pub fn is_up_to_date(&self) -> bool {
         let channel = self.live.channel.borrow();

@@ -4,28 +4,26 @@
 //! replaced, nothing of it is published any more, so what is said of it then holds for good.
 
 use std::net::IpAddr;
-use std::rc::{Rc, Weak};
 use std::time::Instant;
 
 use crate::access::codes::Right;
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::connection_id::ConnectionId;
 use crate::broadcast::ended_connections::Known;
-use crate::broadcast::live_channel::{Client, LiveChannel};
-use crate::broadcast::transport::Transport;
+use crate::broadcast::live_channel::Client;
 use crate::hub::channel_name::ChannelName;
 use crate::hub::close_reason::CloseReason;
 
 impl Broadcaster {
     /// Gives a client an id by which its next connection can [replace](Self::replace) it. `by_code`: the right that it has shown by a code.
-    pub fn assign_connection_id(&self, Client { transport, live }: &Client, by_code: Option<Right>) -> ConnectionId {
+    pub fn assign_connection_id(&self, client: &Client, by_code: Option<Right>) -> ConnectionId {
         let id = ConnectionId::new(&self.connection_ids, self.counters.clients_total.get());
-        transport.connection_id.set(Some(id));
-        transport.by_code.set(by_code);
+        client.transport.connection_id.set(Some(id));
+        client.transport.by_code.set(by_code);
         if let Some(keeper) = &self.keeper {
-            keeper.connections.borrow_mut().join(id, &live.name, live.epoch_checksum(), 0);
+            keeper.connections.borrow_mut().join(id, &client.live.name, client.live.epoch_checksum(), 0);
         }
-        self.by_connection_id.borrow_mut().insert(id, (Rc::downgrade(transport), Rc::downgrade(live)));
+        self.by_connection_id.borrow_mut().insert(id, client.downgrade());
         id
     }
 
@@ -46,18 +44,13 @@ impl Broadcaster {
     }
 
     fn by_connection_id(&self, id: ConnectionId) -> Option<Client> {
-        let clients = self.by_connection_id.borrow();
-        let (transport, live) = clients.get(&id)?;
-        Some(Client { transport: transport.upgrade()?, live: live.upgrade()? })
+        self.by_connection_id.borrow().get(&id)?.upgrade()
     }
 
     /// All that can be replaced.
     pub(super) fn connections(&self) -> Vec<(ConnectionId, Client)> {
         let clients = self.by_connection_id.borrow();
-        let present = |(&id, (transport, live)): (&ConnectionId, &(Weak<Transport>, Weak<LiveChannel>))| {
-            Some((id, Client { transport: transport.upgrade()?, live: live.upgrade()? }))
-        };
-        clients.iter().filter_map(present).collect()
+        clients.iter().filter_map(|(&id, client)| Some((id, client.upgrade()?))).collect()
     }
 
     /// Ends the client with this connection id, if it is connected, because it has reconnected. Nothing from its old connection

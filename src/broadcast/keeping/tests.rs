@@ -342,3 +342,24 @@ fn a_forgotten_channel_leaves_the_files_of_its_name_alone() {
     stage.broadcaster.flush();
     assert!(hand.take().is_none(), "they may be those of another by now");
 }
+
+#[test]
+fn who_is_held_and_goes_is_closed_although_the_file_is_awaited() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    let (counting, theirs) = join_with_id(&stage);
+    let (stream, its) = stage.connect(&ChannelName::parse("lights").unwrap());
+    stage
+        .broadcaster
+        .join_stream(&stream, Encoding::Events, crate::hub::channel::Start::History(0), None, |_, _| b"hello".to_vec());
+    stage.broadcaster.flush();
+    for (client, mut theirs) in [(counting, theirs), (stream, its)] {
+        stage.broadcaster.leave(&client);
+        stage.broadcaster.forget(&client);
+        drop(client);
+        let read = std::io::Read::read(&mut theirs, &mut [0; 9]);
+        assert_eq!(read.ok(), Some(0), "nobody has its socket any more");
+    }
+    stage.broadcaster.flush();
+    write(&stage, &hand, &["begin connections", "begin", "append connections"]);
+}
