@@ -211,8 +211,11 @@ impl Transport {
     /// Writes all control bytes, waiting for the socket. For the end of a connection that has left the channel.
     ///
     /// # Errors
-    /// If the connection is broken.
+    /// If the connection is broken, or its client would be told of something that is in no file to the end.
     pub async fn finish_control(&self) -> io::Result<()> {
+        if self.is_held() {
+            return Err(ErrorKind::TimedOut.into());
+        }
         // The client may be asleep and take this much later: now the kernel may hold what is left.
         let _ = SockRef::from(self.socket.get_ref()).set_tcp_notsent_lowat(u32::MAX);
         while self.has_control() {
@@ -317,6 +320,17 @@ mod tests {
         let mut bytes = [0; 1000];
         client.read_exact(&mut bytes).unwrap();
         assert_eq!(bytes, [[1; 500], [2; 500]].concat()[..]);
+    }
+
+    #[test]
+    fn who_is_held_to_the_end_is_told_nothing() {
+        let (transport, mut client) = transport(b"hello");
+        transport.hold();
+        assert!(block_on(transport.finish_control()).unwrap().is_err());
+        drop(transport);
+        let mut told = Vec::new();
+        client.read_to_end(&mut told).unwrap();
+        assert_eq!(told, b"");
     }
 
     #[test]
