@@ -150,9 +150,9 @@ impl Channels {
         if name.is_main() { message_bytes_max } else { message_bytes_max.min(channel_backlog_bytes / 2) }
     }
 
-    /// The epoch of the main channel.
-    pub fn main_epoch(&self) -> String {
-        self.main.head_position().epoch
+    /// The epoch of the main channel, if it may be told.
+    pub fn main_epoch(&self) -> Option<String> {
+        self.main.is_told().then(|| self.main.head_position().epoch)
     }
 
     /// All channels that exist, the main one first.

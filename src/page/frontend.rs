@@ -45,11 +45,11 @@ impl Frontend {
         request: &PageRequest,
         peer: IpAddr,
         local: impl FnOnce() -> Option<SocketAddr>,
-        kept: impl FnOnce() -> (String, Value),
+        kept: impl FnOnce() -> (Option<String>, Value),
     ) -> Option<Response> {
         if request.is_status() {
             let (epoch, state) = kept();
-            return Some(Answer::from(self.status.figures(&epoch, &state, peer, local())).response(request, ""));
+            return Some(Answer::from(self.status.figures(epoch.as_deref(), &state, peer, local())).response(request, ""));
         }
         match request.path_and_query() {
             ("/qr.svg", query) => match qr_code::address(query, &request.host) {

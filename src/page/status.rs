@@ -33,7 +33,7 @@ impl Status {
     /// The figures of this moment. `epoch` is that of the main channel, `state` what is said of `--state`, `peer` is the client's address, `local_address` the one of ours that it has used.
     pub fn figures(
         &self,
-        epoch: &str,
+        epoch: Option<&str>,
         state: &Value,
         peer: IpAddr,
         local_address: Option<SocketAddr>,

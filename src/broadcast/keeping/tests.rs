@@ -64,7 +64,9 @@ fn disk_full(files_removed: bool) -> Result<(), KeepingEnded> {
 #[test]
 fn a_message_is_told_when_it_is_written_and_so_is_its_number() {
     let (stage, hand) = stage();
+    assert_eq!(stage.broadcaster.channels().main_epoch(), None, "nor is its epoch");
     write(&stage, &hand, &["begin"]);
+    assert!(stage.broadcaster.channels().main_epoch().is_some());
     let (speaker, _theirs) = stage.join();
     let (_listener, heard) = stage.join();
     stage.publish(&speaker, Frame::text("fog"));
