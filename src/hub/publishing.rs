@@ -119,15 +119,20 @@ impl<T> Channel<T> {
 
     /// Whether everybody has all that would be overwritten.
     fn has_room_for(&self, frame: &Frame) -> bool {
-        let staged_bytes = match &self.staging {
-            Some(staging) if !staging.takes(frame, self.backlog.capacity_bytes()) => return false,
-            staging => staging.as_ref().map_or(0, Staging::cost_bytes),
-        };
+        if !self.is_taken_by_file(frame) {
+            return false;
+        }
+        let staged_bytes = self.staging.as_ref().map_or(0, Staging::cost_bytes);
         let first_needed = match self.laggards.lowest_cursor() {
             Some(cursor) if cursor < self.flushed => self.backlog.seq_at(cursor),
             _ => self.flushed_seq,
         };
         self.backlog.has_room_behind(first_needed, staged_bytes + frame.len() + INDEX_ENTRY_BYTES)
+    }
+
+    /// Whether a frame need not wait for the channel's file, of which it may have one.
+    fn is_taken_by_file(&self, frame: &Frame) -> bool {
+        self.staging.as_ref().is_none_or(|staging| staging.takes(frame, self.backlog.capacity_bytes()))
     }
 
     /// Whether [`review`](Self::review) is due after [`admit`](Self::admit): a publisher is blocked, or was at the last review and its
@@ -140,9 +145,10 @@ impl<T> Channel<T> {
     /// `None` if nobody is blocked.
     ///
     /// A wait counts against a subscriber that blocks the next message, and against each one more than half the backlog behind:
-    /// otherwise several could stall in turn, each with a patience of its own.
+    /// otherwise several could stall in turn, each with a patience of its own. A wait for the channel's file counts against nobody.
     pub fn review(&mut self, now: Instant) -> (Vec<usize>, Option<Instant>) {
-        let charged_below = self.blocked.front().map(|frame| {
+        let front = self.blocked.front().filter(|frame| self.is_taken_by_file(frame));
+        let charged_below = front.map(|frame| {
             let half_back = self.backlog.position_of(self.backlog.first_seq_of_newer_half());
             let half_back = half_back.expect("it is held, or the next to come");
             self.backlog.low_water_mark_for(frame.len()).max(half_back)

@@ -365,3 +365,20 @@ fn who_is_held_and_goes_is_closed_although_the_file_is_awaited() {
     stage.broadcaster.flush();
     write(&stage, &hand, &["begin connections", "begin", "append connections"]);
 }
+
+#[test]
+fn nobody_is_ended_for_a_wait_that_is_only_for_the_file() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    let (speaker, _theirs) = stage.join();
+    let (_sleeper, _its_socket) = stage.join();
+    stage.publish(&speaker, super::super::tests::large());
+    stage.broadcaster.flush();
+    write(&stage, &hand, &["append", "begin"]);
+    stage.broadcaster.flush();
+    assert!(speaker.live.figures().clients_behind > 0);
+    stage.publish(&speaker, Frame::text("fog"));
+    let outcome = stage.broadcaster.publish(&speaker, super::super::tests::large());
+    assert_eq!(outcome, crate::hub::publishing::Published::Later, "so much is not staged at once");
+    assert_eq!(stage.broadcaster.flush(), None, "nobody is waited for but the file");
+}
