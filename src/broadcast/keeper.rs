@@ -138,9 +138,9 @@ impl Keeper {
     }
 
     /// Whether the files should take less, so that the next messages fit as well.
-    pub(super) fn is_short_of_room(&self, live: &LiveChannel) -> bool {
+    pub(super) fn is_short_of_room(&self, message_bytes_max: usize) -> bool {
         let budget_bytes = self.store.budget_bytes();
-        let next_bytes = (STAGED_BYTES_MAX.max(live.message_bytes_max) as u64).min(budget_bytes / 4);
+        let next_bytes = (STAGED_BYTES_MAX.max(message_bytes_max) as u64).min(budget_bytes / 4);
         self.store.bytes() + next_bytes > budget_bytes
     }
 }

@@ -34,6 +34,21 @@ impl Broadcaster {
         for live in dirty {
             self.turn(keeper, live);
         }
+        self.make_room(keeper);
+    }
+
+    /// Has those give way that take the most of what they may, if the files take too much: who fills channels pays for it, and not who
+    /// speaks next. Two turns take all that a channel has had.
+    fn make_room(self: &Rc<Self>, keeper: &Keeper) {
+        for _ in 0..2 {
+            if !keeper.is_short_of_room(self.config().limits.message_bytes_max) {
+                return;
+            }
+            let fullest = self.channels().all().into_iter().max_by_key(|live| live.kept_permille());
+            if let Some(fullest) = fullest.filter(|live| live.kept_permille() > 0) {
+                self.begin_next_segment(keeper, &fullest);
+            }
+        }
     }
 
     /// The folder, how many channels are kept there, and what is wrong, for people and programs; null if nothing is to be kept.
@@ -136,24 +151,26 @@ impl Broadcaster {
 
     /// Begins the next segment of a channel whose newest is full, or the file anew of one that has none.
     fn turn(self: &Rc<Self>, keeper: &Keeper, live: &Rc<LiveChannel>) {
-        let keeps_previous = {
+        let is_due = {
             let kept = live.kept.borrow();
             // The name of a forgotten channel may be another's by now, and its files too.
             let Some(kept) = kept.as_ref().filter(|_| !live.is_forgotten()) else { return };
-            let is_full = kept.cost_bytes[1] >= live.capacity_bytes() / 2
-                || kept.cost_bytes != [0, 0] && keeper.is_short_of_room(live);
-            let is_due = kept.again_at.is_some_and(|at| at <= Instant::now());
-            if !(kept.is_there && is_full || is_due) {
-                return;
-            }
-            kept.is_there
+            let is_full = kept.is_there && kept.cost_bytes[1] >= live.capacity_bytes() / 2;
+            is_full || kept.again_at.is_some_and(|at| at <= Instant::now())
         };
+        if is_due {
+            self.begin_next_segment(keeper, live);
+        }
+    }
+
+    fn begin_next_segment(self: &Rc<Self>, keeper: &Keeper, live: &Rc<LiveChannel>) {
         self.count_messages(keeper, live);
         let mut channel = live.channel.borrow_mut();
         let Some(chain) = channel.chain() else { return };
         let beginning = {
             let mut kept = live.kept.borrow_mut();
-            let kept = kept.as_mut().expect("it was just there");
+            let Some(kept) = kept.as_mut() else { return };
+            let keeps_previous = kept.is_there;
             kept.cost_bytes = [if keeps_previous { kept.cost_bytes[1] } else { 0 }, 0];
             kept.again_at = None;
             kept.beginning(chain, keeps_previous)

@@ -187,6 +187,15 @@ impl LiveChannel {
         Backlog::capacity_bytes_for(self.backlog_bytes)
     }
 
+    /// How full its files are, in thousandths of what its backlog holds; 0 where nothing is kept.
+    pub(super) fn kept_permille(&self) -> usize {
+        let kept = self.kept.borrow();
+        let kept = kept.as_ref().filter(|kept| kept.is_there);
+        kept.map_or(0, |kept| {
+            (kept.cost_bytes[0] + kept.cost_bytes[1]).saturating_mul(1000).div_ceil(self.capacity_bytes())
+        })
+    }
+
     /// By which the epoch behind all that was handed over is known to the file of connections; 0 where nothing is kept.
     pub(super) fn epoch_checksum(&self) -> u32 {
         self.kept.borrow().as_ref().map_or(0, Kept::epoch_checksum)

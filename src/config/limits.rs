@@ -155,9 +155,10 @@ pub const DESCRIPTORS_PER_SLOW_READER: usize = 2;
 /// as soon as it knows its length. Some of its 2 to 3 GiB is taken by other things.
 pub const RECEIVE_BYTES_MAX_32_BIT: usize = 1 << 30;
 /// Descriptors for everything but connections: standard streams, listeners, epoll, signals, the log, the notify socket, and
-/// for each of [`DISK_THREADS`] two of a request whose visitor has gone while the disk hangs, and one by which a file is found; of
-/// `--state` the folder, what is known of connections, [`STATE_FILES_OPEN_MAX`], and two that take turns.
-pub const DESCRIPTORS_RESERVED: usize = 32 + STATE_FILES_OPEN_MAX;
+/// for each of [`DISK_THREADS`] two of a request whose visitor has gone while the disk hangs, and one by which a file is found.
+pub const DESCRIPTORS_RESERVED: usize = 28;
+/// Those that `--state` needs beside them: the folder, what is known of connections, [`STATE_FILES_OPEN_MAX`], and two that take turns.
+pub const DESCRIPTORS_FOR_STATE: usize = 4 + STATE_FILES_OPEN_MAX;
 /// Descriptors for each HTTP request in flight: our end, tiny_http's end twice, a file.
 pub const DESCRIPTORS_PER_HTTP: usize = 4;
 /// Log lines that wait to be written, before more of them are left out.

@@ -49,7 +49,9 @@ impl Frontend {
     ) -> Option<Response> {
         if request.is_status() {
             let (epoch, state) = kept();
-            return Some(Answer::from(self.status.figures(epoch.as_deref(), &state, peer, local())).response(request, ""));
+            return Some(
+                Answer::from(self.status.figures(epoch.as_deref(), &state, peer, local())).response(request, ""),
+            );
         }
         match request.path_and_query() {
             ("/qr.svg", query) => match qr_code::address(query, &request.host) {

@@ -28,7 +28,7 @@ use crate::api::publish::Posts;
 use crate::api::shared_copies::SharedCopies;
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::config::fd_budget::FdBudget;
-use crate::config::limits::{DRAIN_TIMEOUT, RECEIVE_BYTES_MAX_32_BIT};
+use crate::config::limits::{DESCRIPTORS_FOR_STATE, DRAIN_TIMEOUT, RECEIVE_BYTES_MAX_32_BIT};
 use crate::config::settings::{Config, Limits};
 use crate::http::host_policy::HostPolicy;
 use crate::http::response::ResponseSender;
@@ -122,7 +122,7 @@ pub fn run(
     let is_baked_in = www.is_none();
     let page_server = PageServer::start(runtime_folders(|name| env::var_os(name)), Resources { www })
         .map_err(|error| StartError::Unavailable(error.to_string()))?;
-    let budget = fd_budget(&config.limits);
+    let budget = fd_budget(&config);
     let backend = Rc::new(Backend::new(Arc::clone(&page_server), Arc::clone(&counters), budget.http_in_flight));
     let dispatch = Rc::new(Dispatch {
         host_policy,
@@ -244,9 +244,11 @@ fn find_www(www: &Path, is_listed: bool) -> Result<WwwFolder, StartError> {
 }
 
 /// Raises the limit of open files as far as it goes, and shares the descriptors out.
-fn fd_budget(limits: &Limits) -> FdBudget {
+fn fd_budget(config: &Config) -> FdBudget {
+    let limits = &config.limits;
     let descriptors = rlimit::increase_nofile_limit(rlimit::INFINITY).unwrap_or(1024);
-    let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+    let for_state = if config.state.is_some() { DESCRIPTORS_FOR_STATE } else { 0 };
+    let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX).saturating_sub(for_state);
     let wanted = limits.clients_max;
     let in_memory = if cfg!(target_pointer_width = "32") {
         (RECEIVE_BYTES_MAX_32_BIT / limits.message_bytes_max).max(1)

@@ -154,7 +154,13 @@ mod tests {
     use super::*;
 
     fn record(event: Event, id: u64, channel: &str, taken: u64) -> ConnectionRecord {
-        ConnectionRecord { event, id, channel: ChannelName::parse(channel).unwrap_or_default(), taken, epoch: 0x0605_0403 }
+        ConnectionRecord {
+            event,
+            id,
+            channel: ChannelName::parse(channel).unwrap_or_default(),
+            taken,
+            epoch: 0x0605_0403,
+        }
     }
 
     fn bytes(record: &ConnectionRecord, chain: Chain) -> (Vec<u8>, Chain) {
