@@ -4,15 +4,14 @@
 //! numbers, and none is missing between them or behind them but one of which nobody was told; and nothing is changed in the folder before
 //! somebody has decided that the files are to be believed.
 
-use std::io::{self, Read};
+use std::io;
 use std::time::SystemTime;
 
-use crate::config::limits::STATE_READ_BYTES;
 use crate::hub::backlog::{Backlog, INDEX_ENTRY_BYTES};
 use crate::hub::blocked_messages::OUTSIDER;
 use crate::hub::channel_name::ChannelName;
 use crate::hub::frame;
-use crate::hub::record::{self, Chain, Header, Origin};
+use crate::hub::record::{self, Header, Origin};
 use crate::storage::damage::Damage;
 use crate::storage::extent::{Extent, Segments};
 use crate::storage::file_name;
@@ -80,11 +79,12 @@ pub fn read(
     let first_seq = older.as_ref().unwrap_or(&newest).header.first_seq;
     let backlog = Backlog::restored_at(capacity_bytes, first_seq);
     let backlog = backlog.map_err(|error| could_not_be_read(&newest.name, &error))?;
-    let mut messages = Messages { backlog, cost_bytes: 0, clock_offset_secs, see, frame: Vec::new() };
+    let mut messages = Messages { backlog, cost_bytes: 0, clock_offset_secs, see };
+    let frame_bytes_max = (capacity_bytes / 2).saturating_sub(INDEX_ENTRY_BYTES);
     let older = match older {
         None => None,
         Some(older) => {
-            let end = older.read(&mut |header, reader| messages.take(header, reader))?;
+            let end = older.read(frame_bytes_max, &mut |header, frame| messages.take(header, frame))?;
             let goes_on = messages.backlog.next_seq() == newest.header.first_seq && end.chain == newest.header.chain;
             if !goes_on || end.tail == Tail::RecordBegun {
                 return Err(Damage::new(&newest.name, "does not begin where the one before it ends"));
@@ -93,7 +93,7 @@ pub fn read(
         }
     };
     messages.cost_bytes = 0;
-    let end = newest.read(&mut |header, reader| messages.take(header, reader))?;
+    let end = newest.read(frame_bytes_max, &mut |header, frame| messages.take(header, frame))?;
     if end.tail == Tail::Seal {
         return Err(Damage::new(&newest.name, "was followed by another one, which is missing"));
     }
@@ -155,43 +155,26 @@ struct Messages<'a> {
     cost_bytes: usize,
     clock_offset_secs: i32,
     see: &'a mut dyn FnMut(Origin),
-    frame: Vec<u8>,
 }
 
 impl Messages<'_> {
-    /// Takes the one with this header, whose frame comes next; returns whether that is right.
-    fn take(&mut self, header: &Header, reader: &mut dyn Read) -> io::Result<bool> {
+    /// Takes the one with this header and this frame, if that is not too large for the log; returns whether it is a message.
+    fn take(&mut self, header: &Header, frame: Option<&[u8]>) -> io::Result<bool> {
         let cost_bytes = header.frame_bytes.saturating_add(INDEX_ENTRY_BYTES);
         self.cost_bytes = self.cost_bytes.saturating_add(cost_bytes);
         if let Some(origin) = header.origin {
             (self.see)(origin);
         }
-        let capacity_bytes = self.backlog.capacity_bytes();
-        if cost_bytes > capacity_bytes / 2 {
+        let Some(frame) = frame else {
             // The log was larger then. What is before it goes with it, so that none is missing between others.
             let next_seq = self.backlog.next_seq() + 1;
-            self.backlog = Backlog::restored_at(capacity_bytes, next_seq).map_err(io::Error::other)?;
-            return Ok(checksum_of(reader, header.frame_bytes)? == header.frame_crc);
-        }
-        self.frame.resize(header.frame_bytes, 0);
-        reader.read_exact(&mut self.frame)?;
-        if Chain::default().over(&self.frame) != header.frame_crc || !frame::is_message(&self.frame) {
+            self.backlog = Backlog::restored_at(self.backlog.capacity_bytes(), next_seq).map_err(io::Error::other)?;
+            return Ok(true);
+        };
+        if !frame::is_message(frame) {
             return Ok(false);
         }
-        self.backlog.append_bytes(&self.frame, OUTSIDER, header.at_secs.saturating_sub(self.clock_offset_secs));
+        self.backlog.append_bytes(frame, OUTSIDER, header.at_secs.saturating_sub(self.clock_offset_secs));
         Ok(true)
     }
-}
-
-/// The checksum of the next so many bytes, in little memory.
-fn checksum_of(reader: &mut dyn Read, bytes: usize) -> io::Result<Chain> {
-    let (mut checksum, mut left) = (Chain::default(), bytes);
-    let mut piece = vec![0; STATE_READ_BYTES.min(bytes)];
-    while left > 0 {
-        let piece = &mut piece[..STATE_READ_BYTES.min(left)];
-        reader.read_exact(piece)?;
-        checksum = checksum.over(piece);
-        left -= piece.len();
-    }
-    Ok(checksum)
 }

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 
-use crate::config::limits::{STATE_CONNECTIONS_MAX, STATE_READ_BYTES};
+use crate::config::limits::STATE_CONNECTIONS_MAX;
 use crate::hub::channel_name::ChannelName;
 use crate::hub::record::Origin;
 use crate::storage::connection_record::{self, ConnectionRecord, Event, Found, HEADER_BYTES, RECORD_BYTES_MAX};
@@ -15,6 +15,7 @@ use crate::storage::damage::Damage;
 use crate::storage::extent::Extent;
 use crate::storage::file_name::CONNECTIONS;
 use crate::storage::folder::Folder;
+use crate::storage::read_buffer::ReadBuffer;
 use crate::storage::restored::RestoredConnection;
 use crate::storage::segment_reading::could_not_be_read;
 
@@ -36,34 +37,25 @@ pub fn read(folder: &Folder) -> Result<Option<ReadConnections>, Damage> {
     let Some(file) = folder.open_file(CONNECTIONS)? else { return Ok(None) };
     let failed = |error: io::Error| could_not_be_read(CONNECTIONS, &error);
     let bytes = file.metadata().map_err(failed)?.len();
-    let mut rest = Vec::new();
-    let mut left = (&file).take(bytes);
-    left.by_ref().take(HEADER_BYTES as u64).read_to_end(&mut rest).map_err(failed)?;
-    connection_record::check_header(&rest).map_err(|why| Damage::new(CONNECTIONS, why))?;
-    let mut whole = Extent::of(&rest);
+    let mut rest = ReadBuffer::new(&file, 0, bytes).map_err(failed)?;
+    let header = rest.at_least(HEADER_BYTES).map_err(failed)?;
+    connection_record::check_header(header).map_err(|why| Damage::new(CONNECTIONS, why))?;
+    let mut whole = Extent::of(&header[..HEADER_BYTES]);
+    rest.skip(HEADER_BYTES);
     let mut chain = connection_record::first_chain();
     let mut connections = Connections::default();
-    rest.clear();
-    loop {
-        let read = left.by_ref().take(STATE_READ_BYTES as u64).read_to_end(&mut rest).map_err(failed)?;
-        let is_all = read < STATE_READ_BYTES;
-        let mut used = 0;
-        while used < rest.len() && (is_all || rest.len() - used >= RECORD_BYTES_MAX) {
-            match connection_record::read(&rest[used..], &mut chain) {
-                Found::Record(record, bytes) => {
-                    connections.take(record);
-                    used += bytes;
-                    whole = Extent { bytes: whole.bytes + bytes as u64, checksum: chain.value() };
-                }
-                Found::Torn => break,
-                Found::Wrong => return Err(Damage::new(CONNECTIONS, format!("is damaged at byte {}", whole.bytes))),
+    while rest.left() > 0 {
+        match connection_record::read(rest.at_least(RECORD_BYTES_MAX).map_err(failed)?, &mut chain) {
+            Found::Record(record, bytes) => {
+                connections.take(record);
+                rest.skip(bytes);
+                whole = Extent { bytes: whole.bytes + bytes as u64, checksum: chain.value() };
             }
+            Found::Torn => break,
+            Found::Wrong => return Err(Damage::new(CONNECTIONS, format!("is damaged at byte {}", whole.bytes))),
         }
-        if is_all {
-            return Ok(Some(ReadConnections { connections, file, bytes, whole }));
-        }
-        rest.drain(..used);
     }
+    Ok(Some(ReadConnections { connections, file, bytes, whole }))
 }
 
 impl ReadConnections {

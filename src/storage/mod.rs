@@ -12,6 +12,7 @@ pub mod folder;
 pub mod job;
 pub mod mark;
 pub mod opening;
+pub mod read_buffer;
 pub mod restored;
 pub mod segment;
 pub mod segment_reading;

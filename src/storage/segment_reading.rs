@@ -4,15 +4,15 @@
 //! that is checked and that the file has.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 
-use crate::config::limits::STATE_READ_BYTES;
 use crate::hub::channel_name::ChannelName;
 use crate::hub::record::{self, Chain, Found, Header};
 use crate::storage::damage::Damage;
 use crate::storage::extent::Extent;
 use crate::storage::file_name;
 use crate::storage::folder::Folder;
+use crate::storage::read_buffer::ReadBuffer;
 use crate::storage::segment::{HEADER_BYTES_MAX, SegmentHeader};
 
 /// A segment whose header is right.
@@ -54,6 +54,9 @@ pub struct End {
     pub tail: Tail,
 }
 
+/// Takes a message, by its header and its frame, without the frame if that is longer than what was asked for; says whether it is right.
+pub type Take<'a> = dyn FnMut(&Header, Option<&[u8]>) -> io::Result<bool> + 'a;
+
 impl OpenSegment {
     /// Opens a file of a channel; `None` if there is none.
     ///
@@ -75,40 +78,48 @@ impl OpenSegment {
         Ok(Some(Self { name: name.to_owned(), file, bytes, header, header_bytes, header_checksum }))
     }
 
-    /// Reads it, and hands out each header with a reader, from which just its frame has to be read, and whether that is right has to
-    /// be said.
+    /// Reads it, and hands out each message.
     ///
     /// # Errors
     /// If something in it is wrong.
-    pub fn read(&self, each: &mut dyn FnMut(&Header, &mut dyn Read) -> io::Result<bool>) -> Result<End, Damage> {
+    pub fn read(&self, frame_bytes_max: usize, each: &mut Take<'_>) -> Result<End, Damage> {
         let failed = |error: io::Error| could_not_be_read(&self.name, &error);
         let damaged = |at: u64| Damage::new(&self.name, format!("is damaged at byte {at}"));
-        let mut reader = BufReader::with_capacity(STATE_READ_BYTES, &self.file);
-        let mut at = reader.seek(SeekFrom::Start(self.header_bytes as u64)).map_err(failed)?;
+        let mut at = self.header_bytes as u64;
+        let mut rest = ReadBuffer::new(&self.file, at, self.bytes).map_err(failed)?;
         let mut chain = self.header.chain;
         let mut checksum = self.header_checksum;
         loop {
             let end = |tail| Ok(End { chain, whole: Extent { bytes: at, checksum }, tail });
-            // It may have become longer, but that is nobody's we know.
-            let left = self.bytes.saturating_sub(at);
-            if left == 0 {
+            let left = rest.left();
+            let head = rest.at_least(record::HEADER_BYTES_MAX).map_err(failed)?;
+            if head.is_empty() {
                 return end(Tail::Nothing);
             }
-            let mut head = [0; record::HEADER_BYTES_MAX];
-            let head = read_head(&mut reader, left, &mut head).map_err(failed)?;
             let mut after = chain;
             match record::read(head, &mut after) {
                 Found::Header(header) => {
-                    let whole = (header.bytes + header.frame_bytes) as u64;
-                    if whole > left {
+                    if header.bytes as u64 + header.frame_bytes as u64 > left {
                         return end(Tail::RecordBegun);
                     }
-                    if !each(&header, &mut reader).map_err(failed)? {
+                    rest.skip(header.bytes);
+                    let is_right = if header.frame_bytes <= frame_bytes_max {
+                        let frame = &rest.at_least(header.frame_bytes).map_err(failed)?[..header.frame_bytes];
+                        let is_right = Chain::default().over(frame) == header.frame_crc
+                            && each(&header, Some(frame)).map_err(failed)?;
+                        rest.skip(header.frame_bytes);
+                        is_right
+                    } else {
+                        rest.checksum_of(header.frame_bytes).map_err(failed)? == header.frame_crc
+                            && each(&header, None).map_err(failed)?
+                    };
+                    if !is_right {
                         return Err(damaged(at));
                     }
-                    (at, chain, checksum) = (at + whole, after, after.value());
+                    at += (header.bytes + header.frame_bytes) as u64;
+                    (chain, checksum) = (after, after.value());
                 }
-                Found::Seal if left == head.len() as u64 => {
+                Found::Seal if left == record::HEADER_BYTES_MIN as u64 => {
                     let whole = Extent { bytes: self.bytes, ..Extent::of(head) };
                     return Ok(End { chain, whole, tail: Tail::Seal });
                 }
@@ -118,19 +129,6 @@ impl OpenSegment {
             }
         }
     }
-}
-
-/// Reads the header of a record, or all that is left.
-fn read_head<'a>(reader: &mut dyn Read, left: u64, head: &'a mut [u8]) -> io::Result<&'a [u8]> {
-    let left = usize::try_from(left).unwrap_or(usize::MAX);
-    let mut bytes = left.min(record::HEADER_BYTES_MIN);
-    reader.read_exact(&mut head[..bytes])?;
-    if record::is_longer(&head[..bytes]) {
-        let whole = left.min(record::HEADER_BYTES_MAX);
-        reader.read_exact(&mut head[bytes..whole])?;
-        bytes = whole;
-    }
-    Ok(&head[..bytes])
 }
 
 /// That a file of this name could not be read.
