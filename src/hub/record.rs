@@ -120,12 +120,7 @@ pub enum Found {
     Wrong,
 }
 
-/// Whether a header with this beginning has the longer form.
-pub fn is_longer(begin: &[u8]) -> bool {
-    begin.first_chunk().is_some_and(|kind| u32::from_le_bytes(*kind) & HAS_ORIGIN != 0)
-}
-
-/// Reads the header that is the beginning of `rest`: of all that is left of a file, or its first [`HEADER_BYTES_MAX`] bytes.
+/// Reads the header that is the beginning of `rest`: of all that is left of a file, or at least its first [`HEADER_BYTES_MAX`] bytes.
 pub fn read(rest: &[u8], chain: &mut Chain) -> Found {
     let Some(first) = rest.first_chunk().filter(|_| rest.len() >= HEADER_BYTES_MIN) else { return Found::Torn };
     let kind = u32::from_le_bytes(*first);
@@ -154,18 +149,6 @@ pub fn read(rest: &[u8], chain: &mut Chain) -> Found {
     let origin = has_origin.then(|| Origin { connection: u64_at(rest, 8), taken: u64_at(rest, 16) });
     let at_secs = i32::from_le_bytes(u32_at(rest, 4).to_le_bytes());
     Found::Header(Header { bytes, frame_bytes, at_secs, origin, frame_crc: Chain(u32_at(rest, bytes - 8)) })
-}
-
-/// The checksum that the last of these whole records stands for in its file; `None` if there are none, or not whole ones.
-pub fn last_checksum(records: &[u8]) -> Option<u32> {
-    let (mut rest, mut last) = (records, None);
-    while let Some(first) = rest.first_chunk() {
-        let kind = u32::from_le_bytes(*first);
-        let bytes = if kind & HAS_ORIGIN == 0 { HEADER_BYTES_MIN } else { HEADER_BYTES_MAX };
-        last = Some(u32::from_le_bytes(*rest.get(bytes - 4..bytes)?.first_chunk()?));
-        rest = rest.get(bytes + usize::try_from(kind & !HAS_ORIGIN).ok()?..)?;
-    }
-    last.filter(|_| rest.is_empty())
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {

@@ -44,6 +44,8 @@ pub(super) struct Staged {
 pub struct Batch {
     /// One behind the other.
     pub records: Vec<u8>,
+    /// The value behind the last one.
+    pub chain: Chain,
     /// How many.
     pub messages: usize,
     /// What they take of the log, index included.
@@ -103,7 +105,7 @@ impl Staging {
         }
         let cost_bytes = self.messages.range(self.taken..).map(|staged| staged.frame.len() + INDEX_ENTRY_BYTES).sum();
         self.taken += messages;
-        Some(Batch { records: mem::take(&mut self.records), messages, cost_bytes })
+        Some(Batch { records: mem::take(&mut self.records), chain: self.chain, messages, cost_bytes })
     }
 
     /// Hands over the messages of a batch, the oldest that was taken, each with its frame. The memory of the batch is for the next one.

@@ -136,7 +136,7 @@ impl ReadChannel {
             Ok(Extent { bytes: end.whole.bytes + seal.len() as u64, ..Extent::of(&seal) })
         };
         let older = self.older.as_ref().map(seal).transpose()?;
-        Ok(Segments { generation: newest.header.generation, newest: end.whole, chain: end.chain, older })
+        Ok(Segments { generation: newest.header.generation, newest: end.whole, chain: end.chain, older, open: None })
     }
 }
 

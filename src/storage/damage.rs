@@ -2,7 +2,7 @@
 //!
 //! What must stay true: each is a sentence for whoever runs the server.
 
-use std::fmt;
+use std::{fmt, io};
 
 /// Why nothing can be kept in a folder, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,17 @@ pub struct KeepingEnded {
     pub why: String,
     /// Whether nothing of it is left.
     pub files_removed: bool,
+}
+
+impl KeepingEnded {
+    /// For a file that could not be written, and whether its files could be removed then.
+    pub fn new(shown: &str, error: &io::Error, removed: io::Result<()>) -> Self {
+        let why = format!("{shown} could not be written: {error}");
+        match removed {
+            Ok(()) => Self { why, files_removed: true },
+            Err(error) => Self { why: format!("{why}; and could not be removed: {error}"), files_removed: false },
+        }
+    }
 }
 
 impl fmt::Display for KeepingEnded {

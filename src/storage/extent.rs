@@ -1,5 +1,7 @@
 //! What files are, in short, by which they are known again.
 
+use std::fs::File;
+
 use crate::hub::record::Chain;
 
 /// What a file is: its length in bytes, and the checksum of its last record, or of its header if it has none.
@@ -30,4 +32,13 @@ pub struct Segments {
     pub chain: Chain,
     /// What the older one is, if there is one.
     pub older: Option<Extent>,
+    /// The newer one, while it is open for writing.
+    pub open: Option<File>,
+}
+
+impl Segments {
+    /// What they take, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.newest.bytes + self.older.map_or(0, |older| older.bytes)
+    }
 }

@@ -143,6 +143,15 @@ impl Folder {
         Ok(Some(file))
     }
 
+    /// Opens one that is there.
+    ///
+    /// # Errors
+    /// As [`open_file`](Self::open_file), or if it is not.
+    pub fn open_existing(&self, name: &str) -> io::Result<File> {
+        let opened = self.open_file(name).map_err(|damage| io::Error::other(damage.why))?;
+        opened.ok_or_else(|| ErrorKind::NotFound.into())
+    }
+
     /// Reads a whole file of ours; `None` if there is nothing of this name.
     ///
     /// # Errors

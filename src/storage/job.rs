@@ -33,7 +33,7 @@ impl Job {
     pub fn perform(&self, writer: &mut Writer) -> Result<(), KeepingEnded> {
         match self {
             Self::Begin(channel, beginning) => writer.begin(channel, beginning),
-            Self::Append(channel, batch) => writer.append(channel, &batch.records),
+            Self::Append(channel, batch) => writer.append(channel, &batch.records, batch.chain),
             Self::Remove(channel) => {
                 writer.remove(channel);
                 Ok(())

@@ -3,7 +3,7 @@
 //! No clock, and no thread: whoever calls it waits for the disk. What must stay true: when a call returns well, the files hold what it was
 //! given, whenever the process dies; when one fails, the files of its channel are removed, since later messages would follow a gap.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -29,10 +29,10 @@ pub struct Writer {
     folder: Folder,
     boot: Boot,
     channels: BTreeMap<ChannelName, Segments>,
-    /// The newest files of the channels that were written to last, the one opened first in front.
-    open: VecDeque<(ChannelName, File)>,
+    /// The channels whose newest file is open, the one opened first in front.
+    open: Vec<ChannelName>,
     /// The last generation of channels whose files could not be removed.
-    left: BTreeMap<ChannelName, u64>,
+    left: Vec<(ChannelName, u64)>,
     connections: Option<(File, Extent)>,
     bytes: u64,
     budget_bytes: u64,
@@ -47,15 +47,14 @@ impl Writer {
         connections: Option<(File, Extent)>,
         free_bytes: u64,
     ) -> Self {
-        let of_channels = channels.values().flat_map(|segments| [Some(segments.newest), segments.older]);
-        let of_connections = connections.iter().map(|(_, extent)| extent.bytes);
-        let bytes = of_channels.flatten().map(|extent| extent.bytes).chain(of_connections).sum::<u64>();
+        let of_channels = channels.values().map(Segments::bytes).sum::<u64>();
+        let bytes = of_channels + connections.as_ref().map_or(0, |(_, extent)| extent.bytes);
         Self {
             folder,
             boot,
             channels,
-            open: VecDeque::new(),
-            left: BTreeMap::new(),
+            open: Vec::new(),
+            left: Vec::new(),
             connections,
             bytes,
             budget_bytes: free_bytes.saturating_add(bytes) / BUDGET_PARTS,
@@ -93,7 +92,7 @@ impl Writer {
     /// # Errors
     /// If that cannot be written. The channel is not kept any longer then, until it begins anew.
     pub fn begin(&mut self, name: &ChannelName, beginning: &Beginning) -> Result<(), KeepingEnded> {
-        let last = self.channels.get(name).map(|segments| segments.generation).or(self.left.get(name).copied());
+        let last = self.channels.get(name).map(|segments| segments.generation).or_else(|| self.left_of(name));
         if beginning.keeps_previous && !self.channels.contains_key(name) {
             return Err(not_kept());
         }
@@ -108,8 +107,8 @@ impl Writer {
         let before = self.channels.remove(name);
         self.bytes += newest.bytes;
         self.bytes -= before.as_ref().and_then(|before| before.older).map_or(0, |replaced| replaced.bytes);
-        let mut segments =
-            Segments { generation, newest, chain: *chain, older: before.as_ref().map(|before| before.newest) };
+        let older = before.as_ref().map(|before| before.newest);
+        let mut segments = Segments { generation, newest, chain: *chain, older, open: Some(opened) };
         let older_file = file_name::of_segment(name, generation + 1);
         let settled = if *keeps_previous {
             self.seal(&older_file, before.expect("it has been looked up").chain, &mut segments)
@@ -120,43 +119,36 @@ impl Writer {
         };
         self.channels.insert(name.clone(), segments);
         settled.map_err(|error| self.end_keeping(name, &older_file, &error))?;
-        self.left.remove(name);
-        self.keep_open(name, opened);
+        self.left.retain(|(its, _)| its != name);
+        self.note_open(name);
         Ok(())
     }
 
-    /// Appends records to a channel's newest segment, by one write.
+    /// Appends records to a channel's newest segment, by one write; the last one has this chain.
     ///
     /// # Errors
     /// If not all could be written. The channel is not kept any longer then, until it begins anew.
-    pub fn append(&mut self, name: &ChannelName, records: &[u8]) -> Result<(), KeepingEnded> {
-        let Some(Segments { generation, .. }) = self.channels.get(name) else { return Err(not_kept()) };
-        if records.is_empty() {
-            return Ok(());
+    pub fn append(&mut self, name: &ChannelName, records: &[u8], chain: Chain) -> Result<(), KeepingEnded> {
+        let checked = self.check_budget(records.len());
+        let Some(segments) = self.channels.get_mut(name) else { return Err(not_kept()) };
+        let was_open = segments.open.is_some();
+        let appended = checked.and_then(|()| {
+            let open = match &mut segments.open {
+                Some(open) => open,
+                closed => closed.insert(open_again(&self.folder, name, segments.generation, segments.newest)?),
+            };
+            self.folder.append(open, records)
+        });
+        if let Err(error) = appended {
+            let file = file_name::of_segment(name, segments.generation);
+            return Err(self.end_keeping(name, &file, &error));
         }
-        let generation = *generation;
-        self.append_to(name, generation, records)
-            .map_err(|error| self.end_keeping(name, &file_name::of_segment(name, generation), &error))
-    }
-
-    fn append_to(&mut self, name: &ChannelName, generation: u64, records: &[u8]) -> io::Result<()> {
-        let checksum = record::last_checksum(records).ok_or_else(|| io::Error::other("no records were given"))?;
-        self.check_budget(records.len())?;
-        if !self.open.iter().any(|(its, _)| its == name) {
-            let file = file_name::of_segment(name, generation);
-            let opened = self.folder.open_file(&file).map_err(|damage| io::Error::other(damage.why))?;
-            let opened = opened.ok_or(io::ErrorKind::NotFound)?;
-            if opened.metadata()?.len() != self.channels[name].newest.bytes {
-                return Err(io::Error::other("somebody else has written to it"));
-            }
-            self.keep_open(name, opened);
-        }
-        let (_, opened) = self.open.iter().find(|(its, _)| its == name).expect("it was opened");
-        self.folder.append(opened, records)?;
-        let segments = self.channels.get_mut(name).expect("whoever calls has looked");
-        segments.newest = Extent { bytes: segments.newest.bytes + records.len() as u64, checksum };
-        segments.chain = Chain::new(checksum);
+        segments.newest = Extent { bytes: segments.newest.bytes + records.len() as u64, checksum: chain.value() };
+        segments.chain = chain;
         self.bytes += records.len() as u64;
+        if !was_open {
+            self.note_open(name);
+        }
         Ok(())
     }
 
@@ -205,7 +197,6 @@ impl Writer {
     /// # Errors
     /// If that could not be written; another boot begins anew then.
     pub fn stop(mut self, now: Clocks) -> io::Result<()> {
-        self.open.clear();
         let mut files = BTreeMap::new();
         for (name, Segments { generation, newest, older, .. }) in &self.channels {
             files.insert(file_name::of_segment(name, *generation), *newest);
@@ -214,8 +205,7 @@ impl Writer {
         files.extend(self.connections.take().map(|(_, extent)| (CONNECTIONS.to_owned(), extent)));
         if !self.is_in_memory() {
             for name in files.keys() {
-                let file = self.folder.open_file(name).map_err(|damage| io::Error::other(damage.why))?;
-                self.folder.sync(&file.ok_or(io::ErrorKind::NotFound)?)?;
+                self.folder.sync(&self.folder.open_existing(name)?)?;
             }
         }
         let folder_secs = self.boot.folder_secs(now.boot_secs);
@@ -226,8 +216,7 @@ impl Writer {
     /// Says at the end of the older segment that there is a newer one.
     fn seal(&mut self, file: &str, chain: Chain, segments: &mut Segments) -> io::Result<()> {
         let seal = record::seal(chain);
-        let opened = self.folder.open_file(file).map_err(|damage| io::Error::other(damage.why))?;
-        self.folder.append(&opened.ok_or(io::ErrorKind::NotFound)?, &seal)?;
+        self.folder.append(&self.folder.open_existing(file)?, &seal)?;
         let older = segments.older.as_mut().expect("it stays");
         *older = Extent { bytes: older.bytes + seal.len() as u64, ..Extent::of(&seal) };
         self.bytes += seal.len() as u64;
@@ -240,58 +229,67 @@ impl Writer {
     }
 
     /// Only a few are open, since there may be more channels than descriptors.
-    fn keep_open(&mut self, name: &ChannelName, opened: File) {
-        self.open.push_back((name.clone(), opened));
+    fn note_open(&mut self, name: &ChannelName) {
+        self.open.push(name.clone());
         if self.open.len() > STATE_FILES_OPEN_MAX {
-            self.open.pop_front();
+            let first = self.open[0].clone();
+            self.close(&first);
         }
     }
 
     fn close(&mut self, name: &ChannelName) {
-        self.open.retain(|(its, _)| its != name);
+        self.open.retain(|its| its != name);
+        if let Some(segments) = self.channels.get_mut(name) {
+            segments.open = None;
+        }
+    }
+
+    fn left_of(&self, name: &ChannelName) -> Option<u64> {
+        self.left.iter().find(|(its, _)| its == name).map(|(_, generation)| *generation)
     }
 
     /// A channel's files go, since something went wrong with one of them.
     fn end_keeping(&mut self, name: &ChannelName, file: &str, error: &io::Error) -> KeepingEnded {
-        let why = format!("{} could not be written: {error}", self.folder.shown(file));
-        match self.remove_files(name) {
-            Ok(()) => KeepingEnded { why, files_removed: true },
-            Err(error) => {
-                KeepingEnded { why: format!("{why}; and could not be removed: {error}"), files_removed: false }
-            }
-        }
+        let removed = self.remove_files(name);
+        KeepingEnded::new(&self.folder.shown(file), error, removed)
     }
 
     fn remove_files(&mut self, name: &ChannelName) -> io::Result<()> {
         self.close(name);
         let generation = match self.channels.remove(name) {
-            Some(Segments { generation, newest, older, .. }) => {
-                self.bytes -= newest.bytes + older.map_or(0, |older| older.bytes);
-                generation
+            Some(segments) => {
+                self.bytes -= segments.bytes();
+                segments.generation
             }
-            None => self.left.get(name).copied().unwrap_or(0),
+            None => self.left_of(name).unwrap_or(0),
         };
-        self.left.insert(name.clone(), generation);
-        for generation in [generation + 1, generation] {
-            self.folder.remove(&file_name::of_segment(name, generation))?;
+        let files = [generation + 1, generation].map(|generation| file_name::of_segment(name, generation));
+        let removed = files.iter().try_for_each(|file| self.folder.remove(file));
+        self.left.retain(|(its, _)| its != name);
+        if removed.is_err() {
+            self.left.push((name.clone(), generation));
         }
-        self.left.remove(name);
-        Ok(())
+        removed
     }
 
     fn end_connections(&mut self, error: &io::Error) -> KeepingEnded {
-        let why = format!("{} could not be written: {error}", self.folder.shown(CONNECTIONS));
         self.bytes -= self.connections.take().map_or(0, |(_, extent)| extent.bytes);
         // What stays would be believed, and would say too little of who sends on. One that says nothing is as good as none.
-        let removed = self.folder.remove(CONNECTIONS);
         let nothing = connection_record::header();
-        match removed.or_else(|error| self.folder.replace(CONNECTIONS, &nothing).map(drop).map_err(|_| error)) {
-            Ok(()) => KeepingEnded { why, files_removed: true },
-            Err(error) => {
-                KeepingEnded { why: format!("{why}; and could not be removed: {error}"), files_removed: false }
-            }
-        }
+        let removed = self.folder.remove(CONNECTIONS);
+        let removed = removed.or_else(|error| self.folder.replace(CONNECTIONS, &nothing).map(drop).map_err(|_| error));
+        KeepingEnded::new(&self.folder.shown(CONNECTIONS), error, removed)
     }
+}
+
+/// Opens a channel's newest file, which nobody else has written to.
+fn open_again(folder: &Folder, name: &ChannelName, generation: u64, newest: Extent) -> io::Result<File> {
+    let file = file_name::of_segment(name, generation);
+    let opened = folder.open_existing(&file)?;
+    if opened.metadata()?.len() != newest.bytes {
+        return Err(io::Error::other("somebody else has written to it"));
+    }
+    Ok(opened)
 }
 
 fn not_kept() -> KeepingEnded {

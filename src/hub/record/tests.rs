@@ -64,18 +64,6 @@ fn what_is_no_frame_is_no_record() {
     }
 }
 
-#[test]
-fn the_last_checksum_is_that_of_the_last_of_whole_records() {
-    let (mut bytes, chain) = record(Chain::new(1), &Frame::text("fog"), 0, None);
-    assert_eq!(last_checksum(&bytes), Some(chain.value()));
-    let (more, chain) = record(chain, &Frame::text("more fog"), 0, Some(ORIGIN));
-    bytes.extend(more);
-    assert_eq!(last_checksum(&bytes), Some(chain.value()));
-    for len in (0..bytes.len()).filter(|&len| len != 21) {
-        assert_eq!(last_checksum(&bytes[..len]), None, "{len}");
-    }
-}
-
 proptest! {
     #[test]
     fn what_was_written_is_read(

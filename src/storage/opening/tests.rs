@@ -58,7 +58,7 @@ impl Log {
             record::encode(&mut records, &mut self.chain, &Frame::text(text.to_owned()), at_secs, origin);
             self.seq += 1;
         }
-        writer.append(&self.name, &records).unwrap();
+        writer.append(&self.name, &records, self.chain).unwrap();
     }
 
     fn turn(&mut self, writer: &mut Writer) {

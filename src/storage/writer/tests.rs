@@ -55,13 +55,12 @@ fn two_segments_take_turns_and_all_bytes_are_counted() {
     };
     writer.begin(&ChannelName::MAIN, &first("aaa")).unwrap();
     assert_eq!(names(within.path()), ["main.0"]);
-    writer.append(&ChannelName::MAIN, &record(100)).unwrap();
-    writer.append(&ChannelName::MAIN, &[]).unwrap();
+    writer.append(&ChannelName::MAIN, &record(100), Chain::default()).unwrap();
     writer.begin(&ChannelName::MAIN, &next()).unwrap();
     counted(&writer);
     let [(_, older), (_, newer)] = &files(within.path())[..] else { panic!("there are two") };
     assert!(older > newer);
-    writer.append(&ChannelName::MAIN, &record(200)).unwrap();
+    writer.append(&ChannelName::MAIN, &record(200), Chain::default()).unwrap();
     counted(&writer);
     writer.begin(&ChannelName::MAIN, &next()).unwrap();
     counted(&writer);
@@ -89,7 +88,7 @@ fn many_channels_are_written_to_through_few_descriptors() {
         writer.begin(channel, &first("aaa")).unwrap();
     }
     for channel in channels.iter().chain(channels.iter().rev()) {
-        writer.append(channel, &record(10)).unwrap();
+        writer.append(channel, &record(10), Chain::default()).unwrap();
         assert!(writer.open.len() <= STATE_FILES_OPEN_MAX);
     }
     assert!(files(within.path()).iter().all(|(_, bytes)| *bytes == files(within.path())[0].1));
@@ -99,7 +98,7 @@ fn many_channels_are_written_to_through_few_descriptors() {
 fn what_has_not_begun_is_not_kept() {
     let within = tempfile::tempdir().unwrap();
     let mut writer = writer(within.path(), ROOM);
-    assert!(writer.append(&ChannelName::MAIN, &record(1)).is_err());
+    assert!(writer.append(&ChannelName::MAIN, &record(1), Chain::default()).is_err());
     assert!(writer.begin(&ChannelName::MAIN, &next()).is_err());
     assert!(writer.append_connections(&record(1)).is_err());
     assert!(files(within.path()).is_empty());
@@ -112,17 +111,17 @@ fn what_is_over_the_budget_ends_the_keeping_of_its_channel_only() {
     assert_eq!(writer.budget_bytes(), 1000);
     writer.begin(&ChannelName::MAIN, &first("aaa")).unwrap();
     writer.begin(&lights(), &first("bbb")).unwrap();
-    writer.append(&ChannelName::MAIN, &record(300)).unwrap();
+    writer.append(&ChannelName::MAIN, &record(300), Chain::default()).unwrap();
     writer.begin(&ChannelName::MAIN, &next()).unwrap();
     let room = usize::try_from(writer.budget_bytes() - writer.bytes()).unwrap();
     let overhead = record(200).len() - 200;
-    let ended = writer.append(&ChannelName::MAIN, &record(room - overhead + 1)).unwrap_err();
+    let ended = writer.append(&ChannelName::MAIN, &record(room - overhead + 1), Chain::default()).unwrap_err();
     assert!(ended.files_removed && ended.why.contains("/state/main.1 could not be written: a quarter"), "{ended}");
     assert_eq!(names(within.path()), ["c-lights.0"]);
-    assert!(writer.append(&ChannelName::MAIN, &record(1)).is_err(), "it has to begin anew");
+    assert!(writer.append(&ChannelName::MAIN, &record(1), Chain::default()).is_err(), "it has to begin anew");
     writer.begin(&ChannelName::MAIN, &first("ccc")).unwrap();
     let room = usize::try_from(writer.budget_bytes() - writer.bytes()).unwrap();
-    writer.append(&ChannelName::MAIN, &record(room - overhead)).unwrap();
+    writer.append(&ChannelName::MAIN, &record(room - overhead), Chain::default()).unwrap();
     assert_eq!(writer.bytes(), writer.budget_bytes());
     let ended = writer.begin_connections(&[]).unwrap_err();
     assert!(ended.files_removed && ended.why.contains("/connections "), "{ended}");
@@ -139,7 +138,7 @@ fn a_file_that_somebody_else_has_changed_ends_the_keeping() {
         writer.begin(&ChannelName::MAIN, &first("aaa")).unwrap();
         writer.close(&ChannelName::MAIN);
         change();
-        assert!(writer.append(&ChannelName::MAIN, &record(1)).unwrap_err().files_removed);
+        assert!(writer.append(&ChannelName::MAIN, &record(1), Chain::default()).unwrap_err().files_removed);
         assert!(files(within.path()).is_empty());
     }
 }
@@ -153,7 +152,7 @@ fn what_cannot_be_removed_is_said_to_be_left_and_gives_way_to_what_begins_anew()
     // What nobody can remove like a file.
     fs::remove_file(within.path().join("state/main.0")).unwrap();
     fs::create_dir(within.path().join("state/main.0")).unwrap();
-    let ended = writer.append(&ChannelName::MAIN, &record(1000)).unwrap_err();
+    let ended = writer.append(&ChannelName::MAIN, &record(1000), Chain::default()).unwrap_err();
     assert!(!ended.files_removed && ended.why.contains("could not be removed"), "{ended}");
     assert_eq!(names(within.path()), ["main.0", "main.1"], "the newer one stays as long as the older one does");
     assert!(!writer.begin(&ChannelName::MAIN, &first("bbb")).unwrap_err().files_removed);
@@ -213,10 +212,10 @@ fn full_at_any_byte() {
         limit_files(limit);
         let ended = [
             writer.begin(&ChannelName::MAIN, &first("aaa")).err(),
-            writer.append(&ChannelName::MAIN, &[record(100), record(50)].concat()).err(),
-            writer.append(&ChannelName::MAIN, &record(30)).err(),
+            writer.append(&ChannelName::MAIN, &[record(100), record(50)].concat(), Chain::default()).err(),
+            writer.append(&ChannelName::MAIN, &record(30), Chain::default()).err(),
             writer.begin(&ChannelName::MAIN, &next()).err(),
-            writer.append(&ChannelName::MAIN, &record(300)).err(),
+            writer.append(&ChannelName::MAIN, &record(300), Chain::default()).err(),
         ];
         let connections = [writer.begin_connections(&record(50)).err(), writer.append_connections(&record(50)).err()];
         limit_files(u64::MAX);
@@ -235,7 +234,7 @@ fn full_at_any_byte() {
         assert_eq!(writer.bytes(), files(within.path()).iter().map(|(_, bytes)| bytes).sum::<u64>());
         assert_eq!(first_failed.is_none(), limit >= largest as u64, "{limit}: {ended:?}");
         writer.begin(&ChannelName::MAIN, &first("bbb")).unwrap();
-        writer.append(&ChannelName::MAIN, &record(1)).unwrap();
+        writer.append(&ChannelName::MAIN, &record(1), Chain::default()).unwrap();
     }
 }
 
@@ -257,7 +256,7 @@ fn full_tmpfs() {
     fill();
     let mut appended = 0;
     let ended = loop {
-        match writer.append(&ChannelName::MAIN, &record(700)) {
+        match writer.append(&ChannelName::MAIN, &record(700), Chain::default()) {
             Ok(()) => appended += 1,
             Err(ended) => break ended,
         }
@@ -271,6 +270,6 @@ fn full_tmpfs() {
     assert!(files(&within).is_empty(), "it has not room for the next segment");
     fs::remove_file("filler").unwrap();
     writer.begin(&ChannelName::MAIN, &first("ccc")).unwrap();
-    writer.append(&ChannelName::MAIN, &record(700)).unwrap();
+    writer.append(&ChannelName::MAIN, &record(700), Chain::default()).unwrap();
     writer.stop(Clocks { boot_secs: 1, unix_secs: 1 }).unwrap();
 }
