@@ -40,15 +40,19 @@ pub fn last_written(folder: &Folder, name: &ChannelName) -> Option<SystemTime> {
 /// The names of a channel's files in the order in which they have to go, so that what is left of them at any moment is never taken for all
 /// of a log whose end is gone: those that cannot be read come last.
 pub fn oldest_first(folder: &Folder, name: &ChannelName) -> Vec<String> {
-    let mut files: Vec<_> = file_name::of_segments(name)
-        .into_iter()
-        .filter_map(|file| match OpenSegment::open(folder, name, &file) {
-            Ok(None) => None,
-            opened => Some((opened.ok().flatten().map_or(u64::MAX, |segment| segment.header.generation), file)),
-        })
-        .collect();
-    files.sort();
-    files.into_iter().map(|(_, file)| file).collect()
+    let mut files = Vec::new();
+    let mut last = None;
+    for file in file_name::of_segments(name) {
+        let generation = match OpenSegment::open(folder, name, &file) {
+            Ok(None) => continue,
+            Ok(Some(segment)) => segment.header.generation,
+            Err(_) => u64::MAX,
+        };
+        let is_older = last.is_some_and(|last| generation < last);
+        files.insert(if is_older { 0 } else { files.len() }, file);
+        last = Some(generation);
+    }
+    files
 }
 
 /// Reads the files of a channel into a backlog of this capacity, with `clock_offset_secs` taken from the moment of each message, and
@@ -63,16 +67,17 @@ pub fn read(
     clock_offset_secs: i32,
     see: &mut dyn FnMut(Origin),
 ) -> Result<Option<ReadChannel>, Damage> {
-    let mut segments = Vec::new();
-    for file in file_name::of_segments(name) {
-        segments.extend(OpenSegment::open(folder, name, &file)?);
-    }
-    segments.sort_by_key(|segment| segment.header.generation);
-    let Some(newest) = segments.pop() else { return Ok(None) };
+    let [even, odd] = file_name::of_segments(name).map(|file| OpenSegment::open(folder, name, &file));
+    let (older, newest) = match (even?, odd?) {
+        (Some(even), Some(odd)) if even.header.generation > odd.header.generation => (Some(odd), even),
+        (even, Some(odd)) => (even, odd),
+        (Some(even), None) => (None, even),
+        (None, None) => return Ok(None),
+    };
     let joins = |older: &OpenSegment| {
         older.header.generation + 1 == newest.header.generation && older.header.epoch == newest.header.epoch
     };
-    let (older, leftover) = match segments.pop() {
+    let (older, leftover) = match older {
         Some(older) if joins(&older) => (Some(older), None),
         leftover => (None, leftover.map(|segment| segment.name)),
     };

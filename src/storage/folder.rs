@@ -4,9 +4,9 @@
 //! it back with the server's last breath); no link is followed in it, nothing but plain files of our own are opened, and nobody
 //! waits for who writes to a FIFO.
 
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
@@ -41,7 +41,7 @@ impl Folder {
     /// If it cannot be used.
     pub fn open(path: &Path) -> Result<Self, Unusable> {
         let shown = path.display();
-        if let Err(error) = DirBuilder::new().mode(0o700).create(path) {
+        if let Err(error) = rustix::fs::mkdir(path, Mode::RWXU).map_err(io::Error::from) {
             match error.kind() {
                 ErrorKind::AlreadyExists => {}
                 ErrorKind::NotFound => return Err(Unusable(format!("there is no folder for {shown}; make it"))),
@@ -158,9 +158,8 @@ impl Folder {
     /// If something else lies there, it cannot be read, or is longer than that.
     pub fn read_small(&self, name: &str, bytes_max: u64) -> Result<Option<Vec<u8>>, Damage> {
         let Some(file) = self.open_file(name)? else { return Ok(None) };
-        let mut bytes = Vec::new();
-        let read = file.take(bytes_max + 1).read_to_end(&mut bytes);
-        read.map_err(|error| Damage::new(name, format!("could not be read ({error})")))?;
+        let read = first_bytes(&file, bytes_max + 1);
+        let bytes = read.map_err(|error| Damage::new(name, format!("could not be read ({error})")))?;
         let fits = bytes.len() as u64 <= bytes_max;
         if fits { Ok(Some(bytes)) } else { Err(Damage::new(name, "is longer than it can be")) }
     }
@@ -286,4 +285,14 @@ impl Folder {
     fn step(&self) {
         crate::storage::steps::note(&self.path);
     }
+}
+
+/// What a file begins with: so many bytes, or all.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn first_bytes(file: &File, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(bytes_max).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }

@@ -4,7 +4,7 @@
 //! is there trusted the next time; and the mark goes. What must stay true: what is not believed is not there any more before the boot is
 //! written, and the mark is gone before anything is appended.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -65,9 +65,13 @@ pub fn open(settings: &Settings) -> Result<(Writer, Restored), Unusable> {
         let (channel, _) = channels.iter().find(|(channel, _)| channel.name == *name)?;
         Some(epoch_checksum(&channel.epoch))
     });
-    let (channels, segments): (Vec<_>, Vec<_>) = channels.into_iter().unzip();
-    let segments = channels.iter().map(|channel| channel.name.clone()).zip(segments).collect();
-    let writer = Writer::new(folder, boot, segments, file, free_bytes);
+    let mut of_channels = HashMap::new();
+    let split = |(channel, segments): (RestoredChannel, Segments)| {
+        of_channels.insert(channel.name.clone(), segments);
+        channel
+    };
+    let channels = channels.into_iter().map(split).collect();
+    let writer = Writer::new(folder, boot, of_channels, file, free_bytes);
     Ok((writer, Restored { channels, connections, warnings }))
 }
 
@@ -173,20 +177,22 @@ impl<'a> Opening<'a> {
         let dated = |name| (channel_reading::last_written(self.folder, &name), name);
         let mut named: Vec<(Option<SystemTime>, ChannelName)> = self.channels().into_iter().map(dated).collect();
         named.sort();
-        let (mut kept, others): (Vec<_>, Vec<_>) =
-            named.iter().rev().partition(|(_, name)| name.is_main() || settings.kept.contains(name));
-        kept.extend(others);
-        let mut channels = BTreeMap::new();
+        let mut channels: Vec<_> = named.iter().map(|_| None).collect();
         let mut places = settings.channels_max;
-        for (_, name) in kept {
-            if !name.is_main() && places == 0 {
-                self.remove(name)?;
-            } else if let Some(channel) = self.read_channel(settings, name, known)? {
-                places -= usize::from(!name.is_main());
-                channels.insert(name, channel);
+        for is_kept in [true, false] {
+            for ((_, name), channel) in named.iter().zip(&mut channels).rev() {
+                if (name.is_main() || settings.kept.contains(name)) != is_kept {
+                    continue;
+                }
+                if !name.is_main() && places == 0 {
+                    self.remove(name)?;
+                } else {
+                    *channel = self.read_channel(settings, name, known)?;
+                    places -= usize::from(channel.is_some() && !name.is_main());
+                }
             }
         }
-        Ok(named.iter().filter_map(|(_, name)| channels.remove(name)).collect())
+        Ok(channels.into_iter().flatten().collect())
     }
 
     fn read_channel(

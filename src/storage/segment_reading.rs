@@ -4,14 +4,14 @@
 //! that is checked and that the file has.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 
 use crate::hub::channel_name::ChannelName;
 use crate::hub::record::{self, Chain, Found, Header};
 use crate::storage::damage::Damage;
 use crate::storage::extent::Extent;
 use crate::storage::file_name;
-use crate::storage::folder::Folder;
+use crate::storage::folder::{Folder, first_bytes};
 use crate::storage::read_buffer::ReadBuffer;
 use crate::storage::segment::{HEADER_BYTES_MAX, SegmentHeader};
 
@@ -64,12 +64,8 @@ impl OpenSegment {
     /// If its header cannot be believed.
     pub fn open(folder: &Folder, channel: &ChannelName, name: &str) -> Result<Option<Self>, Damage> {
         let Some(file) = folder.open_file(name)? else { return Ok(None) };
-        let mut begin = Vec::new();
-        let read = file.metadata().and_then(|found| {
-            (&file).take(HEADER_BYTES_MAX as u64).read_to_end(&mut begin)?;
-            Ok(found.len())
-        });
-        let bytes = read.map_err(|error| could_not_be_read(name, &error))?;
+        let read = file.metadata().and_then(|found| Ok((found.len(), first_bytes(&file, HEADER_BYTES_MAX as u64)?)));
+        let (bytes, begin) = read.map_err(|error| could_not_be_read(name, &error))?;
         let (header, header_bytes) = SegmentHeader::read(&begin).map_err(|why| Damage::new(name, why))?;
         if file_name::of_segment(channel, header.generation) != name {
             return Err(Damage::new(name, "has the header of another file"));

@@ -5,12 +5,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, Condvar, Mutex};
 use std::{io, thread};
 
-use smol::channel::{self, Receiver};
+use smol::channel::{self, Receiver, Sender};
 
 use crate::config::limits::STORE_END_TIMEOUT;
 use crate::storage::boot::Clocks;
@@ -44,12 +43,19 @@ pub struct Store<C> {
 enum Way {
     InLine(RefCell<Option<Writer>>),
     Thread {
-        orders: mpsc::Sender<Order>,
+        orders: Sender<Order>,
         done: Receiver<(Job, Result<(), KeepingEnded>)>,
         bytes: Arc<AtomicU64>,
         is_ended: Cell<bool>,
-        ended: mpsc::Receiver<io::Result<()>>,
+        ended: Arc<Ended>,
     },
+}
+
+/// How the thread has ended, once it has.
+#[derive(Debug, Default)]
+struct Ended {
+    result: Mutex<Option<io::Result<()>>>,
+    changed: Condvar,
 }
 
 /// What the thread is told.
@@ -74,18 +80,20 @@ impl<C> Store<C> {
     }
 
     fn on_a_thread(mut writer: Writer) -> io::Result<Way> {
-        let (orders, to_do) = mpsc::channel();
+        let (orders, to_do) = channel::unbounded();
         let (tell, done) = channel::unbounded();
-        let (tell_end, ended) = mpsc::channel();
+        let ended = Arc::<Ended>::default();
+        let told_end = Arc::clone(&ended);
         let bytes = Arc::new(AtomicU64::new(writer.bytes()));
         let told_bytes = Arc::clone(&bytes);
         thread::Builder::new().name("state".into()).spawn(move || {
-            while let Ok(order) = to_do.recv() {
+            while let Ok(order) = to_do.recv_blocking() {
                 let job = match order {
                     Order::Do(job) => job,
                     Order::End(now) => {
-                        // Who has given the order may not wait any more.
-                        let _ = tell_end.send(writer.stop(now));
+                        let result = writer.stop(now);
+                        *told_end.result.lock().expect("nobody panics with it") = Some(result);
+                        told_end.changed.notify_all();
                         return;
                     }
                 };
@@ -110,7 +118,7 @@ impl<C> Store<C> {
             }
             Way::Thread { orders, .. } => {
                 self.contexts.borrow_mut().push_back(context);
-                orders.send(Order::Do(job)).expect("the thread runs until the end");
+                orders.try_send(Order::Do(job)).expect("the thread runs until the end");
                 None
             }
         }
@@ -170,9 +178,13 @@ impl<C> Store<C> {
                 if is_ended.replace(true) {
                     return Ok(());
                 }
-                let _ = orders.send(Order::End(now));
-                let in_vain = |_| io::Error::from(io::ErrorKind::TimedOut);
-                ended.recv_timeout(STORE_END_TIMEOUT).map_err(in_vain).and_then(|result| result)
+                let _ = orders.try_send(Order::End(now));
+                let result = ended.result.lock().expect("nobody panics with it");
+                let (mut result, _) = ended
+                    .changed
+                    .wait_timeout_while(result, STORE_END_TIMEOUT, |result| result.is_none())
+                    .expect("nobody panics with it");
+                result.take().unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
             }
         }
     }
@@ -182,8 +194,8 @@ impl<C> Store<C> {
 #[cfg(test)]
 #[derive(Debug)]
 pub struct Hand {
-    to_do: mpsc::Receiver<Order>,
-    tell: channel::Sender<(Job, Result<(), KeepingEnded>)>,
+    to_do: Receiver<Order>,
+    tell: Sender<(Job, Result<(), KeepingEnded>)>,
 }
 
 #[cfg(test)]
@@ -206,10 +218,10 @@ impl Hand {
 impl<C> Store<C> {
     /// One whose jobs a test does, or does not.
     pub fn by_hand() -> (Self, Hand) {
-        let (orders, to_do) = mpsc::channel();
+        let (orders, to_do) = channel::unbounded();
         let (tell, done) = channel::unbounded();
-        let (_, ended) = mpsc::channel();
-        let way = Way::Thread { orders, done, bytes: Arc::default(), is_ended: Cell::new(false), ended };
+        let way =
+            Way::Thread { orders, done, bytes: Arc::default(), is_ended: Cell::new(false), ended: Arc::default() };
         let store = Self {
             way,
             contexts: RefCell::default(),

@@ -3,7 +3,7 @@
 //! No clock, and no thread: whoever calls it waits for the disk. What must stay true: when a call returns well, the files hold what it was
 //! given, whenever the process dies; when one fails, the files of its channel are removed, since later messages would follow a gap.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -28,7 +28,7 @@ const BUDGET_PARTS: u64 = 4;
 pub struct Writer {
     folder: Folder,
     boot: Boot,
-    channels: BTreeMap<ChannelName, Segments>,
+    channels: HashMap<ChannelName, Segments>,
     /// The channels whose newest file is open, the one opened first in front.
     open: Vec<ChannelName>,
     /// The last generation of channels whose files could not be removed.
@@ -43,7 +43,7 @@ impl Writer {
     pub(super) fn new(
         folder: Folder,
         boot: Boot,
-        channels: BTreeMap<ChannelName, Segments>,
+        channels: HashMap<ChannelName, Segments>,
         connections: Option<(File, Extent)>,
         free_bytes: u64,
     ) -> Self {
@@ -197,7 +197,7 @@ impl Writer {
     /// # Errors
     /// If that could not be written; another boot begins anew then.
     pub fn stop(mut self, now: Clocks) -> io::Result<()> {
-        let mut files = BTreeMap::new();
+        let mut files = HashMap::new();
         for (name, Segments { generation, newest, older, .. }) in &self.channels {
             files.insert(file_name::of_segment(name, *generation), *newest);
             files.extend(older.map(|older| (file_name::of_segment(name, *generation + 1), older)));

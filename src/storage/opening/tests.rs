@@ -1,5 +1,6 @@
 //! What comes back, after which end.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 

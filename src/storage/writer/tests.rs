@@ -12,7 +12,7 @@ const ROOM: u64 = 1 << 30;
 fn writer(within: &Path, free_bytes: u64) -> Writer {
     let folder = Folder::open(&within.join("state")).unwrap();
     let boot = Boot { id: None, clock_offset_secs: 0 };
-    Writer::new(folder, boot, BTreeMap::new(), None, free_bytes)
+    Writer::new(folder, boot, HashMap::new(), None, free_bytes)
 }
 
 fn first(epoch: &str) -> Beginning {
