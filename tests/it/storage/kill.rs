@@ -1,5 +1,7 @@
 //! The server is killed, or stopped in order, and started again: whoever comes back, in whatever way, goes on as if nothing had been.
 
+use std::thread;
+
 use serde_json::Value;
 
 use crate::harness::{
@@ -9,14 +11,15 @@ use crate::harness::{
 /// Its ends: none of them is noticed.
 const ENDS: [&str; 3] = ["KILL", "TERM", "ABRT"];
 
-/// Tries something with each end, and with each place of the folder.
-fn over_each_end(args: &[&str], test: impl Fn(&mut Lasting, &str)) {
-    for place in Place::ALL {
-        for end in ENDS {
-            println!("{place:?}, {end}");
-            test(&mut Lasting::start(place, args), end);
+/// Tries something with each end, and with each place of the folder; at the same time, since a server that stops waits for goodbyes.
+fn over_each_end(args: &[&str], test: impl Fn(&mut Lasting, &str) + Sync) {
+    let test = &test;
+    thread::scope(|scope| {
+        for (place, end) in Place::ALL.into_iter().flat_map(|place| ENDS.map(|end| (place, end))) {
+            let named = thread::Builder::new().name(format!("{place:?}, {end}"));
+            named.spawn_scoped(scope, move || test(&mut Lasting::start(place, args), end)).expect("a thread");
         }
-    }
+    });
 }
 
 /// Says these, and returns when they are in the log.
