@@ -52,6 +52,7 @@ const STANDSTILL: Duration = Duration::from_secs(40);
 struct Options {
     kills: u32,
     seed: u64,
+    /// All rounds, and not every third.
     is_on_disk: bool,
     bin: PathBuf,
 }
@@ -146,8 +147,8 @@ fn options() -> Result<Options, String> {
     Ok(options)
 }
 
-/// A folder of our own: in memory, where the server writes in line, or on the disk, where it does so in a thread.
-fn folder(is_on_disk: bool) -> Result<PathBuf, String> {
+/// A new folder for a round: in memory, where the server writes in line, or on the disk, where it does so in a thread.
+fn folder(is_on_disk: bool, nth: usize) -> Result<PathBuf, String> {
     let parent = if is_on_disk {
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target")
     } else {
@@ -157,36 +158,34 @@ fn folder(is_on_disk: bool) -> Result<PathBuf, String> {
             .or_else(runtime)
             .ok_or("no folder in memory")?
     };
-    let folder = parent.join(format!("foghorn-kills-{}", std::process::id()));
-    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let folder = parent.join(format!("foghorn-kills-{}-{nth}", std::process::id()));
+    fs::create_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     Ok(folder)
 }
 
 fn run(options: &Options) -> Result<(), String> {
-    let folder = folder(options.is_on_disk)?;
-    println!("seed {} · {} kills · {}", options.seed, options.kills, folder.display());
+    println!("seed {} · {} kills", options.seed, options.kills);
     let mut rng = Rng::with_seed(options.seed);
     let mut totals = Totals::default();
-    for nth in 0.. {
-        // Without kills, every kind of round once: to see whether this tool is right.
-        if if options.kills == 0 { nth == SIZES.len() } else { totals.kills == options.kills } {
-            break;
-        }
+    let mut nth = 0;
+    // Without kills, every kind of round once: to see whether this tool is right.
+    while totals.kills < options.kills || options.kills == 0 && nth < SIZES.len() {
         let sizes = &SIZES[nth % SIZES.len()];
         let kills = (options.kills - totals.kills).min(sizes.kills);
         totals.kills += kills;
-        let own = folder.join(format!("round-{nth}"));
-        fs::create_dir(&own).map_err(|error| format!("{}: {error}", own.display()))?;
+        // Every kind of round comes to either place.
+        let is_on_disk = options.is_on_disk || nth % 3 == 1;
+        let folder = folder(is_on_disk, nth)?;
         let began = Instant::now();
-        round(options, &own, sizes, kills, &mut rng.fork(), &mut totals).map_err(|sentence| {
+        round(options, &folder, sizes, kills, &mut rng.fork(), &mut totals).map_err(|sentence| {
             let seed = options.seed;
-            format!("round {nth}: {sentence}\n(seed {seed}; the round's files are in {})", own.display())
+            format!("round {nth}: {sentence}\n(seed {seed}; the round's files are in {})", folder.display())
         })?;
-        let messages = totals.messages;
-        println!("round {nth}: {kills} kills in {} s, {messages} messages so far", began.elapsed().as_secs());
-        let _ = fs::remove_dir_all(&own);
+        let (place, secs) = (if is_on_disk { "on the disk" } else { "in memory" }, began.elapsed().as_secs());
+        println!("round {nth}: {kills} kills {place} in {secs} s, {} messages so far", totals.messages);
+        let _ = fs::remove_dir_all(&folder);
+        nth += 1;
     }
-    let _ = fs::remove_dir_all(&folder);
     let Totals { signals, messages, deliveries, resumed, answers, .. } = totals;
     println!("\nthe server was ended         {signals:?}");
     println!("  messages in its logs       {messages:>9}");
