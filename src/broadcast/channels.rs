@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, TryReserveError};
 use std::iter;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use log::warn;
 
@@ -119,13 +120,18 @@ impl Channels {
     /// Opens a channel. What counts as what, when one has to be forgotten for it, `weigh` says.
     fn open_beside(&self, name: &ChannelName, weigh: impl Fn(Usage) -> Usage) -> Result<Rc<LiveChannel>, NoPlace> {
         if let Some(live) = self.get(name) {
-            self.directory.borrow_mut().note_use(name);
+            self.note_use(name);
+            live.await_nobody();
             return Ok(live);
         }
         let Limits { channel_backlog_bytes, patience, .. } = self.limits;
         let message_bytes_max = self.message_bytes_max(name);
         let mut directory = self.directory.borrow_mut();
-        if let Some(forgotten) = directory.make_room(name, |live| weigh(live.channel.borrow().usage()))? {
+        let now = Instant::now();
+        let weigh = |live: &Rc<LiveChannel>| {
+            if live.is_awaited(now) { Usage::InUse } else { weigh(live.channel.borrow().usage()) }
+        };
+        if let Some(forgotten) = directory.make_room(name, weigh)? {
             forgotten.retract(&self.counters);
             if let Some(keeper) = &self.keeper {
                 keeper.forget(&forgotten);

@@ -44,6 +44,9 @@ impl Broadcaster {
     pub(super) fn apply(self: &Rc<Self>, keeper: &Keeper, done: Done<Context>) {
         match &done.context {
             Context::Messages(live) | Context::Segment(live, _) => {
+                if matches!(done.context, Context::Segment(..)) {
+                    keeper.segments_under_way.set(keeper.segments_under_way.get() - 1);
+                }
                 let live = Rc::clone(live);
                 self.apply_to_channel(keeper, &live, &mut live.channel.borrow_mut(), done);
                 self.mark_dirty(&live);

@@ -26,6 +26,8 @@ use crate::storage::store::{Done, Store};
 pub struct Keeper {
     pub(super) store: Store<Context>,
     pub(super) connections: RefCell<ConnectionLog>,
+    /// New segments that the thread has to begin.
+    pub(super) segments_under_way: Cell<usize>,
     /// Clients that are told nothing before what is in `connections` is written.
     pub(super) held: RefCell<Vec<ClientRef>>,
     /// When the connections are tried again, if they are not kept.
@@ -53,6 +55,7 @@ impl Keeper {
         Self {
             store,
             connections: RefCell::new(ConnectionLog::new()),
+            segments_under_way: Cell::new(0),
             held: RefCell::default(),
             connections_again_at: Cell::new(None),
             connections_problem: RefCell::default(),
@@ -71,7 +74,10 @@ impl Keeper {
         let head = live.head_position();
         let kept = live.kept.borrow_mut().insert(Kept::new(head.epoch, head.seq + 1)).beginning(chain, false);
         let job = Job::Begin(live.name.clone(), kept);
-        let Some(Done { result, .. }) = self.store.submit(job, Context::Segment(Rc::clone(live), None)) else { return };
+        let Some(Done { result, .. }) = self.store.submit(job, Context::Segment(Rc::clone(live), None)) else {
+            self.segments_under_way.set(self.segments_under_way.get() + 1);
+            return;
+        };
         self.note_begun(live, result.as_ref().err());
         if result.is_err_and(|ended| !ended.files_removed) {
             // One stays behind that has this epoch. Nobody was told of it yet.

@@ -41,7 +41,8 @@ impl Broadcaster {
     /// speaks next. Two turns take all that a channel has had.
     fn make_room(self: &Rc<Self>, keeper: &Keeper) {
         for _ in 0..2 {
-            if !keeper.is_short_of_room(self.config().limits.message_bytes_max) {
+            // What is under way gives room by and by.
+            if keeper.segments_under_way.get() > 0 || !keeper.is_short_of_room(self.config().limits.message_bytes_max) {
                 return;
             }
             let fullest = self.channels().all().into_iter().max_by_key(|live| live.kept_permille());
@@ -189,6 +190,8 @@ impl Broadcaster {
         let job = Job::Begin(live.name.clone(), beginning);
         if let Some(done) = keeper.store.submit(job, Context::Segment(Rc::clone(live), tell)) {
             self.apply_to_channel(keeper, live, channel, done);
+        } else {
+            keeper.segments_under_way.set(keeper.segments_under_way.get() + 1);
         }
     }
 

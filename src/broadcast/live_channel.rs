@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::broadcast::kept::Kept;
 use crate::broadcast::transport::Transport;
+use crate::config::limits::RESTORED_KEPT_FOR;
 use crate::hub::backlog::{Backlog, HeldFrame};
 use crate::hub::channel::{Channel, Start};
 use crate::hub::channel_name::ChannelName;
@@ -40,6 +41,8 @@ pub struct LiveChannel {
     pub(super) review_at: Cell<Option<Instant>>,
     /// What is known of its file, if it has one.
     pub(super) kept: RefCell<Option<Kept>>,
+    /// Until when those are awaited who were there when the last server ended.
+    awaited_until: Cell<Option<Instant>>,
     /// Streams that are told nothing before there is one.
     pub(super) held: RefCell<Vec<ClientRef>>,
     /// Messages from outside that wait for room or for the file, by the number that each goes by.
@@ -158,6 +161,7 @@ impl LiveChannel {
             backlog_bytes,
             channel: RefCell::new(channel),
             kept: RefCell::new(kept),
+            awaited_until: Cell::new(None),
             held: RefCell::default(),
             pending_writes: RefCell::default(),
             is_dirty: Cell::new(false),
@@ -179,7 +183,9 @@ impl LiveChannel {
         let kept = Kept::restored(epoch.clone(), backlog.next_seq(), segment_cost_bytes);
         let mut channel = Channel::restored(backlog, patience, epoch);
         channel.keep(chain, clock_offset_secs);
-        Self::with(name, message_bytes_max, backlog_bytes, channel, Some(kept))
+        let live = Self::with(name, message_bytes_max, backlog_bytes, channel, Some(kept));
+        live.awaited_until.set(Some(Instant::now() + RESTORED_KEPT_FOR));
+        live
     }
 
     /// What its backlog holds when it is full, in bytes, index included.
@@ -199,6 +205,17 @@ impl LiveChannel {
     /// By which the epoch behind all that was handed over is known to the file of connections; 0 where nothing is kept.
     pub(super) fn epoch_checksum(&self) -> u32 {
         self.kept.borrow().as_ref().map_or(0, Kept::epoch_checksum)
+    }
+
+    /// Whether the channel is not to be forgotten although nobody is there: those who were there when the last server ended are on their
+    /// way, or its file is.
+    pub(super) fn is_awaited(&self, now: Instant) -> bool {
+        self.awaited_until.get().is_some_and(|until| now < until) || !self.is_told()
+    }
+
+    /// Notes that somebody is there.
+    pub(super) fn await_nobody(&self) {
+        self.awaited_until.set(None);
     }
 
     /// Whether what is said is kept in a file.

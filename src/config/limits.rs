@@ -101,6 +101,8 @@ pub const GREETING_BYTES_MAX: usize = 4 * 1024;
 pub const CONTROL_BYTES_MAX: usize = 1024;
 /// After how long a channel is kept again that could not be.
 pub const KEEP_AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// For how long after the start a channel that came back counts as in use, though nobody is there: its clients are on their way.
+pub const RESTORED_KEPT_FOR: Duration = Duration::from_secs(20);
 /// How long the end of the server waits for a disk that has to take what is left: a slow card takes some seconds for what the kernel still
 /// has of it. Together with [`DRAIN_TIMEOUT`] shorter than `TimeoutStopSec=` of `systemd/examples/state-on-disk.conf`.
 pub const STORE_END_TIMEOUT: Duration = Duration::from_secs(20);

@@ -10,13 +10,16 @@ use super::super::tests::{Stage, received};
 use smol::future;
 
 use super::*;
+use crate::hub::backlog::Backlog;
+use crate::hub::channel::Start;
 use crate::hub::channel_name::ChannelName;
 use crate::hub::close_reason::CloseReason;
 use crate::hub::frame::Frame;
+use crate::hub::record::Chain;
 use crate::hub::stream_encoding::Encoding;
 use crate::storage::damage::KeepingEnded;
 use crate::storage::opening::{self, Settings};
-use crate::storage::restored::Restored;
+use crate::storage::restored::{Restored, RestoredChannel};
 use crate::storage::store::{Hand, Store};
 
 /// A stage whose files are in the hands of the test.
@@ -52,7 +55,7 @@ fn write(stage: &Stage, hand: &Hand, expected: &[&str]) {
 fn join_with_id(stage: &Stage) -> (Client, UnixStream) {
     let (client, theirs) = stage.connect(&ChannelName::MAIN);
     stage.broadcaster.assign_connection_id(&client, None);
-    stage.broadcaster.join(&client, true, crate::hub::channel::Start::History(0), |_, _| b"hello".to_vec());
+    stage.broadcaster.join(&client, true, Start::History(0), |_, _| b"hello".to_vec());
     stage.broadcaster.flush();
     (client, theirs)
 }
@@ -123,9 +126,7 @@ fn a_stream_waits_for_the_epoch_of_its_channel_and_nobody_sees_it_before() {
     write(&stage, &hand, &["begin"]);
     let lights = ChannelName::parse("lights").unwrap();
     let (client, theirs) = stage.connect(&lights);
-    stage
-        .broadcaster
-        .join_stream(&client, Encoding::Events, crate::hub::channel::Start::History(0), None, |_, _| b"hello".to_vec());
+    stage.broadcaster.join_stream(&client, Encoding::Events, Start::History(0), None, |_, _| b"hello".to_vec());
     stage.broadcaster.flush();
     assert_eq!(received(&theirs), b"");
     assert!(stage.broadcaster.channels().find(&lights).is_none(), "its epoch is not written");
@@ -351,9 +352,7 @@ fn who_is_held_and_goes_is_closed_although_the_file_is_awaited() {
     write(&stage, &hand, &["begin"]);
     let (counting, theirs) = join_with_id(&stage);
     let (stream, its) = stage.connect(&ChannelName::parse("lights").unwrap());
-    stage
-        .broadcaster
-        .join_stream(&stream, Encoding::Events, crate::hub::channel::Start::History(0), None, |_, _| b"hello".to_vec());
+    stage.broadcaster.join_stream(&stream, Encoding::Events, Start::History(0), None, |_, _| b"hello".to_vec());
     stage.broadcaster.flush();
     for (client, mut theirs) in [(counting, theirs), (stream, its)] {
         stage.broadcaster.leave(&client);
@@ -381,4 +380,45 @@ fn nobody_is_ended_for_a_wait_that_is_only_for_the_file() {
     let outcome = stage.broadcaster.publish(&speaker, super::super::tests::large());
     assert_eq!(outcome, crate::hub::publishing::Published::Later, "so much is not staged at once");
     assert_eq!(stage.broadcaster.flush(), None, "nobody is waited for but the file");
+}
+
+#[test]
+fn a_channel_that_came_back_gives_way_to_no_other_until_its_clients_have_had_time_to_come() {
+    let (store, hand) = Store::by_hand();
+    let name = |nth: usize| ChannelName::parse(&format!("c{nth}")).unwrap();
+    let channels_max = crate::config::settings::Config::default().limits.channels_max;
+    let restored = |nth| RestoredChannel {
+        name: name(nth),
+        epoch: "abc".to_owned(),
+        backlog: Backlog::restored_at(2000, 4).unwrap(),
+        chain: Chain::new(0),
+        segment_cost_bytes: 0,
+    };
+    let channels = (0..channels_max).map(restored).collect();
+    let state = Restored { channels, ..Restored::default() };
+    let stage = Stage::with(KeptState::On(Rc::new(Keeper::new(store)), state));
+    write(&stage, &hand, &["begin"]);
+    let all = stage.broadcaster.channels();
+    assert!(all.open(&name(channels_max)).is_err(), "those who were there are on their way");
+    let (client, _theirs) = stage.connect(&name(5));
+    stage.broadcaster.join(&client, true, Start::History(0), |_, _| Vec::new());
+    stage.broadcaster.leave(&client);
+    all.open(&name(channels_max)).unwrap();
+    assert!(all.find(&name(5)).is_none(), "somebody was there, and is there no more");
+    assert_eq!(all.all().len(), 1 + channels_max);
+}
+
+#[test]
+fn a_channel_whose_file_is_under_way_is_not_forgotten_for_another() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    let channels_max = stage.broadcaster.config().limits.channels_max;
+    let name = |nth: usize| ChannelName::parse(&format!("c{nth}")).unwrap();
+    let all = stage.broadcaster.channels();
+    for nth in 0..channels_max {
+        all.open(&name(nth)).unwrap();
+    }
+    assert!(all.open(&name(channels_max)).is_err(), "or there is no end of what waits for a disk that hangs");
+    write(&stage, &hand, &vec!["begin"; channels_max]);
+    all.open(&name(channels_max)).unwrap();
 }
