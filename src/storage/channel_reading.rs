@@ -4,6 +4,7 @@
 //! numbers, and none is missing between them or behind them but one of which nobody was told; and nothing is changed in the folder before
 //! somebody has decided that the files are to be believed.
 
+use std::collections::TryReserveError;
 use std::io;
 use std::time::SystemTime;
 
@@ -83,7 +84,7 @@ pub fn read(
     };
     let first_seq = older.as_ref().unwrap_or(&newest).header.first_seq;
     let backlog = Backlog::restored_at(capacity_bytes, first_seq);
-    let backlog = backlog.map_err(|error| could_not_be_read(&newest.name, &error))?;
+    let backlog = backlog.map_err(|error| could_not_be_read(&newest.name, &no_memory(&error)))?;
     let mut messages = Messages { backlog, cost_bytes: 0, clock_offset_secs, see };
     let frame_bytes_max = (capacity_bytes / 2).saturating_sub(INDEX_ENTRY_BYTES);
     let older = match older {
@@ -173,7 +174,8 @@ impl Messages<'_> {
         let Some(frame) = frame else {
             // The log was larger then. What is before it goes with it, so that none is missing between others.
             let next_seq = self.backlog.next_seq() + 1;
-            self.backlog = Backlog::restored_at(self.backlog.capacity_bytes(), next_seq).map_err(io::Error::other)?;
+            let backlog = Backlog::restored_at(self.backlog.capacity_bytes(), next_seq);
+            self.backlog = backlog.map_err(|error| no_memory(&error))?;
             return Ok(true);
         };
         if !frame::is_message(frame) {
@@ -182,4 +184,8 @@ impl Messages<'_> {
         self.backlog.append_bytes(frame, OUTSIDER, header.at_secs.saturating_sub(self.clock_offset_secs));
         Ok(true)
     }
+}
+
+fn no_memory(error: &TryReserveError) -> io::Error {
+    io::Error::new(io::ErrorKind::OutOfMemory, error.to_string())
 }

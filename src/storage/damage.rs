@@ -4,6 +4,8 @@
 
 use std::{fmt, io};
 
+use rustix::io::Errno;
+
 /// Why nothing can be kept in a folder, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unusable(pub(super) String);
@@ -51,11 +53,32 @@ pub struct Damage {
     pub file: String,
     /// What is wrong with it, such that it can follow its name and "which".
     pub why: String,
+    /// What to do, if nothing is wrong with the file, and this process has not what it takes to read it.
+    pub remedy: Option<&'static str>,
 }
 
 impl Damage {
     /// That a file of this name has this.
     pub fn new(file: &str, why: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), why: why.into() }
+        Self { file: file.to_owned(), why: why.into(), remedy: None }
+    }
+
+    /// That something could not be done with it, as `why` says with the error.
+    pub fn of(file: &str, why: impl Into<String>, error: &io::Error) -> Self {
+        Self { remedy: remedy(error), ..Self::new(file, why) }
+    }
+}
+
+/// What to do about an error that says nothing of a file.
+pub fn remedy(error: &io::Error) -> Option<&'static str> {
+    let no_memory = "lower --backlog or --channel-backlog, or give it more memory";
+    if error.kind() == io::ErrorKind::OutOfMemory {
+        return Some(no_memory);
+    }
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::MFILE | Errno::NFILE) => Some("raise the limit of open files (ulimit -n, LimitNOFILE=)"),
+        Some(Errno::NOMEM) => Some(no_memory),
+        Some(Errno::NOSPC | Errno::DQUOT) => Some("make room there"),
+        _ => None,
     }
 }

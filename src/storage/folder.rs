@@ -124,7 +124,7 @@ impl Folder {
     /// # Errors
     /// If something else lies there, or it cannot be opened.
     pub fn open_file(&self, name: &str) -> Result<Option<File>, Damage> {
-        let failed = |error: io::Error| Damage::new(name, format!("could not be opened ({error})"));
+        let failed = |error: io::Error| Damage::of(name, format!("could not be opened ({error})"), &error);
         let found = match statat(&self.locked, name, AtFlags::SYMLINK_NOFOLLOW).map_err(io::Error::from) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             found => found.map_err(failed)?,
@@ -159,7 +159,7 @@ impl Folder {
     pub fn read_small(&self, name: &str, bytes_max: u64) -> Result<Option<Vec<u8>>, Damage> {
         let Some(file) = self.open_file(name)? else { return Ok(None) };
         let read = first_bytes(&file, bytes_max + 1);
-        let bytes = read.map_err(|error| Damage::new(name, format!("could not be read ({error})")))?;
+        let bytes = read.map_err(|error| Damage::of(name, format!("could not be read ({error})"), &error))?;
         let fits = bytes.len() as u64 <= bytes_max;
         if fits { Ok(Some(bytes)) } else { Err(Damage::new(name, "is longer than it can be")) }
     }

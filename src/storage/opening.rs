@@ -15,7 +15,7 @@ use crate::storage::boot::{Boot, Clocks};
 use crate::storage::channel_reading::{self, ReadChannel};
 use crate::storage::connection_reading::{self, Connections};
 use crate::storage::connection_record::epoch_checksum;
-use crate::storage::damage::{Damage, Unusable};
+use crate::storage::damage::{Damage, Unusable, remedy};
 use crate::storage::extent::{Extent, Segments};
 use crate::storage::file_name::{self, CONNECTIONS, MARK};
 use crate::storage::folder::Folder;
@@ -50,8 +50,11 @@ pub struct Settings {
 pub fn open(settings: &Settings) -> Result<(Writer, Restored), Unusable> {
     let folder = Folder::open(&settings.folder)?;
     let failed = |error: io::Error| {
-        let shown = folder.path().display();
-        Unusable(format!("{shown} could not be used ({error}); let this user read and write it"))
+        if let Some(unusable) = error.get_ref().and_then(|inner| inner.downcast_ref::<Unusable>()) {
+            return unusable.clone();
+        }
+        let remedy = remedy(&error).unwrap_or("let this user read and write it");
+        Unusable(format!("{} could not be used ({error}); {remedy}", folder.path().display()))
     };
     let free_bytes = folder.free_bytes().map_err(failed)?;
     let mut opening = Opening::begin(&folder, settings).map_err(failed)?;
@@ -226,6 +229,7 @@ impl<'a> Opening<'a> {
                 Ok(Some((channel, segments)))
             }
             Err(damage) => {
+                self.check_is_damage(&damage)?;
                 let others = channel_reading::oldest_first(self.folder, name);
                 for file in others.iter().filter(|file| **file != damage.file) {
                     self.folder.put_aside(file)?;
@@ -250,9 +254,17 @@ impl<'a> Opening<'a> {
         Ok(())
     }
 
+    /// Nothing is changed in the folder for want of memory or descriptors: with these, all is there.
+    fn check_is_damage(&self, damage: &Damage) -> io::Result<()> {
+        let Damage { file, why, remedy } = damage;
+        let unusable = |remedy| io::Error::other(Unusable(format!("{} {why}; {remedy}", self.folder.shown(file))));
+        remedy.map_or(Ok(()), |remedy| Err(unusable(remedy)))
+    }
+
     /// Puts aside what is not believed, with a warning that has this in front.
     fn put_aside(&mut self, damage: &Damage, follows: &str) -> io::Result<()> {
-        let Damage { file, why } = damage;
+        self.check_is_damage(damage)?;
+        let Damage { file, why, .. } = damage;
         let (shown, aside) = (self.folder.shown(file), self.folder.put_aside(file)?);
         self.warnings.push(format!("{follows}{shown} {why}. It is {aside} now."));
         Ok(())

@@ -128,6 +128,6 @@ impl OpenSegment {
 }
 
 /// That a file of this name could not be read.
-pub fn could_not_be_read(name: &str, error: &dyn std::fmt::Display) -> Damage {
-    Damage::new(name, format!("could not be read ({error})"))
+pub fn could_not_be_read(name: &str, error: &io::Error) -> Damage {
+    Damage::of(name, format!("could not be read ({error})"), error)
 }

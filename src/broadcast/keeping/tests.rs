@@ -395,8 +395,8 @@ fn a_channel_that_came_back_gives_way_to_no_other_until_its_clients_have_had_tim
         segment_cost_bytes: 0,
     };
     let channels = (0..channels_max).map(restored).collect();
-    let state = Restored { channels, ..Restored::default() };
-    let stage = Stage::with(KeptState::On(Rc::new(Keeper::new(store)), state));
+    let restored = Restored { channels, ..Restored::default() };
+    let stage = Stage::with(KeptState::On(Rc::new(Keeper::new(store)), restored));
     write(&stage, &hand, &["begin"]);
     let all = stage.broadcaster.channels();
     assert!(all.open(&name(channels_max)).is_err(), "those who were there are on their way");

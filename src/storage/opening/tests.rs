@@ -687,6 +687,21 @@ fn a_smaller_backlog_takes_the_newest_that_fits_and_numbers_go_on() {
 }
 
 #[test]
+fn without_memory_for_what_is_there_nothing_is_changed() {
+    let killed = killed(drop);
+    let folder = killed.within.path();
+    let before = files(folder);
+    for (main_capacity_bytes, channel_capacity_bytes) in [(usize::MAX / 2, 1024), (2048, usize::MAX / 2)] {
+        let short = Settings { main_capacity_bytes, channel_capacity_bytes, ..settings(folder) };
+        let unusable = open(&short).unwrap_err().to_string();
+        assert!(unusable.contains("could not be read") && unusable.contains("lower --backlog"), "{unusable}");
+        assert_eq!(files(folder), before);
+    }
+    let (_writer, restored) = open(&settings(folder)).unwrap();
+    assert_eq!(restored.channels.len(), 2);
+}
+
+#[test]
 fn a_log_whose_end_is_missing_is_none() {
     let killed = killed(drop);
     let change = |folder: &Path| fs::remove_file(folder.join("main.0")).unwrap();
