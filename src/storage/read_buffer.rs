@@ -86,3 +86,59 @@ impl<'a> ReadBuffer<'a> {
 fn in_memory(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE_BYTES: usize = 3 * STATE_READ_BYTES + 5;
+
+    fn file() -> (File, Vec<u8>) {
+        let bytes: Vec<u8> = (0..=250).cycle().take(FILE_BYTES).collect();
+        let mut file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut file, &bytes).unwrap();
+        (file, bytes)
+    }
+
+    #[test]
+    fn a_file_is_read_as_it_is_however_it_is_asked_for_and_no_more_memory_is_taken_than_for_that() {
+        let (file, bytes) = file();
+        let to = FILE_BYTES - 3;
+        for asked in [1, 7, 4096, STATE_READ_BYTES - 1, STATE_READ_BYTES, STATE_READ_BYTES + 1, FILE_BYTES, usize::MAX]
+        {
+            let mut rest = ReadBuffer::new(&file, 2, to as u64).unwrap();
+            let mut at = 2;
+            while rest.left() > 0 {
+                assert_eq!(rest.left(), (to - at) as u64);
+                let found = rest.at_least(asked).unwrap();
+                assert!(found.len() >= asked.min(to - at), "{asked} at {at}");
+                let used = found.len().min(asked);
+                assert!(found[..used] == bytes[at..at + used], "{asked} at {at}");
+                rest.skip(used);
+                at += used;
+            }
+            assert_eq!((at, rest.at_least(asked).unwrap()), (to, &[][..]));
+            assert!(rest.buffer.len() <= STATE_READ_BYTES.max(asked).min(to), "{asked}");
+        }
+    }
+
+    #[test]
+    fn a_checksum_is_of_the_next_bytes_and_takes_a_piece_at_a_time() {
+        let (file, bytes) = file();
+        let mut rest = ReadBuffer::new(&file, 0, FILE_BYTES as u64).unwrap();
+        rest.at_least(10).unwrap();
+        rest.skip(10);
+        let until = 2 * STATE_READ_BYTES + 100;
+        assert_eq!(rest.checksum_of(until - 10).unwrap(), Chain::default().over(&bytes[10..until]));
+        assert_eq!((rest.buffer.len(), rest.at_least(1).unwrap()[0]), (STATE_READ_BYTES, bytes[until]));
+    }
+
+    #[test]
+    fn a_file_that_becomes_shorter_is_an_error() {
+        let (file, _) = file();
+        let mut rest = ReadBuffer::new(&file, 0, FILE_BYTES as u64).unwrap();
+        rest.at_least(1).unwrap();
+        file.set_len(STATE_READ_BYTES as u64 + 1).unwrap();
+        assert!(rest.at_least(FILE_BYTES).is_err());
+    }
+}
