@@ -254,7 +254,7 @@ impl Backlog {
             self.start = oldest.end;
             self.first_seq += 1;
         }
-        for part in parts {
+        for part in parts.into_iter().filter(|part| !part.is_empty()) {
             self.put(part);
         }
         self.entries.push_back(Entry { end: self.end, sender, at_secs });
@@ -277,7 +277,9 @@ impl Backlog {
         } else {
             self.ring[at..at + before_wrap.len()].copy_from_slice(before_wrap);
         }
-        self.ring[..after_wrap.len()].copy_from_slice(after_wrap);
+        if !after_wrap.is_empty() {
+            self.ring[..after_wrap.len()].copy_from_slice(after_wrap);
+        }
         self.end += bytes.len() as u64;
     }
 }
