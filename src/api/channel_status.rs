@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use crate::broadcast::broadcaster::Broadcaster;
-use crate::broadcast::live_channel::Figures;
+use crate::broadcast::channel_figures::Figures;
 use crate::http::host::page_address;
 use crate::hub::channel_name::ChannelName;
 use crate::runtime::boot_clock::secs_since;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::api::shared_copies::{CopyOf, Reader, SharedCopies};
-use crate::broadcast::live_channel::Figures;
+use crate::broadcast::channel_figures::Figures;
 use crate::http::refusal::STATUSES;
 use crate::http::response::Response;
 use crate::http::short_answer::{Asked, ShortAnswer};

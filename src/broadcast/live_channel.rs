@@ -10,6 +10,7 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use crate::broadcast::channel_figures::Figures;
 use crate::broadcast::kept::Kept;
 use crate::broadcast::transport::Transport;
 use crate::config::limits::RESTORED_KEPT_FOR;
@@ -111,25 +112,6 @@ impl Waiter {
         self.waker = Some(cx.waker().clone());
         Poll::Pending
     }
-}
-
-/// What a channel has.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Figures {
-    /// Clients now.
-    pub clients: u64,
-    /// Clients that are behind now.
-    pub clients_behind: u64,
-    /// Publishers that wait for room now.
-    pub publishers_waiting: u64,
-    /// Bytes in the backlog now, index included.
-    pub backlog_bytes: u64,
-    /// Messages published, in all epochs.
-    pub messages: u64,
-    /// Messages handed to the kernel, one for each client that got it.
-    pub deliveries: u64,
-    /// Whether what is said there is kept in a file, as far as that is asked of [`LiveChannel::figures`].
-    pub is_kept: bool,
 }
 
 impl LiveChannel {
@@ -285,34 +267,6 @@ impl LiveChannel {
                 Figures { messages: before.messages, deliveries: before.deliveries, ..Figures::default() },
                 counters,
             );
-        }
-    }
-}
-
-impl Figures {
-    fn replace_by(&self, now: Self, counters: &Counters) {
-        for (count, before, now) in [
-            (&counters.clients, self.clients, now.clients),
-            (&counters.clients_behind, self.clients_behind, now.clients_behind),
-            (&counters.publishers_waiting, self.publishers_waiting, now.publishers_waiting),
-            (&counters.backlog_bytes, self.backlog_bytes, now.backlog_bytes),
-            (&counters.messages, self.messages, now.messages),
-            (&counters.deliveries, self.deliveries, now.deliveries),
-        ] {
-            // It wraps, and so it can go down.
-            count.add(now.wrapping_sub(before));
-        }
-    }
-
-    fn of(channel: &Subscribers) -> Self {
-        Self {
-            clients: channel.len() as u64,
-            clients_behind: channel.laggards_len() as u64,
-            publishers_waiting: channel.blocked_len() as u64,
-            backlog_bytes: channel.backlog().held_bytes() as u64,
-            messages: channel.published(),
-            deliveries: channel.deliveries(),
-            is_kept: false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The channels with their clients, and the flush that writes to all of them.
 
 pub mod broadcaster;
+pub mod channel_figures;
 pub mod channels;
 pub mod confirming;
 pub mod connection_id;

@@ -255,7 +255,8 @@ impl Folder {
             // A folder takes no file's place, nor the other way round.
             let _ = unlinkat(&self.locked, &*aside, AtFlags::empty());
             let _ = unlinkat(&self.locked, &*aside, AtFlags::REMOVEDIR);
-            rename()?;
+            // Where that place is taken for good, a file goes for ever rather than all others.
+            rename().or_else(|_| unlinkat(&self.locked, name, AtFlags::empty()))?;
         }
         self.step();
         Ok(aside)

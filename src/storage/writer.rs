@@ -204,9 +204,8 @@ impl Writer {
         }
         files.extend(self.connections.take().map(|(_, extent)| (CONNECTIONS.to_owned(), extent)));
         if !self.is_in_memory() {
-            for name in files.keys() {
-                self.folder.sync(&self.folder.open_existing(name)?)?;
-            }
+            // What is missing, or cannot be synced, counts for nothing in another boot; the rest does.
+            files.retain(|name, _| self.folder.open_existing(name).and_then(|file| self.folder.sync(&file)).is_ok());
         }
         let folder_secs = self.boot.folder_secs(now.boot_secs);
         Mark { folder_secs, unix_secs: now.unix_secs, files }.write(&self.folder)?;

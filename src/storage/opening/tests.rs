@@ -702,6 +702,21 @@ fn without_memory_for_what_is_there_nothing_is_changed() {
 }
 
 #[test]
+fn where_nothing_can_be_put_aside_the_others_come_back_all_the_same() {
+    let killed = killed(drop);
+    let folder = killed.within.path();
+    let damaged: Vec<String> = files(folder).into_iter().filter(|name| name.starts_with("c-lights.")).collect();
+    for name in &damaged {
+        fs::create_dir_all(folder.join(format!("{name}.aside/full"))).unwrap();
+        fs::write(folder.join(name), "damaged").unwrap();
+    }
+    let (_writer, restored) = open(&settings(folder)).unwrap();
+    assert!(is_whole(&restored, &ChannelName::MAIN, EPOCHS[0], &killed.main));
+    assert_eq!(restored.channels.len(), 1);
+    assert!(!damaged.is_empty() && damaged.iter().all(|name| !folder.join(name).exists()));
+}
+
+#[test]
 fn a_log_whose_end_is_missing_is_none() {
     let killed = killed(drop);
     let change = |folder: &Path| fs::remove_file(folder.join("main.0")).unwrap();

@@ -175,6 +175,7 @@ fn each_of_these_crates_has_its_home() {
             "rustix::",
             &[
                 "boot_clock",
+                "damage",
                 "folder",
                 "host_name",
                 "linkless_path",
