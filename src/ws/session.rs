@@ -255,3 +255,6 @@ async fn close(transport: &Transport, reason: CloseReason, its_code: Option<u16>
         lingering_close::end(transport.socket()).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -340,7 +340,8 @@ fn a_forgotten_channel_leaves_the_files_of_its_name_alone() {
         stage.broadcaster.channels().open(&name(&format!("c{nth}"))).unwrap();
     }
     assert!(stage.broadcaster.channels().find(&name("lights")).is_none());
-    while hand.take().is_some() {}
+    let jobs: Vec<_> = std::iter::from_fn(|| hand.take()).collect();
+    assert!(jobs.iter().any(|job| matches!(job, Job::Remove(name) if *name == forgotten.name)), "{jobs:?}");
     stage.broadcaster.mark_dirty(&forgotten);
     stage.broadcaster.flush();
     assert!(hand.take().is_none(), "they may be those of another by now");
@@ -421,4 +422,64 @@ fn a_channel_whose_file_is_under_way_is_not_forgotten_for_another() {
     assert!(all.open(&name(channels_max)).is_err(), "or there is no end of what waits for a disk that hangs");
     write(&stage, &hand, &vec!["begin"; channels_max]);
     all.open(&name(channels_max)).unwrap();
+}
+
+#[test]
+fn how_many_came_of_whom_is_written_behind_messages_and_before_any_of_these_go() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    let (counting, _theirs) = join_with_id(&stage);
+    write(&stage, &hand, &["begin connections"]);
+    let expect = |taken: u64, jobs: &[&str]| {
+        let mut is_counted = false;
+        for &expected in jobs {
+            let job = hand.take().expect("there is a job");
+            assert_eq!(name_of(&job), expected);
+            if let Job::AppendConnections(records) = &job {
+                is_counted |= records.windows(8).any(|bytes| bytes == taken.to_le_bytes());
+            }
+            assert!(is_counted || expected != "begin", "before any go");
+            hand.done(job, Ok(()));
+        }
+        stage.broadcaster.apply_done();
+    };
+    for _ in 0..0x123 {
+        stage.publish(&counting, Frame::text("fog"));
+    }
+    stage.broadcaster.flush();
+    write(&stage, &hand, &["append"]);
+    stage.publish(&counting, super::super::tests::large());
+    stage.broadcaster.flush();
+    // The segment is full, and the next one begins.
+    expect(0x124, &["append", "append connections", "begin"]);
+    assert!(hand.take().is_none());
+    stage.broadcaster.flush();
+    stage.publish(&counting, Frame::text("fog"));
+    let mut cleared = std::pin::pin!(stage.broadcaster.clear(&counting.live));
+    let mut poll = || future::block_on(future::poll_once(&mut cleared));
+    assert_eq!(poll(), None);
+    expect(0x125, &["append", "append connections", "append connections", "begin"]);
+    assert!(poll().is_some());
+}
+
+#[test]
+fn nobody_is_up_to_date_and_no_channel_gives_way_while_a_message_is_on_its_way_into_the_file() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    let lights = ChannelName::parse("lights").unwrap();
+    let (speaker, _heard) = stage.connect(&lights);
+    write(&stage, &hand, &["begin"]);
+    stage.broadcaster.join(&speaker, true, crate::hub::channel::Start::History(0), |_, _| Vec::new());
+    stage.broadcaster.flush();
+    assert!(speaker.is_up_to_date());
+    stage.publish(&speaker, Frame::text("fog"));
+    assert!(!speaker.is_up_to_date());
+    stage.broadcaster.flush();
+    assert!(!speaker.is_up_to_date());
+    stage.broadcaster.leave(&speaker);
+    stage.broadcaster.flush();
+    for nth in 0..stage.broadcaster.config().limits.channels_max {
+        let _ = stage.broadcaster.channels().open(&ChannelName::parse(&format!("c{nth}")).unwrap());
+    }
+    assert!(stage.broadcaster.channels().find(&lights).is_some(), "it would lose a message");
 }

@@ -689,28 +689,30 @@ fn a_smaller_backlog_takes_the_newest_that_fits_and_numbers_go_on() {
 #[test]
 fn without_memory_for_what_is_there_nothing_is_changed() {
     let killed = killed(drop);
-    let folder = killed.within.path();
+    let settings = settings(killed.within.path());
+    let folder = &settings.folder;
     let before = files(folder);
     for (main_capacity_bytes, channel_capacity_bytes) in [(usize::MAX / 2, 1024), (2048, usize::MAX / 2)] {
-        let short = Settings { main_capacity_bytes, channel_capacity_bytes, ..settings(folder) };
+        let short = Settings { main_capacity_bytes, channel_capacity_bytes, ..self::settings(killed.within.path()) };
         let unusable = open(&short).unwrap_err().to_string();
         assert!(unusable.contains("could not be read") && unusable.contains("lower --backlog"), "{unusable}");
         assert_eq!(files(folder), before);
     }
-    let (_writer, restored) = open(&settings(folder)).unwrap();
+    let (_writer, restored) = open(&settings).unwrap();
     assert_eq!(restored.channels.len(), 2);
 }
 
 #[test]
 fn where_nothing_can_be_put_aside_the_others_come_back_all_the_same() {
     let killed = killed(drop);
-    let folder = killed.within.path();
+    let settings = settings(killed.within.path());
+    let folder = &settings.folder;
     let damaged: Vec<String> = files(folder).into_iter().filter(|name| name.starts_with("c-lights.")).collect();
     for name in &damaged {
         fs::create_dir_all(folder.join(format!("{name}.aside/full"))).unwrap();
         fs::write(folder.join(name), "damaged").unwrap();
     }
-    let (_writer, restored) = open(&settings(folder)).unwrap();
+    let (_writer, restored) = open(&settings).unwrap();
     assert!(is_whole(&restored, &ChannelName::MAIN, EPOCHS[0], &killed.main));
     assert_eq!(restored.channels.len(), 1);
     assert!(!damaged.is_empty() && damaged.iter().all(|name| !folder.join(name).exists()));
