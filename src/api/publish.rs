@@ -94,6 +94,7 @@ impl Posts {
         let waiting = match broadcaster.post(&live, message.frame) {
             PostOutcome::Published(position) => return Ok(Some(self.published(&live, position))),
             PostOutcome::Waiting(waiting) => waiting,
+            PostOutcome::TooMany => return Err(NO_ROOM),
         };
         // What has room waits only to be written, and cannot be taken back.
         let needs_room = waiting.needs_room();

@@ -58,6 +58,8 @@ pub struct Broadcaster {
     /// Clients that can be replaced by their next connection, by an id that nobody else can guess.
     pub(super) by_connection_id: RefCell<HashMap<ConnectionId, ClientRef>>,
     pub(super) connection_ids: RandomState,
+    /// Messages from outside that wait.
+    pub(super) posts_waiting: Cell<usize>,
     /// Those that could, and have ended.
     pub(super) ended: RefCell<EndedConnections>,
     /// The heartbeat's last sweep.
@@ -112,6 +114,7 @@ impl Broadcaster {
             flush_watcher: Cell::new(None),
             by_connection_id: RefCell::default(),
             connection_ids: RandomState::new(),
+            posts_waiting: Cell::new(0),
             ended: RefCell::new(ended),
             sweep: Cell::new(0),
             stopping: Cell::new(false),

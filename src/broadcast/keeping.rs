@@ -69,6 +69,11 @@ impl Broadcaster {
         json!({ "folder": folder, "channelsKept": channels_kept, "bytes": bytes, "problem": problem })
     }
 
+    /// Whether what is published waits for a disk.
+    pub(super) fn waits_for_disk(&self) -> bool {
+        self.keeper.as_ref().is_some_and(|keeper| keeper.store.is_on_a_thread())
+    }
+
     /// Writes what is left, and marks the end as one in order.
     pub fn end_keeping(self: &Rc<Self>) {
         let Some(keeper) = &self.keeper else { return };

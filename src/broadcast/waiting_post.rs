@@ -1,7 +1,7 @@
 //! Messages of somebody who is no subscriber: published at once, or when there is room in the backlog, and in the channel's file.
 //!
 //! Leaves to whoever waits for how long. What must stay true: when nobody waits any more for a message that needs room, it is not published,
-//! and whoever waits behind it does not wait for it.
+//! and whoever waits behind it does not wait for it; those that wait for a disk, and cannot be taken back, leave places for other requests.
 
 use std::fmt;
 use std::rc::Rc;
@@ -10,6 +10,7 @@ use smol::future::poll_fn;
 
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::live_channel::{LiveChannel, Waiter};
+use crate::config::limits::POSTS_WAITING_MAX;
 use crate::hub::frame::Frame;
 use crate::hub::position::Position;
 use crate::hub::publishing::Posted;
@@ -21,6 +22,8 @@ pub enum PostOutcome<'a> {
     Published(Position),
     /// It waits for room, or for the file.
     Waiting(WaitingPost<'a>),
+    /// It is not taken: too many wait for a disk.
+    TooMany,
 }
 
 /// A message that waits for room, or for the file. Dropped while it waits for room, it is taken back.
@@ -34,12 +37,16 @@ pub struct WaitingPost<'a> {
 impl Broadcaster {
     /// Publishes a message of somebody who is no client, at once or when the backlog has room for it.
     pub fn post(&self, live: &Rc<LiveChannel>, frame: Frame) -> PostOutcome<'_> {
+        if self.posts_waiting.get() >= POSTS_WAITING_MAX && self.waits_for_disk() {
+            return PostOutcome::TooMany;
+        }
         self.mark_dirty(live);
         let posted = live.channel.borrow_mut().post(frame, self.now_secs.get());
         match posted {
             Posted::Now(position) => PostOutcome::Published(position),
             Posted::Staged(number) | Posted::Later(number) => {
                 live.waiting_posts.borrow_mut().insert(number, Waiter::default());
+                self.posts_waiting.set(self.posts_waiting.get() + 1);
                 PostOutcome::Waiting(WaitingPost { broadcaster: self, live: Rc::clone(live), number })
             }
         }
@@ -64,6 +71,8 @@ impl WaitingPost<'_> {
 
 impl Drop for WaitingPost<'_> {
     fn drop(&mut self) {
+        let posts_waiting = &self.broadcaster.posts_waiting;
+        posts_waiting.set(posts_waiting.get() - 1);
         self.live.waiting_posts.borrow_mut().remove(&self.number);
         self.live.channel.borrow_mut().withdraw_post(self.number);
         self.broadcaster.mark_dirty(&self.live);

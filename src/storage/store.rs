@@ -143,6 +143,11 @@ impl<C> Store<C> {
         Done { job, context, result }
     }
 
+    /// Whether a thread does the jobs, since the files are on a disk.
+    pub fn is_on_a_thread(&self) -> bool {
+        matches!(self.way, Way::Thread { .. })
+    }
+
     /// The folder, for people.
     pub fn folder(&self) -> &str {
         &self.folder

@@ -10,6 +10,8 @@ use super::super::tests::{Stage, received};
 use smol::future;
 
 use super::*;
+use crate::broadcast::waiting_post::PostOutcome;
+use crate::config::limits::POSTS_WAITING_MAX;
 use crate::hub::backlog::Backlog;
 use crate::hub::channel::Start;
 use crate::hub::channel_name::ChannelName;
@@ -141,7 +143,7 @@ fn a_post_is_answered_when_it_is_written() {
     write(&stage, &hand, &["begin"]);
     let live = stage.broadcaster.channels().open(&ChannelName::MAIN).unwrap();
     let outcome = stage.broadcaster.post(&live, Frame::text("fog"));
-    let crate::broadcast::waiting_post::PostOutcome::Waiting(waiting) = outcome else { panic!("it is not written") };
+    let PostOutcome::Waiting(waiting) = outcome else { panic!("it is not written") };
     assert!(!waiting.needs_room(), "it cannot be taken back");
     let mut published = std::pin::pin!(waiting.published());
     let mut poll = || future::block_on(future::poll_once(&mut published));
@@ -482,4 +484,20 @@ fn nobody_is_up_to_date_and_no_channel_gives_way_while_a_message_is_on_its_way_i
         let _ = stage.broadcaster.channels().open(&ChannelName::parse(&format!("c{nth}")).unwrap());
     }
     assert!(stage.broadcaster.channels().find(&lights).is_some(), "it would lose a message");
+}
+
+#[test]
+fn posts_that_wait_for_a_disk_leave_places_for_other_requests() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    let live = stage.broadcaster.channels().open(&ChannelName::MAIN).unwrap();
+    let post = || stage.broadcaster.post(&live, Frame::text("fog"));
+    let waiting: Vec<_> = (0..POSTS_WAITING_MAX).map(|_| post()).collect();
+    assert!(waiting.iter().all(|outcome| matches!(outcome, PostOutcome::Waiting(_))));
+    assert!(matches!(post(), PostOutcome::TooMany));
+    stage.broadcaster.flush();
+    write(&stage, &hand, &["append"]);
+    assert_eq!(live.head_position().seq, POSTS_WAITING_MAX as u64, "none that was refused");
+    drop(waiting);
+    assert!(matches!(post(), PostOutcome::Waiting(_)));
 }
