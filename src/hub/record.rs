@@ -47,8 +47,16 @@ impl Chain {
     /// Goes on over these bytes. From [`default`](Self::default) on, the value is their plain CRC-32.
     #[must_use]
     pub fn over(self, bytes: &[u8]) -> Self {
+        self.over_all(&[bytes])
+    }
+
+    /// Goes on over these, one behind the other.
+    #[must_use]
+    fn over_all(self, parts: &[&[u8]]) -> Self {
         let mut hasher = Hasher::new_with_initial(self.0);
-        hasher.update(bytes);
+        for part in parts {
+            hasher.update(part);
+        }
         Self(hasher.finalize())
     }
 }
@@ -66,21 +74,25 @@ pub fn encode(
 ) -> Range<usize> {
     let length = u32::try_from(frame.len()).ok().filter(|length| length & HAS_ORIGIN == 0);
     let length = length.expect("a message is shorter");
-    let [header, payload] = frame.parts();
-    let crc = Chain::default().over(header).over(payload);
-    let begin = into.len();
-    into.extend((length | if origin.is_some() { HAS_ORIGIN } else { 0 }).to_le_bytes());
-    into.extend(at_secs.to_le_bytes());
+    let parts = frame.parts();
+    // Put together here and appended at once: this is done for every message.
+    let mut header = [0; HEADER_BYTES_MAX];
+    header[..4].copy_from_slice(&(length | if origin.is_some() { HAS_ORIGIN } else { 0 }).to_le_bytes());
+    header[4..8].copy_from_slice(&at_secs.to_le_bytes());
+    let mut end = 8;
     if let Some(Origin { connection, taken }) = origin {
-        into.extend(connection.to_le_bytes());
-        into.extend(taken.to_le_bytes());
+        header[8..16].copy_from_slice(&connection.to_le_bytes());
+        header[16..24].copy_from_slice(&taken.to_le_bytes());
+        end = 24;
     }
-    into.extend(crc.value().to_le_bytes());
-    *chain = chain.over(&into[begin..]);
-    into.extend(chain.value().to_le_bytes());
+    header[end..end + 4].copy_from_slice(&Chain::default().over_all(&parts).value().to_le_bytes());
+    *chain = chain.over(&header[..end + 4]);
+    header[end + 4..end + 8].copy_from_slice(&chain.value().to_le_bytes());
+    into.extend_from_slice(&header[..end + 8]);
     let begin = into.len();
-    into.extend_from_slice(header);
-    into.extend_from_slice(payload);
+    for part in parts {
+        into.extend_from_slice(part);
+    }
     begin..into.len()
 }
 
