@@ -57,7 +57,7 @@ fn append(bencher: Bencher<'_, '_>, payload_bytes: usize) {
 #[divan::bench(args = [1, 100, 10_000])]
 fn slice(bencher: Bencher<'_, '_>, subscribers: usize) {
     let mut channel = channel(subscribers);
-    channel.publish(0, Frame::binary(vec![0; 64]), 0);
+    channel.publish(0, Frame::binary(vec![0; 64]), 0, None);
     bencher.bench_local(move || {
         let mut slices = [IoSlice::new(&[]); 32];
         black_box(channel.pending(black_box(0), &mut slices, usize::MAX))
@@ -71,7 +71,7 @@ fn deliver(bencher: Bencher<'_, '_>, subscribers: usize) {
     let frame = Frame::binary(vec![0; 64]);
     let counter = divan::counter::ItemsCount::new(subscribers);
     bencher.counter(counter).bench_local(move || {
-        channel.publish(0, frame.clone(), 0);
+        channel.publish(0, frame.clone(), 0, None);
         let others =
             channel.share_unflushed(usize::MAX, |(), slices| Some(black_box(slices).iter().map(|s| s.len()).sum()));
         channel.end_round();
@@ -85,12 +85,12 @@ fn advance(bencher: Bencher<'_, '_>, messages_behind: usize) {
     let mut channel = channel(2);
     let frame = Frame::binary(vec![0; 64]);
     for _ in 0..messages_behind {
-        channel.publish(1, frame.clone(), 0);
+        channel.publish(1, frame.clone(), 0, None);
     }
     channel.reindex(0);
     let frame_bytes = frame.len();
     bencher.bench_local(move || {
-        channel.publish(1, frame.clone(), 0);
+        channel.publish(1, frame.clone(), 0, None);
         take(&mut channel, 1, usize::MAX);
         take(&mut channel, 0, frame_bytes);
     });
@@ -101,7 +101,7 @@ fn advance(bencher: Bencher<'_, '_>, messages_behind: usize) {
 fn resume(bencher: Bencher<'_, '_>, messages_held: u64) {
     let mut channel = channel(1);
     for _ in 0..messages_held {
-        channel.publish(0, Frame::binary(vec![0; 64]), 0);
+        channel.publish(0, Frame::binary(vec![0; 64]), 0, None);
     }
     bencher.bench_local(move || {
         let joined = channel.join((), true, Start::After(black_box(messages_held / 2)));
@@ -128,7 +128,7 @@ fn review(bencher: Bencher<'_, '_>, subscribers: usize) {
     fill(&mut channel, subscribers);
     channel.reindex(blocked);
     channel.end_round();
-    channel.publish(0, Frame::binary(vec![0; 64]), 0);
+    channel.publish(0, Frame::binary(vec![0; 64]), 0, None);
     bencher.bench_local(move || channel.review(Instant::now()));
 }
 
@@ -143,7 +143,7 @@ fn channel(subscribers: usize) -> Channel<()> {
 /// Publishes until the backlog is full, with the first `subscribers` taking everything.
 fn fill(channel: &mut Channel<()>, subscribers: usize) {
     while channel.backlog().held_bytes() + 1024 < BACKLOG_BYTES {
-        channel.publish(0, Frame::binary(vec![0; 64]), 0);
+        channel.publish(0, Frame::binary(vec![0; 64]), 0, None);
     }
     for slot in 0..subscribers {
         take(channel, slot, usize::MAX);

@@ -134,7 +134,7 @@ impl Scene {
         } else {
             (Frame::binary(vec![seed; len]), Message::binary(vec![seed; len]))
         };
-        match self.channel.publish(slot, frame, 0) {
+        match self.channel.publish(slot, frame, 0, None) {
             Published::Now => self.published.push((joining, message)),
             Published::Later => {
                 subscriber.waits = true;
@@ -170,7 +170,7 @@ impl Scene {
         }
         self.channel.end_round();
         let before = self.channel.head();
-        let admitted = self.channel.admit(0);
+        let admitted = self.channel.admit(0, |()| None);
         let count = usize::try_from(self.channel.head() - before).expect("few");
         self.published.extend(self.waiting.drain(..count));
         for admitted in admitted {

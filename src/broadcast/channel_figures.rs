@@ -20,7 +20,7 @@ pub struct Figures {
     pub messages: u64,
     /// Messages handed to the kernel, one for each client that got it.
     pub deliveries: u64,
-    /// Whether what is said there is kept in a file, as far as that is asked of [`LiveChannel::figures`].
+    /// Whether what is said there is kept in a file, which only who owns the channel knows.
     pub is_kept: bool,
 }
 
