@@ -332,6 +332,9 @@ fn a_channel_that_is_forgotten_leaves_no_file() {
         eventually("nobody is there", || server.figure("/clients") == 0);
         assert_eq!(channel_files(server).len(), 1);
         server.restart(end);
+        // Whoever was there is awaited for a while, unless somebody has come.
+        say(server, "/c/first", &["2"]);
+        eventually("nobody is there", || server.figure("/clients") == 0);
         say(server, "/c/second", &["1"]);
         let names = channel_files(server);
         assert!(names.len() == 1 && names[0].starts_with("c-second."), "{names:?}");
