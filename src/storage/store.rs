@@ -201,6 +201,7 @@ impl<C> Store<C> {
 pub struct Hand {
     to_do: Receiver<Order>,
     tell: Sender<(Job, Result<(), KeepingEnded>)>,
+    bytes: Arc<AtomicU64>,
 }
 
 #[cfg(test)]
@@ -211,6 +212,11 @@ impl Hand {
             Order::Do(job) => Some(job),
             Order::End(_) => None,
         }
+    }
+
+    /// Tells what all files take now.
+    pub fn tell_bytes(&self, bytes: u64) {
+        self.bytes.store(bytes, Ordering::Relaxed);
     }
 
     /// Gives a job back.
@@ -225,15 +231,16 @@ impl<C> Store<C> {
     pub fn by_hand() -> (Self, Hand) {
         let (orders, to_do) = channel::unbounded();
         let (tell, done) = channel::unbounded();
-        let way =
-            Way::Thread { orders, done, bytes: Arc::default(), is_ended: Cell::new(false), ended: Arc::default() };
+        let bytes = Arc::<AtomicU64>::default();
+        let told_bytes = Arc::clone(&bytes);
+        let way = Way::Thread { orders, done, bytes: told_bytes, is_ended: Cell::new(false), ended: Arc::default() };
         let store = Self {
             way,
             contexts: RefCell::default(),
             folder: "by hand".to_owned(),
-            budget_bytes: u64::MAX,
+            budget_bytes: 1 << 30,
             clock_offset_secs: 0,
         };
-        (store, Hand { to_do, tell })
+        (store, Hand { to_do, tell, bytes })
     }
 }

@@ -501,3 +501,40 @@ fn posts_that_wait_for_a_disk_leave_places_for_other_requests() {
     drop(waiting);
     assert!(matches!(post(), PostOutcome::Waiting(_)));
 }
+
+#[test]
+fn where_room_is_short_the_fullest_channel_gives_way_by_one_turn_at_a_time_and_not_who_speaks() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    let (speaker, _heard) = stage.join();
+    let lights = ChannelName::parse("lights").unwrap();
+    let (filler, _theirs) = stage.connect(&lights);
+    stage.broadcaster.join(&filler, true, Start::History(0), |_, _| Vec::new());
+    for _ in 0..1000 {
+        stage.publish(&filler, Frame::text("fog"));
+    }
+    stage.publish(&speaker, Frame::text("fog"));
+    stage.broadcaster.flush();
+    write(&stage, &hand, &["begin", "append", "append"]);
+    hand.tell_bytes(1 << 30);
+    let next_segment_of = |expected: &str| {
+        let job = hand.take().expect("room is made");
+        let Job::Begin(name, beginning) = &job else { panic!("{job:?}") };
+        assert_eq!((name.as_str(), beginning.keeps_previous), (expected, true));
+        hand.done(job, Ok(()));
+        assert!(hand.take().is_none(), "one is under way");
+    };
+    for _ in 0..2 {
+        stage.publish(&speaker, Frame::text("fog"));
+        stage.broadcaster.flush();
+        let append = hand.take().unwrap();
+        assert_eq!(name_of(&append), "append");
+        hand.done(append, Ok(()));
+        next_segment_of("lights");
+        stage.broadcaster.apply_done();
+    }
+    hand.tell_bytes(0);
+    stage.publish(&speaker, Frame::text("fog"));
+    stage.broadcaster.flush();
+    write(&stage, &hand, &["append"]);
+}
