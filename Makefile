@@ -22,7 +22,7 @@ run: ## build and run it here
 test: test-rust test-browser ## all tests: unit, property, integration, browser
 
 test-rust: ## unit, property and integration tests
-	scripts/need ip:iproute2 zbarimg:zbar-tools /usr/lib/python3/dist-packages/prometheus_client:python3-prometheus-client curl:curl /usr/sbin/mosquitto:mosquitto mosquitto_sub:mosquitto-clients
+	scripts/need ip:iproute2 zbarimg:zbar-tools /usr/lib/python3/dist-packages/prometheus_client:python3-prometheus-client curl:curl /usr/sbin/mosquitto:mosquitto mosquitto_sub:mosquitto-clients faketime:faketime
 	cargo test --locked
 	cargo test --locked --manifest-path bench/Cargo.toml
 	cargo test --locked --manifest-path soak/Cargo.toml
