@@ -18,6 +18,7 @@
 //! - `hub`: the core without I/O: the backlog, and each subscriber's cursor into it (connections are above, in `broadcast`)
 //! - `runtime`: what wakes the tasks of the one thread
 //! - `config`: flags, and every limit
+//! - `simulation`: what a simulator hands in: clocks, chance, sockets, a disk; in no release
 //!
 //! A connection's way: `net::listener` accepts it, `server::dispatch` reads a request head, `server::route` decides page,
 //! request to a channel or WebSocket, and asks `server::permission` where that needs a code, `ws::join` subscribes it, `ws::session`
@@ -46,6 +47,8 @@ pub(crate) mod os;
 pub mod page;
 pub(crate) mod runtime;
 pub mod server;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod storage;
 pub mod telemetry;
 pub mod ws;
