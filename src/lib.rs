@@ -16,7 +16,7 @@
 //! - `access`: codes: who may come into a channel, and who may send there
 //! - `telemetry`: counters, the log
 //! - `hub`: the core without I/O: the backlog, and each subscriber's cursor into it (connections are above, in `broadcast`)
-//! - `runtime`: what wakes the tasks of the one thread
+//! - `runtime`: what wakes the tasks of the one thread, and what the clocks say
 //! - `config`: flags, and every limit
 //! - `simulation`: what a simulator hands in: clocks, chance, sockets, a disk; in no release
 //!

@@ -17,6 +17,7 @@ use crate::config::limits::{BODY_BYTES_PER_SEC, BODY_TIMEOUT, TURN_BYTES_MAX};
 use crate::http::body::{BodyDecoder, Framing};
 use crate::http::refusal::{BODY_DISPLACED, BODY_TOO_SLOW, Refusal};
 use crate::http::response::write_all;
+use crate::runtime::clock;
 use crate::runtime::socket::Async;
 use crate::runtime::timer::Timer;
 
@@ -73,7 +74,7 @@ impl BodyReader {
         let has_begun = !buffer.is_empty();
         let taken = body.add(&mut decoder, buffer)?;
         buffer.drain(..taken);
-        let began = Instant::now();
+        let began = clock::now();
         if waits_for_continue && !has_begun && !decoder.is_complete() {
             let too_slow = async {
                 Timer::at(began + BODY_TIMEOUT).await;

@@ -16,6 +16,7 @@ use crate::broadcast::channel_figures::Figures;
 use crate::http::refusal::STATUSES;
 use crate::http::response::Response;
 use crate::http::short_answer::{Asked, ShortAnswer};
+use crate::runtime::clock;
 use crate::telemetry::counters::Counters;
 
 /// The `Content-Type`.
@@ -70,7 +71,7 @@ impl Metrics {
         let mut text = Text::default();
         let version = [("version", env!("CARGO_PKG_VERSION"), 1)];
         text.family(Kind::Gauge, "foghorn_build_info", "The version of Foghorn.", version);
-        let started = self.started(self.counters.started.elapsed(), SystemTime::now());
+        let started = self.started(clock::since(self.counters.started), clock::system_now());
         text.gauge("process_start_time_seconds", "When the server was started, in Unix time.", started.as_secs());
         self.clients_and_messages(&mut text);
         self.requests(&mut text);

@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use log::info;
 use smol::future::{FutureExt, poll_fn};
@@ -28,6 +28,7 @@ use crate::hub::channel::Joined;
 use crate::hub::close_reason::CloseReason;
 use crate::hub::stream_encoding::Encoding;
 use crate::net::lingering_close;
+use crate::runtime::clock;
 use crate::runtime::socket::Async;
 use crate::runtime::timer::Timer;
 
@@ -57,7 +58,7 @@ pub struct Streaming<P> {
 /// stay outside of it.
 pub fn serve<P>(broadcaster: Rc<Broadcaster>, streaming: Streaming<P>) -> impl Future<Output = ()> {
     let Streaming { socket, peer, request, cors, live, may_send, permit } = streaming;
-    let began = Instant::now();
+    let began = clock::now();
     let client = Client { transport: Rc::new(Transport::new(socket, peer, Vec::new(), may_send)), live };
     if let Some(heartbeat) = broadcaster.config().limits.heartbeat {
         find_vanished(&client.transport, heartbeat);
@@ -86,7 +87,7 @@ pub fn serve<P>(broadcaster: Rc<Broadcaster>, streaming: Streaming<P>) -> impl F
         broadcaster.leave(&client);
         let is_gone = matches!(reason, CloseReason::Vanished | CloseReason::ClosedByClient);
         broadcaster.counters().closed(reason).add(1);
-        info!("{} left after {} s: {}", transport.peer, began.elapsed().as_secs(), reason.text());
+        info!("{} left after {} s: {}", transport.peer, clock::since(began).as_secs(), reason.text());
         if encoding == Encoding::Events && reason == CloseReason::ServerStops && !is_cut {
             transport.push_control(RETRY.as_bytes());
         }

@@ -11,7 +11,6 @@ use std::hash::RandomState;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
-use std::time::Instant;
 
 use smol::future::poll_fn;
 
@@ -29,6 +28,7 @@ use crate::hub::close_reason::CloseReason;
 use crate::hub::frame::Frame;
 use crate::hub::publishing::Published;
 use crate::runtime::boot_clock::BootClock;
+use crate::runtime::clock;
 use crate::runtime::spawner::Spawner;
 use crate::storage::restored::{Restored, RestoredConnection};
 use crate::telemetry::counters::Counters;
@@ -90,7 +90,7 @@ impl Broadcaster {
         };
         let mut ended = EndedConnections::default();
         for RestoredConnection { id, channel, taken } in restored.connections {
-            ended.add(ConnectionId::of_number(id), channel, Known { taken, by_code: None }, Instant::now());
+            ended.add(ConnectionId::of_number(id), channel, Known { taken, by_code: None }, clock::now());
         }
         Ok(Self {
             channels: Channels::new(

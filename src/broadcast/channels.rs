@@ -8,7 +8,6 @@ use std::collections::{BTreeSet, TryReserveError};
 use std::iter;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use log::warn;
 
@@ -17,6 +16,7 @@ use crate::broadcast::live_channel::LiveChannel;
 use crate::config::settings::Limits;
 use crate::hub::channel_name::ChannelName;
 use crate::hub::directory::{Directory, NoPlace, Usage};
+use crate::runtime::clock;
 use crate::storage::restored::RestoredChannel;
 use crate::telemetry::counters::Counters;
 
@@ -127,7 +127,7 @@ impl Channels {
         let Limits { channel_backlog_bytes, patience, .. } = self.limits;
         let message_bytes_max = self.message_bytes_max(name);
         let mut directory = self.directory.borrow_mut();
-        let now = Instant::now();
+        let now = clock::now();
         let weigh = |live: &Rc<LiveChannel>| {
             if live.is_awaited(now) { Usage::InUse } else { weigh(live.channel.borrow().usage()) }
         };

@@ -17,6 +17,7 @@ use crate::broadcast::transport::{Transport, Written};
 use crate::config::limits::{FLUSH_BYTES_MAX, FLUSH_SLICES_MAX};
 use crate::hub::close_reason::CloseReason;
 use crate::hub::publishing::Admitted;
+use crate::runtime::clock;
 use crate::runtime::timer::Timer;
 use crate::telemetry::counters::Counters;
 
@@ -70,7 +71,7 @@ impl Broadcaster {
         if in_review.is_empty() {
             return;
         }
-        let now = Instant::now();
+        let now = clock::now();
         in_review.retain(|live| live.review_at.get().is_some());
         for live in in_review.iter().filter(|live| live.review_at.get().is_some_and(|at| at <= now)) {
             self.mark_dirty(live);
@@ -179,7 +180,7 @@ impl Broadcaster {
 
     /// Ends subscribers that have blocked publishers for too long.
     fn expel_late(&self, live: &Rc<LiveChannel>, channel: &mut Subscribers) -> Option<Instant> {
-        let (late, look_again) = channel.review(Instant::now());
+        let (late, look_again) = channel.review(clock::now());
         for slot in late {
             // Who is held has not been written to.
             if channel.get(slot).is_some_and(|transport| transport.is_held()) {

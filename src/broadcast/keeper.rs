@@ -17,6 +17,7 @@ use crate::broadcast::live_channel::{ClientRef, LiveChannel, new_epoch};
 use crate::config::limits::{KEEP_AGAIN_AFTER, STAGED_BYTES_MAX};
 use crate::hub::position::Position;
 use crate::hub::record::Chain;
+use crate::runtime::clock;
 use crate::storage::boot::Clocks;
 use crate::storage::damage::KeepingEnded;
 use crate::storage::job::Job;
@@ -139,7 +140,7 @@ impl Keeper {
             *problem = Some(sentence);
         }
         // What follows until then fails as well, and puts nothing off.
-        let again_at = self.connections_again_at.get().unwrap_or_else(|| Instant::now() + KEEP_AGAIN_AFTER);
+        let again_at = self.connections_again_at.get().unwrap_or_else(|| clock::now() + KEEP_AGAIN_AFTER);
         self.connections_again_at.set(Some(again_at));
     }
 

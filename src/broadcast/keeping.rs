@@ -7,7 +7,6 @@
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
 
 use serde_json::{Value, json};
 use smol::channel::{self, Sender};
@@ -17,7 +16,7 @@ use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::keeper::{Context, Keeper};
 use crate::broadcast::live_channel::{Client, LiveChannel, Subscribers, new_epoch};
 use crate::hub::position::Position;
-use crate::runtime::boot_clock::{boot_secs, unix_secs};
+use crate::runtime::clock::{self, boot_secs, unix_secs};
 use crate::storage::boot::Clocks;
 use crate::storage::job::Job;
 use crate::storage::segment::Beginning;
@@ -162,7 +161,7 @@ impl Broadcaster {
             // The name of a forgotten channel may be another's by now, and its files too.
             let Some(kept) = kept.as_ref().filter(|_| !live.is_forgotten()) else { return };
             let is_full = kept.is_there && kept.cost_bytes[1] >= live.capacity_bytes() / 2;
-            is_full || kept.again_at.is_some_and(|at| at <= Instant::now())
+            is_full || kept.again_at.is_some_and(|at| at <= clock::now())
         };
         if is_due {
             self.begin_next_segment(keeper, live);
@@ -233,7 +232,7 @@ impl Broadcaster {
         if held.is_empty() && !log.has_new() && !is_missing {
             return;
         }
-        let is_due = keeper.connections_again_at.get().is_some_and(|at| at <= Instant::now());
+        let is_due = keeper.connections_again_at.get().is_some_and(|at| at <= clock::now());
         let job = if log.is_long() || is_due {
             keeper.connections_again_at.set(None);
             log.clear();

@@ -11,6 +11,7 @@ use log::warn;
 
 use crate::config::limits::KEEP_AGAIN_AFTER;
 use crate::hub::record::Chain;
+use crate::runtime::clock;
 use crate::storage::connection_record::epoch_checksum;
 use crate::storage::damage::KeepingEnded;
 use crate::storage::segment::Beginning;
@@ -84,6 +85,6 @@ impl Kept {
         }
         self.cost_bytes = [0, 0];
         // Each message until then fails as well, and puts nothing off.
-        self.again_at.get_or_insert_with(|| Instant::now() + KEEP_AGAIN_AFTER);
+        self.again_at.get_or_insert_with(|| clock::now() + KEEP_AGAIN_AFTER);
     }
 }

@@ -18,6 +18,7 @@ use crate::hub::backlog::{Backlog, HeldFrame};
 use crate::hub::channel::{Channel, Start};
 use crate::hub::channel_name::ChannelName;
 use crate::hub::position::Position;
+use crate::runtime::clock;
 use crate::storage::restored::RestoredChannel;
 use crate::telemetry::counters::Counters;
 
@@ -166,7 +167,7 @@ impl LiveChannel {
         let mut channel = Channel::restored(backlog, patience, epoch);
         channel.keep(chain, clock_offset_secs);
         let live = Self::with(name, message_bytes_max, backlog_bytes, channel, Some(kept));
-        live.awaited_until.set(Some(Instant::now() + RESTORED_KEPT_FOR));
+        live.awaited_until.set(Some(clock::now() + RESTORED_KEPT_FOR));
         live
     }
 

@@ -4,7 +4,6 @@
 //! replaced, nothing of it is published any more, so what is said of it then holds for good.
 
 use std::net::IpAddr;
-use std::time::Instant;
 
 use crate::access::codes::Right;
 use crate::broadcast::broadcaster::Broadcaster;
@@ -13,6 +12,7 @@ use crate::broadcast::ended_connections::Known;
 use crate::broadcast::live_channel::Client;
 use crate::hub::channel_name::ChannelName;
 use crate::hub::close_reason::CloseReason;
+use crate::runtime::clock;
 
 impl Broadcaster {
     /// Gives a client an id by which its next connection can [replace](Self::replace) it. `by_code`: the right that it has shown by a code.
@@ -33,7 +33,7 @@ impl Broadcaster {
         let id = ConnectionId::parse(id)?;
         match self.by_connection_id(id) {
             Some(Client { transport, live }) => (live.name == *channel).then(|| transport.known()),
-            None => self.ended.borrow().get(id, channel, Instant::now()),
+            None => self.ended.borrow().get(id, channel, clock::now()),
         }
     }
 
@@ -73,7 +73,7 @@ impl Broadcaster {
             if let Some(keeper) = &self.keeper {
                 keeper.connections.borrow_mut().end(id, &live.name, live.epoch_checksum(), transport.known().taken);
             }
-            self.ended.borrow_mut().add(id, live.name.clone(), transport.known(), Instant::now());
+            self.ended.borrow_mut().add(id, live.name.clone(), transport.known(), clock::now());
         }
     }
 }

@@ -10,7 +10,6 @@ use std::net::TcpStream;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use log::debug;
 use smol::future::FutureExt;
@@ -21,6 +20,7 @@ use socket2::SockRef;
 use crate::config::limits::{
     DISK_READS_MAX, FILE_CHUNK_BYTES, KEEP_ALIVE_ANNOUNCED, RESPONSE_STALL_TIMEOUT, RESPONSE_UNSENT_BYTES_MAX,
 };
+use crate::runtime::clock;
 use crate::runtime::socket::Async;
 use crate::runtime::timer::Timer;
 
@@ -37,7 +37,7 @@ pub struct Response {
 
 /// The head of an answer, as far as it is the same for all: its status, the date, and whether the connection goes on.
 pub fn begin(status: u16, reason: &str, keep_alive: bool) -> String {
-    let date = httpdate::fmt_http_date(SystemTime::now());
+    let date = httpdate::fmt_http_date(clock::system_now());
     let mut head = String::with_capacity(512);
     let _ = write!(head, "HTTP/1.1 {status} {reason}\r\nDate: {date}\r\n");
     let _ = if keep_alive {

@@ -14,6 +14,7 @@ use smol::channel;
 use smol::future::FutureExt;
 use smol::lock::Semaphore;
 
+use crate::runtime::clock;
 use crate::runtime::timer::Timer;
 
 /// Where the resolver has its settings (`resolv.conf(5)`).
@@ -57,7 +58,7 @@ impl SearchDomains {
 
     async fn read_again(&self) {
         let reading = self.reading.acquire_arc().await;
-        if self.read_at.get().is_some_and(|read_at| read_at.elapsed() < FRESH_FOR) {
+        if self.read_at.get().is_some_and(|read_at| clock::since(read_at) < FRESH_FOR) {
             return;
         }
         let path = self.path.clone();
@@ -70,7 +71,7 @@ impl SearchDomains {
         };
         smol::unblock(work).detach();
         let Ok(read) = tells.recv().await else { return };
-        self.read_at.set(Some(Instant::now()));
+        self.read_at.set(Some(clock::now()));
         if let Ok(text) = read {
             self.known.replace(parse(&text));
         }

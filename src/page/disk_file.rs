@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::config::limits::{FILE_SETTLED_AFTER, HTTP_BODY_BYTES_MAX};
 use crate::page::linkless_path::open_plain_file;
 use crate::page::representation::{Representation, entity_tag};
+use crate::runtime::clock;
 
 /// Reads or opens the file at this path, which has no link in it.
 ///
@@ -21,7 +22,7 @@ use crate::page::representation::{Representation, entity_tag};
 /// If the file system refuses it.
 pub fn read_file(path: &Path, content_type: String) -> io::Result<Representation> {
     // Read before the file is looked at, since time may pass in between.
-    let now = SystemTime::now();
+    let now = clock::system_now();
     let Some(file) = open_plain_file(path)? else { return Ok(Representation::not_found()) };
     // Of what is open, which another file may have replaced.
     let metadata = file.metadata()?;

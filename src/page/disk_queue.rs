@@ -9,6 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::config::limits::{FILE_SLOW_AFTER, HTTP_IN_FLIGHT_MAX, HTTP_TIMEOUT};
+use crate::runtime::clock;
 
 /// What waits for the disk, each under the path of its file.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ impl<T> DiskQueue<T> {
     /// The request itself, if too many wait.
     pub fn push(&self, path: String, request: T) -> Result<(), T> {
         let mut state = self.lock();
-        let now = Instant::now();
+        let now = clock::now();
         state.waiting.retain(|(came, ..)| now.duration_since(*came) < HTTP_TIMEOUT);
         if state.waiting.len() >= HTTP_IN_FLIGHT_MAX || state.is_slow(&path, now) {
             return Err(request);
@@ -76,7 +77,7 @@ impl<T> DiskQueue<T> {
             if state.is_closed {
                 return None;
             }
-            let now = Instant::now();
+            let now = clock::now();
             if let Some(at) = state.waiting.iter().position(|(_, path, _)| !state.in_work.contains_key(path)) {
                 let (_, path, request) = state.waiting.remove(at).expect("it was just found");
                 state.in_work.insert(path.clone(), now);

@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
 
 use smol::channel;
 use smol::future::FutureExt;
@@ -18,6 +17,7 @@ use crate::config::limits::{HTTP_TIMEOUT, QR_CODES_KEPT_MAX, QR_CODES_WAITING_MA
 use crate::http::refusal::{BUSY, Refusal};
 use crate::page::answer::Answer;
 use crate::page::qr_code::qr_code;
+use crate::runtime::clock;
 use crate::runtime::timer::Timer;
 
 /// After a code was made, none is for this many times as long as that took.
@@ -73,10 +73,10 @@ impl QrCache {
         let (made, is_made) = channel::bounded(1);
         let text = address.clone();
         let work = move || {
-            let began = Instant::now();
+            let began = clock::now();
             // Nobody takes it if its visitor has gone.
             let _ = made.try_send(qr_code(&text));
-            thread::sleep(PAUSE_FACTOR * began.elapsed());
+            thread::sleep(PAUSE_FACTOR * clock::since(began));
             drop(making);
         };
         smol::unblock(work).detach();
@@ -138,17 +138,17 @@ mod tests {
     fn after_a_code_comes_a_pause_that_is_longer_than_its_making() {
         let address = |nth: usize| format!("http://{nth}.{}/", "board.local".repeat(20));
         let making = |nth| {
-            let began = Instant::now();
+            let began = clock::now();
             qr_code(&address(nth));
-            began.elapsed()
+            clock::since(began)
         };
         let shortest = (0..20).map(making).min().expect("some were made");
         let cache = QrCache::new();
         block_on(async {
             cache.get(address(0)).await.unwrap();
-            let made = Instant::now();
+            let made = clock::now();
             cache.get(address(1)).await.unwrap();
-            assert!(made.elapsed() >= 3 * shortest, "{:?} after one that takes {shortest:?}", made.elapsed());
+            assert!(clock::since(made) >= 3 * shortest, "{:?} after one that takes {shortest:?}", clock::since(made));
         })
         .unwrap();
     }

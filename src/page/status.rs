@@ -6,13 +6,13 @@
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 
 use crate::http::host::page_address;
 use crate::http::refusal::STATUSES;
 use crate::page::representation::Representation;
+use crate::runtime::clock;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::refusals::{Header, Refusal, Refusals};
 
@@ -47,7 +47,7 @@ impl Status {
         let figures = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "epoch": epoch,
-            "uptimeSeconds": counters.started.elapsed().as_secs(),
+            "uptimeSeconds": clock::since(counters.started).as_secs(),
             "channels": counters.channels.get(),
             "clients": counters.clients.get(),
             "clientsPeak": counters.clients_peak.get(),
@@ -79,7 +79,7 @@ impl Status {
     /// The last few, newest first. Who was refused is told only to the same address.
     fn refusals(&self, peer: IpAddr) -> Vec<Value> {
         let mut listed = Vec::new();
-        self.refusals.each(Instant::now(), |refusal, times, secs_ago| {
+        self.refusals.each(clock::now(), |refusal, times, secs_ago| {
             let Refusal { address, status, why, header } = refusal;
             let mut shown = json!({ "secondsAgo": secs_ago, "times": times, "status": status, "why": why });
             if let Some(Header { name, value, is_local }) = header {

@@ -3,16 +3,12 @@
 //! What must stay true: it never goes back.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
+
+use crate::runtime::clock::{self, boot_secs, unix_secs};
 
 /// For how long a reading is as good as a new one: the clock counts in seconds, and to read it takes a call of the kernel.
 const FRESH_FOR: Duration = Duration::from_millis(100);
-
-/// Seconds since the machine was started (`sysinfo(2)`, which counts by `CLOCK_BOOTTIME`): enough for 68 years.
-/// Moments before it have numbers below 0.
-pub fn boot_secs() -> i32 {
-    i32::try_from(rustix::system::sysinfo().uptime).unwrap_or(i32::MAX)
-}
 
 /// How many seconds ago a moment of this clock was; 0 for one to come.
 pub fn secs_since(moment_secs: i32) -> u32 {
@@ -34,12 +30,12 @@ pub struct BootClock {
 impl BootClock {
     /// Reads the clock for the first time.
     pub fn new() -> Self {
-        Self { read_at: Cell::new(Instant::now()), secs: Cell::new(boot_secs()), began_at: Cell::new(began_at()) }
+        Self { read_at: Cell::new(clock::now()), secs: Cell::new(boot_secs()), began_at: Cell::new(began_at()) }
     }
 
     /// Seconds since the machine was started, as they were a moment ago at most.
     pub fn secs(&self) -> i32 {
-        let now = Instant::now();
+        let now = clock::now();
         if now.saturating_duration_since(self.read_at.get()) > FRESH_FOR {
             self.read_at.set(now);
             self.secs.set(boot_secs());
@@ -56,11 +52,6 @@ impl BootClock {
         }
         self.began_at.get()
     }
-}
-
-/// Seconds since 1970, as the clock of the day has them. It jumps.
-pub fn unix_secs() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 fn began_at() -> u64 {

@@ -1,6 +1,7 @@
-//! What wakes the tasks of the one thread.
+//! What wakes the tasks of the one thread, and what the clocks say.
 
 pub mod boot_clock;
+pub mod clock;
 pub mod reactor;
 pub mod socket;
 pub mod spawner;

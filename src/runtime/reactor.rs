@@ -22,6 +22,8 @@ use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 use slab::Slab;
 
+use crate::runtime::clock;
+
 /// Events that are taken from the kernel at a time.
 const EVENTS_MAX: usize = 1024;
 
@@ -164,13 +166,13 @@ impl Reactor {
     fn next_due_in(&self) -> Option<Duration> {
         let timers = self.timers.borrow();
         let ((first, _), _) = timers.first_key_value()?;
-        Some(first.saturating_duration_since(Instant::now()).min(WAIT_MAX))
+        Some(first.saturating_duration_since(clock::now()).min(WAIT_MAX))
     }
 
     fn take_due(&self) -> Option<Waker> {
         let mut timers = self.timers.borrow_mut();
         let first = timers.first_entry()?;
-        (first.key().0 <= Instant::now()).then(|| first.remove())
+        (first.key().0 <= clock::now()).then(|| first.remove())
     }
 }
 

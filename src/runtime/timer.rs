@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use crate::runtime::clock;
 use crate::runtime::reactor::Reactor;
 
 /// Ready at a moment. To be awaited in the thread of the reactor.
@@ -18,7 +19,7 @@ pub struct Timer {
 impl Timer {
     /// Ready this long after now.
     pub fn after(duration: Duration) -> Self {
-        Self::at(Instant::now() + duration)
+        Self::at(clock::now() + duration)
     }
 
     /// Ready at this moment, or at once if it has passed.
@@ -31,7 +32,7 @@ impl Future for Timer {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.at <= Instant::now() {
+        if self.at <= clock::now() {
             return Poll::Ready(());
         }
         let reactor = Reactor::of_this_thread().expect("whoever polls it runs in block_on");

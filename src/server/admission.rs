@@ -18,6 +18,7 @@ use smol::future::poll_fn;
 use crate::config::fd_budget::FdBudget;
 use crate::config::limits::{FIRST_REQUEST_TIMEOUT, LARGE_HEADS_MAX};
 use crate::http::refusal::{BUSY, FULL, Refusal, TOO_MANY_FROM_IP};
+use crate::runtime::clock;
 use crate::runtime::timer::Timer;
 use crate::telemetry::counters::Counters;
 
@@ -78,7 +79,7 @@ impl Admission {
     pub fn add_pending(&self, spawn: impl FnOnce(u64) -> Task<()>) {
         let id = self.next_pending_id.get();
         self.next_pending_id.set(id + 1);
-        self.last_arrival.set(Some(Instant::now()));
+        self.last_arrival.set(Some(clock::now()));
         let mut pending = self.pending.borrow_mut();
         pending.insert((ConnectionState::Idle, id), spawn(id));
         if pending.len() > self.budget.pending {

@@ -29,6 +29,7 @@ use crate::hub::directory::NoPlace;
 use crate::net::lingering_close;
 use crate::os::search_domains::SearchDomains;
 use crate::page::frontend::Frontend;
+use crate::runtime::clock;
 use crate::runtime::socket::Async;
 use crate::runtime::spawner::Spawner;
 use crate::runtime::timer::Timer;
@@ -103,7 +104,7 @@ impl Dispatch {
     /// Answers requests until the connection has ended or becomes a WebSocket's.
     async fn answer_requests(self: &Rc<Self>, id: u64, socket: &Async<TcpStream>, peer: SocketAddr) -> Option<Joining> {
         let mut buffer = Vec::new();
-        let mut first_deadline = Some(Instant::now() + HEAD_TIMEOUT);
+        let mut first_deadline = Some(clock::now() + HEAD_TIMEOUT);
         loop {
             let mut large_head = None;
             let admit_large = || self.admission.admit_large_head(id);
@@ -193,7 +194,7 @@ impl Dispatch {
         let own_address = || socket.get_ref().local_addr().ok();
         let check = |need: Need<'_>, code: Option<&OfferedCode>| {
             let known = need.predecessor.and_then(|id| self.broadcaster.known(id, need.channel)?.by_code);
-            self.permissions.check(need, code, Visitor { ip, known, now: Instant::now() })
+            self.permissions.check(need, code, Visitor { ip, known, now: clock::now() })
         };
         let route = |search_domains: &[String]| Route::of(head, &self.host_policy, search_domains, own_address, check);
         let refused = match route(&[]) {
@@ -265,7 +266,7 @@ async fn next_head<P>(
     large: &mut Option<P>,
     admit_large: impl Fn() -> Result<P, Refusal>,
 ) -> Result<Option<usize>, Refusal> {
-    let begin_by = first_deadline.unwrap_or_else(|| Instant::now() + KEEP_ALIVE_TIMEOUT);
+    let begin_by = first_deadline.unwrap_or_else(|| clock::now() + KEEP_ALIVE_TIMEOUT);
     let silent = async {
         Timer::at(begin_by).await;
         Ok(false)
@@ -273,7 +274,7 @@ async fn next_head<P>(
     if !head::wait_for_head(socket, buffer).or(silent).await? {
         return Ok(None);
     }
-    let end_by = first_deadline.unwrap_or_else(|| Instant::now() + HEAD_TIMEOUT);
+    let end_by = first_deadline.unwrap_or_else(|| clock::now() + HEAD_TIMEOUT);
     let too_slow = async {
         Timer::at(end_by).await;
         Err(HEAD_TOO_SLOW)

@@ -4,13 +4,13 @@
 //! only once for each lock), counted and, but for one that is only for now, listed; never with a code.
 
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::time::Instant;
 
 use log::{debug, info};
 
 use crate::config::limits::REFUSAL_VALUE_CHARS_MAX;
 use crate::http::refusal::{BODY_DISPLACED, BUSY, LOCKED, NO_CODE, NO_ROOM, Refusal};
 use crate::http::response::write_all;
+use crate::runtime::clock;
 use crate::runtime::socket::Async;
 use crate::server::dispatch::Dispatch;
 use crate::server::route::{Reason, Refused};
@@ -53,7 +53,7 @@ impl Dispatch {
             Header { name, value: value.map(cut), is_local: reason.is_local() }
         });
         let Refusal { status, sentence: why, .. } = *refusal;
-        self.refusals.add(refusals::Refusal { address, status, why, header }, Instant::now());
+        self.refusals.add(refusals::Refusal { address, status, why, header }, clock::now());
     }
 
     pub(super) fn count_refusal(&self, status: u16) {

@@ -13,7 +13,7 @@ use crate::broadcast::kept_state::KeptState;
 use crate::config::settings::Config;
 use crate::hub::backlog::Backlog;
 use crate::hub::channel_name::ChannelName;
-use crate::runtime::boot_clock::{boot_secs, unix_secs};
+use crate::runtime::clock::{boot_secs, unix_secs};
 use crate::storage::boot::Clocks;
 use crate::storage::opening::{self, Settings};
 use crate::storage::store::Store;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use crate::hub::close_reason::CloseReason;
+use crate::runtime::clock;
 
 /// A number that one thread writes and any thread reads.
 #[derive(Debug, Default)]
@@ -81,7 +82,7 @@ impl Counters {
     /// Starts counting.
     pub fn new() -> Self {
         Self {
-            started: Instant::now(),
+            started: clock::now(),
             channels: Count::default(),
             clients: Count::default(),
             clients_total: Count::default(),

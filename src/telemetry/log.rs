@@ -18,6 +18,7 @@ use systemd_journal_logger::{JournalLog, connected_to_journal};
 use crate::config::limits::{
     LOG_FLUSH_TIMEOUT, LOG_LEFT_OUT_DELAY, LOG_LINES_BURST, LOG_LINES_PER_SEC, LOG_QUEUE_LINES,
 };
+use crate::runtime::clock;
 
 /// Starts logging.
 ///
@@ -65,7 +66,7 @@ impl Log for Queue {
         }
         let mut allowance = lock(&self.allowance);
         let is_free = record.level() >= Level::Debug;
-        let Some(left_out) = allowance.take(Instant::now(), is_free) else {
+        let Some(left_out) = allowance.take(clock::now(), is_free) else {
             if allowance.left_out == 1 {
                 // A full queue wakes the thread as well, which looks after each entry.
                 let _ = self.queue.try_send(Entry::LeftOut);
@@ -90,7 +91,7 @@ impl Queue {
     /// Starts the thread that writes lines to `sink`.
     fn start(sink: Box<dyn Log>) -> io::Result<Self> {
         let (queue, entries) = sync_channel(LOG_QUEUE_LINES);
-        let allowance = Arc::new(Mutex::new(Allowance::new(Instant::now())));
+        let allowance = Arc::new(Mutex::new(Allowance::new(clock::now())));
         let writer = Writer { sink, allowance: Arc::clone(&allowance) };
         thread::Builder::new().name("log".into()).spawn(move || writer.write_all(&entries))?;
         Ok(Self { queue, allowance })
@@ -125,7 +126,7 @@ impl Writer {
     fn write_all(&self, entries: &Receiver<Entry>) {
         let mut due = None;
         loop {
-            let now = Instant::now();
+            let now = clock::now();
             due = (lock(&self.allowance).left_out > 0).then(|| due.unwrap_or(now + LOG_LEFT_OUT_DELAY));
             let received = match due {
                 None => entries.recv().map_err(|_| RecvTimeoutError::Disconnected),

@@ -10,7 +10,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
 
 use async_tungstenite::WebSocketStream;
 use async_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
@@ -29,6 +28,7 @@ use crate::hub::close_reason::{self, CloseReason};
 use crate::hub::frame::Frame;
 use crate::hub::publishing::Published;
 use crate::net::lingering_close;
+use crate::runtime::clock;
 use crate::runtime::socket::Async;
 use crate::runtime::timer::Timer;
 use crate::ws::handshake::Upgrade;
@@ -60,7 +60,7 @@ pub struct Upgraded<P> {
 /// the start stay outside of it.
 pub fn serve<P>(broadcaster: Rc<Broadcaster>, upgraded: Upgraded<P>) -> impl Future<Output = ()> {
     let Upgraded { socket, peer, upgrade, live, may_send, by_code, read_ahead, permit } = upgraded;
-    let began = Instant::now();
+    let began = clock::now();
     let client = Client { transport: Rc::new(Transport::new(socket, peer, upgrade.answer(), may_send)), live };
     join::subscribe(&broadcaster, &client, &upgrade, by_code);
     info!(
@@ -86,7 +86,7 @@ pub fn serve<P>(broadcaster: Rc<Broadcaster>, upgraded: Upgraded<P>) -> impl Fut
 
         broadcaster.counters().closed(reason).add(1);
         let transport = &client.transport;
-        info!("{} left after {} s: {}", transport.peer, began.elapsed().as_secs(), reason.text());
+        info!("{} left after {} s: {}", transport.peer, clock::since(began).as_secs(), reason.text());
         if !transport.is_aborted() {
             close(transport, reason, its_code).await;
         }

@@ -193,7 +193,7 @@ fn a_full_disk_ends_the_keeping_and_not_the_serving() {
     assert_eq!((&figures["channelsKept"], &figures["problem"]), (&0.into(), &"/ is not kept: the disk is full".into()));
     assert_eq!(speaker.live.head_position().epoch, before, "its numbers are in no file");
     let mut kept = speaker.live.kept.borrow_mut();
-    kept.as_mut().unwrap().again_at = Some(Instant::now());
+    kept.as_mut().unwrap().again_at = Some(clock::now());
     drop(kept);
     stage.publish(&speaker, Frame::text("six"));
     stage.broadcaster.flush();
@@ -261,7 +261,7 @@ fn what_was_not_handed_over_when_files_stayed_behind_is_counted_once() {
     stage.publish(&speaker, Frame::text("six"));
     hand.done(hand.take().unwrap(), disk_full(false));
     stage.broadcaster.apply_done();
-    speaker.live.kept.borrow_mut().as_mut().unwrap().again_at = Some(Instant::now());
+    speaker.live.kept.borrow_mut().as_mut().unwrap().again_at = Some(clock::now());
     stage.broadcaster.flush();
     hand.done(hand.take().unwrap(), disk_full(true));
     hand.done(hand.take().unwrap(), disk_full(true));
@@ -293,7 +293,7 @@ fn a_new_epoch_whose_file_stays_behind_is_followed_by_another() {
     hand.done(hand.take().unwrap(), disk_full(true));
     stage.broadcaster.apply_done();
     assert_eq!(speaker.live.head_position(), Position { seq: 1, ..position });
-    speaker.live.kept.borrow_mut().as_mut().unwrap().again_at = Some(Instant::now());
+    speaker.live.kept.borrow_mut().as_mut().unwrap().again_at = Some(clock::now());
     stage.broadcaster.flush();
     let begin = hand.take().expect("it is tried again");
     let Job::Begin(_, beginning) = &begin else { panic!("{begin:?}") };
@@ -337,7 +337,7 @@ fn a_forgotten_channel_leaves_the_files_of_its_name_alone() {
     let name = |text: &str| ChannelName::parse(text).unwrap();
     let forgotten = stage.broadcaster.channels().open(&name("lights")).unwrap();
     write(&stage, &hand, &["begin"]);
-    forgotten.kept.borrow_mut().as_mut().unwrap().again_at = Some(Instant::now());
+    forgotten.kept.borrow_mut().as_mut().unwrap().again_at = Some(clock::now());
     for nth in 0..stage.broadcaster.config().limits.channels_max {
         stage.broadcaster.channels().open(&name(&format!("c{nth}"))).unwrap();
     }

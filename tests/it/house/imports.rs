@@ -174,7 +174,7 @@ fn each_of_these_crates_has_its_home() {
         (
             "rustix::",
             &[
-                "boot_clock",
+                "clock",
                 "damage",
                 "folder",
                 "host_name",
@@ -192,6 +192,18 @@ fn each_of_these_crates_has_its_home() {
     ] {
         for module in modules().iter().filter(|module| !homes.contains(&module.file.as_str())) {
             assert!(!module.statements().contains(name), "{} uses {name}", module.path());
+        }
+    }
+}
+
+/// A simulator sets the server's clocks; the clients for the shell are in no simulation.
+#[test]
+fn the_clocks_of_the_server_are_read_in_one_place() {
+    let of_clients = ["client", "cli"];
+    for module in modules().iter().filter(|module| !of_clients.contains(&module.folder.as_str())) {
+        for call in ["Instant::now", "SystemTime::now", ".elapsed()", "sysinfo()", "clock_gettime", "smol::Timer"] {
+            let may = module.path() == "src/runtime/clock.rs" || module.path() == "src/simulation/clocks.rs";
+            assert!(may || !module.statements().contains(call), "{} has {call}", module.path());
         }
     }
 }
