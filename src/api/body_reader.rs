@@ -6,7 +6,6 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, Read};
-use std::net::TcpStream;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -19,6 +18,7 @@ use crate::http::refusal::{BODY_DISPLACED, BODY_TOO_SLOW, Refusal};
 use crate::http::response::write_all;
 use crate::runtime::clock;
 use crate::runtime::socket::Async;
+use crate::runtime::tcp::TcpSocket;
 use crate::runtime::timer::Timer;
 
 /// Asks a client for the body that it keeps back until then (RFC 9110 section 15.2.1).
@@ -60,7 +60,7 @@ impl BodyReader {
     /// If it is too large, too slow, wrong, or has to go for another one.
     pub async fn read(
         &self,
-        socket: &Async<TcpStream>,
+        socket: &Async<TcpSocket>,
         buffer: &mut Vec<u8>,
         expected: Expected,
     ) -> Result<Option<Body<'_>>, Refusal> {
@@ -102,7 +102,7 @@ impl BodyReader {
     fn read_more(
         &self,
         body: &mut Body<'_>,
-        socket: &Async<TcpStream>,
+        socket: &Async<TcpSocket>,
         decoder: &mut BodyDecoder,
         buffer: &mut Vec<u8>,
     ) -> Result<bool, Refusal> {
@@ -128,7 +128,7 @@ fn due(began: Instant, bytes: usize) -> Instant {
 }
 
 /// Waits until there is something to read, or the body has to go.
-async fn wait_for_more(body: &Body<'_>, socket: &Async<TcpStream>, due: Instant) -> Result<(), Refusal> {
+async fn wait_for_more(body: &Body<'_>, socket: &Async<TcpSocket>, due: Instant) -> Result<(), Refusal> {
     let displaced = async {
         poll_fn(|cx| body.poll_displaced(cx)).await;
         Err(BODY_DISPLACED)

@@ -4,7 +4,6 @@
 //! published nothing, and only a message that is there makes a channel.
 
 use std::fmt;
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -26,6 +25,7 @@ use crate::hub::directory::NoPlace;
 use crate::hub::frame::Frame;
 use crate::hub::position::Position;
 use crate::runtime::socket::Async;
+use crate::runtime::tcp::TcpSocket;
 use crate::runtime::timer::Timer;
 use crate::telemetry::counters::Counters;
 
@@ -65,7 +65,7 @@ impl Posts {
     pub async fn read(
         &self,
         broadcaster: &Broadcaster,
-        socket: &Async<TcpStream>,
+        socket: &Async<TcpSocket>,
         buffer: &mut Vec<u8>,
         post: &Post,
     ) -> Result<Option<Message<'_>>, Refusal> {
@@ -87,7 +87,7 @@ impl Posts {
         broadcaster: &Broadcaster,
         channel: &ChannelName,
         message: Message<'_>,
-        socket: &Async<TcpStream>,
+        socket: &Async<TcpSocket>,
     ) -> Result<Option<ShortAnswer>, Refusal> {
         let bytes = message.frame.len();
         let live = broadcaster.channels().open(channel).map_err(|NoPlace| NO_CHANNEL_LEFT)?;

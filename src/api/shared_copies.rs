@@ -6,7 +6,6 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Write};
-use std::net::TcpStream;
 use std::ops::Range;
 use std::pin::pin;
 use std::rc::Rc;
@@ -14,7 +13,6 @@ use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
 use smol::future::{self, FutureExt, poll_fn};
-use socket2::SockRef;
 
 use crate::config::limits::{
     FLUSH_BYTES_MAX, RESPONSE_STALL_TIMEOUT, RESPONSE_UNSENT_BYTES_MAX, SHARED_COPIES_BYTES_MIN,
@@ -22,6 +20,7 @@ use crate::config::limits::{
 use crate::hub::channel_name::ChannelName;
 use crate::hub::position::Position;
 use crate::runtime::socket::Async;
+use crate::runtime::tcp::TcpSocket;
 use crate::runtime::timer::Timer;
 
 /// Of what there is a copy.
@@ -115,12 +114,11 @@ impl Reader {
     ///
     /// # Errors
     /// If the connection breaks or stalls, or the copy is given up for a newer one.
-    pub async fn send(&self, socket: &Async<TcpStream>, mut head: &[u8]) -> io::Result<()> {
+    pub async fn send(&self, socket: &Async<TcpSocket>, mut head: &[u8]) -> io::Result<()> {
         let mut part = self.part.clone();
         if part.len() > FLUSH_BYTES_MAX {
-            // Or the kernel asks for more only when a third of its own buffer is free, which takes who is slow too long. A socket
-            // that refuses this works all the same.
-            let _ = SockRef::from(socket.get_ref()).set_tcp_notsent_lowat(RESPONSE_UNSENT_BYTES_MAX);
+            // Or the kernel asks for more only when a third of its own buffer is free, which takes who is slow too long.
+            socket.get_ref().set_unsent_bytes_max(RESPONSE_UNSENT_BYTES_MAX);
         }
         while !head.is_empty() || !part.is_empty() {
             let stalled = async {
@@ -143,7 +141,7 @@ impl Reader {
     fn poll_write(
         &self,
         cx: &mut Context<'_>,
-        socket: &Async<TcpStream>,
+        socket: &Async<TcpSocket>,
         head: &[u8],
         part: Range<usize>,
     ) -> Poll<io::Result<usize>> {
@@ -175,8 +173,11 @@ impl Drop for Reader {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::net::TcpStream;
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
+
+    use socket2::SockRef;
 
     use async_executor::LocalExecutor;
 
@@ -250,7 +251,7 @@ mod tests {
         let taken = (&ours).write(&vec![0; 8 * FLUSH_BYTES_MAX]).unwrap();
         assert!(taken > FLUSH_BYTES_MAX, "sockets here take {taken} bytes at once, so this test would show nothing");
         theirs.read_exact(&mut vec![0; taken]).unwrap();
-        let socket = Async::new(TcpStream::from(OwnedFd::from(ours))).unwrap();
+        let socket = Async::new(TcpSocket::from(TcpStream::from(OwnedFd::from(ours)))).unwrap();
         let copies = SharedCopies::new(MAX / 2);
         let reader = read(&copies, 1, 100);
         let executor = LocalExecutor::new();

@@ -5,14 +5,13 @@
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Read};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
 use log::info;
 use smol::future::{FutureExt, poll_fn};
-use socket2::{SockRef, TcpKeepalive};
 
 use crate::api::stream_request::StreamRequest;
 use crate::broadcast::broadcaster::Broadcaster;
@@ -30,6 +29,7 @@ use crate::hub::stream_encoding::Encoding;
 use crate::net::lingering_close;
 use crate::runtime::clock;
 use crate::runtime::socket::Async;
+use crate::runtime::tcp::TcpSocket;
 use crate::runtime::timer::Timer;
 
 /// When a browser is to come back that would take any other answer for the last.
@@ -39,7 +39,7 @@ const RETRY: &str = "retry: 5000\n\n";
 #[derive(Debug)]
 pub struct Streaming<P> {
     /// The connection.
-    pub socket: Async<TcpStream>,
+    pub socket: Async<TcpSocket>,
     /// Where it comes from.
     pub peer: SocketAddr,
     /// What it has asked for.
@@ -93,7 +93,7 @@ pub fn serve<P>(broadcaster: Rc<Broadcaster>, streaming: Streaming<P>) -> impl F
         }
         if is_cut || is_gone || !end(transport).await {
             // The kernel sends a reset in place of the end of the stream.
-            let _ = SockRef::from(transport.socket().get_ref()).set_linger(Some(Duration::ZERO));
+            transport.socket().get_ref().set_reset_at_close();
         }
     }
 }
@@ -143,15 +143,9 @@ fn position_lines(joined: &Joined, is_stranded: bool) -> String {
 /// Has the kernel find out within two heartbeats that a client is gone, also while it is told nothing. What cannot be set is not: then
 /// it is found with the next message.
 fn find_vanished(transport: &Transport, heartbeat: Duration) {
-    let socket = SockRef::from(transport.socket().get_ref());
-    let _ = socket.set_tcp_user_timeout(Some(2 * heartbeat));
-    let _ = socket.set_tcp_keepalive(&keepalive_after(heartbeat));
-}
-
-fn keepalive_after(idle: Duration) -> TcpKeepalive {
-    // The kernel counts in seconds.
-    let idle = idle.max(Duration::from_secs(1));
-    TcpKeepalive::new().with_time(idle).with_interval(idle)
+    let socket = transport.socket().get_ref();
+    socket.set_user_timeout(2 * heartbeat);
+    socket.set_keepalive_after(heartbeat);
 }
 
 /// Waits until the client is found to be gone, and notes when it has finished sending. What it sends is dropped, up to
@@ -161,13 +155,12 @@ async fn watch(broadcaster: &Broadcaster, client: &Client, has_finished: &Cell<b
     let mut dropped_bytes = 0;
     while dropped_bytes < STREAM_INPUT_BYTES_MAX {
         socket.readable().await;
-        match socket.try_read(|mut socket: &TcpStream| socket.read(&mut [0; 1024])) {
+        match socket.try_read(|mut socket: &TcpSocket| socket.read(&mut [0; 1024])) {
             Ok(0) => {
                 has_finished.set(true);
                 // Some have only finished sending, and go on reading; those who are gone answer the next byte with a reset.
                 broadcaster.probe(client);
-                let keepalive = keepalive_after(KEEPALIVE_AFTER_FIN);
-                let _ = SockRef::from(socket.get_ref()).set_tcp_keepalive(&keepalive);
+                socket.get_ref().set_keepalive_after(KEEPALIVE_AFTER_FIN);
                 break;
             }
             Ok(bytes) => dropped_bytes += bytes,

@@ -76,7 +76,7 @@ impl Stage {
     }
 
     pub(super) fn client(&self, socket: TcpStream, channel: &ChannelName) -> Client {
-        let socket = Async::new(socket).unwrap();
+        let socket = Async::new(socket.into()).unwrap();
         let transport = Rc::new(Transport::new(socket, ([127, 0, 0, 1], 1).into(), Vec::new(), true));
         Client { transport, live: self.broadcaster.channels().open(channel).unwrap() }
     }

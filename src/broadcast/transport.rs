@@ -6,12 +6,10 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
 
 use async_executor::Task;
-use rustix::net::SendFlags;
-use socket2::SockRef;
 
 use crate::access::codes::Right;
 use crate::broadcast::connection_id::ConnectionId;
@@ -20,6 +18,7 @@ use crate::config::limits::{CONTROL_BYTES_MAX, UNSENT_BYTES_MAX};
 use crate::hub::close_reason::CloseReason;
 use crate::hub::record::Origin;
 use crate::runtime::socket::Async;
+use crate::runtime::tcp::TcpSocket;
 
 /// How a write ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +33,7 @@ pub enum Written {
 
 /// A client's socket, its control bytes, and why its connection has to end.
 pub struct Transport {
-    socket: Async<TcpStream>,
+    socket: Async<TcpSocket>,
     /// Where the client is, for the log.
     pub peer: SocketAddr,
     /// Whether the client may send messages.
@@ -69,9 +68,8 @@ pub struct Transport {
 
 impl Transport {
     /// Takes a connected socket over, with the first control bytes to write: the handshake's answer.
-    pub fn new(socket: Async<TcpStream>, peer: SocketAddr, first: Vec<u8>, may_send: bool) -> Self {
-        // A socket that refuses this works all the same, only with more of the kernel's memory.
-        let _ = SockRef::from(socket.get_ref()).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
+    pub fn new(socket: Async<TcpSocket>, peer: SocketAddr, first: Vec<u8>, may_send: bool) -> Self {
+        socket.get_ref().set_unsent_bytes_max(UNSENT_BYTES_MAX);
         Self {
             socket,
             peer,
@@ -96,20 +94,15 @@ impl Transport {
     }
 
     /// The socket, for waiting until it is readable or writable.
-    pub fn socket(&self) -> &Async<TcpStream> {
+    pub fn socket(&self) -> &Async<TcpSocket> {
         &self.socket
     }
 
-    /// Writes frames with one system call, made inline: through a function, libc's or ours, a delivery takes a fifth longer on
-    /// the benchmark machine.
+    /// Writes frames with one system call, made inline, see [`TcpSocket::send`].
     #[expect(clippy::inline_always, reason = "measured; left to itself the compiler decides anew with every change")]
     #[inline(always)]
     pub(super) fn write(&self, slices: &[IoSlice<'_>]) -> Written {
-        let sent = self.socket.try_write(|socket| match slices {
-            [one] => Ok(rustix::net::send(socket, one, SendFlags::NOSIGNAL)?),
-            many => Ok(rustix::io::writev(socket, many)?),
-        });
-        match sent {
+        match self.socket.try_write(|socket| socket.send(slices)) {
             Ok(bytes) => Written::Bytes(bytes),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Written::Full,
             Err(_) => Written::Broken,
@@ -217,7 +210,7 @@ impl Transport {
             return Err(ErrorKind::TimedOut.into());
         }
         // The client may be asleep and take this much later: now the kernel may hold what is left.
-        let _ = SockRef::from(self.socket.get_ref()).set_tcp_notsent_lowat(u32::MAX);
+        self.socket.get_ref().set_unsent_bytes_max(u32::MAX);
         while self.has_control() {
             match self.write_control() {
                 Written::Bytes(_) => {}
@@ -298,7 +291,9 @@ impl fmt::Debug for Transport {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
+
+    use socket2::SockRef;
 
     use super::*;
     use crate::runtime::reactor::block_on;
@@ -308,7 +303,7 @@ mod tests {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (socket, peer) = listener.accept().unwrap();
-        (Transport::new(Async::new(socket).unwrap(), peer, first.to_vec(), true), client)
+        (Transport::new(Async::new(socket.into()).unwrap(), peer, first.to_vec(), true), client)
     }
 
     #[test]
@@ -336,7 +331,7 @@ mod tests {
     #[test]
     fn the_kernel_holds_little_unsent_until_the_end_where_it_may_hold_all() {
         let (transport, _client) = transport(b"bye");
-        let unsent_bytes_max = || SockRef::from(transport.socket.get_ref()).tcp_notsent_lowat().unwrap();
+        let unsent_bytes_max = || SockRef::from(transport.socket.get_ref().kernel()).tcp_notsent_lowat().unwrap();
         assert_eq!(unsent_bytes_max(), UNSENT_BYTES_MAX);
         block_on(transport.finish_control()).unwrap().unwrap();
         assert_eq!(unsent_bytes_max(), u32::MAX);

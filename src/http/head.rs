@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, Read};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 
 use crate::config::limits::{HEAD_BYTES_MAX, HEAD_SMALL_BYTES, HEADERS_MAX};
 use crate::http::body::Framing;
@@ -14,6 +14,7 @@ use crate::http::refusal::{
     AMBIGUOUS, BAD_METHOD, BAD_TARGET, HEAD_TOO_LARGE, NO_HOST, NOT_HTTP, Refusal, TOO_MANY_HEADERS,
 };
 use crate::runtime::socket::Async;
+use crate::runtime::tcp::TcpSocket;
 
 /// How much is read at a time, in bytes: what most heads need.
 pub const CHUNK_BYTES: usize = 1024;
@@ -22,7 +23,7 @@ pub const CHUNK_BYTES: usize = 1024;
 ///
 /// # Errors
 /// If there are more of these than a head may be long.
-pub async fn wait_for_head(socket: &Async<TcpStream>, buffer: &mut Vec<u8>) -> Result<bool, Refusal> {
+pub async fn wait_for_head(socket: &Async<TcpSocket>, buffer: &mut Vec<u8>) -> Result<bool, Refusal> {
     let mut skipped_bytes = 0;
     loop {
         let before = buffer.len();
@@ -45,7 +46,7 @@ pub async fn wait_for_head(socket: &Async<TcpStream>, buffer: &mut Vec<u8>) -> R
 /// # Errors
 /// As soon as the bytes cannot become an acceptable head, or there is no permit.
 pub async fn read_head<P>(
-    socket: &Async<TcpStream>,
+    socket: &Async<TcpSocket>,
     buffer: &mut Vec<u8>,
     large: &mut Option<P>,
     admit_large: impl Fn() -> Result<P, Refusal>,
@@ -70,7 +71,7 @@ pub async fn read_head<P>(
 }
 
 /// Reads what is there, up to `bytes_max`. False: the client has closed the connection.
-async fn read_more(socket: &Async<TcpStream>, buffer: &mut Vec<u8>, bytes_max: usize) -> bool {
+async fn read_more(socket: &Async<TcpSocket>, buffer: &mut Vec<u8>, bytes_max: usize) -> bool {
     // No await while the buffer is longer than the bytes read: at a deadline it holds what has come and nothing else.
     socket.readable().await;
     let before = buffer.len();

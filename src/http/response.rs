@@ -6,7 +6,6 @@
 use std::fmt::Write;
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::net::TcpStream;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -15,13 +14,13 @@ use log::debug;
 use smol::future::FutureExt;
 use smol::io::AsyncWriteExt;
 use smol::lock::Semaphore;
-use socket2::SockRef;
 
 use crate::config::limits::{
     DISK_READS_MAX, FILE_CHUNK_BYTES, KEEP_ALIVE_ANNOUNCED, RESPONSE_STALL_TIMEOUT, RESPONSE_UNSENT_BYTES_MAX,
 };
 use crate::runtime::clock;
 use crate::runtime::socket::Async;
+use crate::runtime::tcp::TcpSocket;
 use crate::runtime::timer::Timer;
 
 /// An answer, ready to be sent.
@@ -75,10 +74,10 @@ impl ResponseSender {
     ///
     /// # Errors
     /// If the connection breaks or stalls, or the file cannot be read to its end.
-    pub async fn send(&self, socket: &Async<TcpStream>, response: Response) -> io::Result<()> {
+    pub async fn send(&self, socket: &Async<TcpSocket>, response: Response) -> io::Result<()> {
         if response.file.is_some() {
-            // A socket that refuses this works all the same, only that it asks for more less often.
-            let _ = SockRef::from(socket.get_ref()).set_tcp_notsent_lowat(RESPONSE_UNSENT_BYTES_MAX);
+            // So that it asks for more, and more often.
+            socket.get_ref().set_unsent_bytes_max(RESPONSE_UNSENT_BYTES_MAX);
         }
         write_all(socket, &response.head_and_body).await?;
         let Some(FilePart { file, range: mut left }) = response.file else { return Ok(()) };
@@ -124,7 +123,7 @@ fn read_chunk(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// If the connection breaks or stalls.
-pub async fn write_all(mut socket: &Async<TcpStream>, mut bytes: &[u8]) -> io::Result<()> {
+pub async fn write_all(mut socket: &Async<TcpSocket>, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         let stalled = async {
             Timer::after(RESPONSE_STALL_TIMEOUT).await;

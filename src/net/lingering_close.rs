@@ -4,12 +4,12 @@
 //! from the client. What must stay true: a client that goes on sending costs the others no more than its turn.
 
 use std::io::{self, ErrorKind, Read};
-use std::net::{Shutdown, TcpStream};
 
 use smol::future::{self, FutureExt};
 
 use crate::config::limits::{CLOSING_TIMEOUT, LINGER_BYTES_MAX};
 use crate::runtime::socket::Async;
+use crate::runtime::tcp::TcpSocket;
 use crate::runtime::timer::Timer;
 
 /// What is read at a time, in bytes.
@@ -17,12 +17,12 @@ const CHUNK_BYTES: usize = 16 * 1024;
 
 /// Shuts down writing, then reads and discards until the client closes, [`CLOSING_TIMEOUT`] is over or [`LINGER_BYTES_MAX`] bytes
 /// have come.
-pub async fn end(socket: &Async<TcpStream>) {
-    let _ = socket.get_ref().shutdown(Shutdown::Write);
+pub async fn end(socket: &Async<TcpSocket>) {
+    socket.get_ref().shut_down_writing();
     discard(socket).or(Timer::after(CLOSING_TIMEOUT)).await;
 }
 
-async fn discard(socket: &Async<TcpStream>) {
+async fn discard(socket: &Async<TcpSocket>) {
     let mut left_bytes = LINGER_BYTES_MAX;
     loop {
         socket.readable().await;
@@ -38,6 +38,6 @@ async fn discard(socket: &Async<TcpStream>) {
 }
 
 /// On the stack, for the time of one call: in the task it would be there for each connection that ends.
-fn read_unseen(mut socket: &TcpStream) -> io::Result<usize> {
+fn read_unseen(mut socket: &TcpSocket) -> io::Result<usize> {
     socket.read(&mut [0; CHUNK_BYTES])
 }

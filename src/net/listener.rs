@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use listenfd::ListenFd;
@@ -15,6 +15,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use crate::config::limits::{ACCEPT_BACKOFF, ACCEPT_QUEUE};
 use crate::config::settings::default_listen;
 use crate::runtime::socket::Async;
+use crate::runtime::tcp::{Listener, TcpSocket};
 use crate::runtime::timer::Timer;
 use crate::telemetry::counters::Counters;
 
@@ -110,9 +111,9 @@ fn bind_one(address: SocketAddr) -> Result<TcpListener, ListenError> {
 
 /// Accepts for ever and hands connections to `take`.
 pub async fn accept_all(
-    listener: Async<TcpListener>,
+    listener: Async<Listener>,
     counters: Arc<Counters>,
-    take: impl Fn(Async<TcpStream>, SocketAddr),
+    take: impl Fn(Async<TcpSocket>, SocketAddr),
 ) {
     let [first_pause, longest_pause] = ACCEPT_BACKOFF;
     let mut pause = first_pause;

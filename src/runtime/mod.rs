@@ -2,9 +2,11 @@
 
 pub mod boot_clock;
 pub mod clock;
+pub mod poller;
 pub mod reactor;
 pub mod socket;
 pub mod spawner;
+pub mod tcp;
 pub mod timer;
 
 #[cfg(test)]

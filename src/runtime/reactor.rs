@@ -9,7 +9,6 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,31 +16,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
-use rustix::event::{EventfdFlags, Timespec, eventfd};
-use rustix::io::Errno;
+use rustix::event::epoll::{Event, EventFlags};
 use slab::Slab;
 
 use crate::runtime::clock;
+use crate::runtime::poller::{Bell, Handle, Poller};
+#[cfg(feature = "simulation")]
+use crate::simulation::entered;
 
 /// Events that are taken from the kernel at a time.
 const EVENTS_MAX: usize = 1024;
 
-/// Waits longer than some weeks need a call that older kernels lack (`epoll_wait(2)`).
-const WAIT_MAX: Duration = Duration::from_secs(86_400);
-
-/// What the kernel tells of a socket, once for each time that it happens.
-const INTEREST: EventFlags =
-    EventFlags::IN.union(EventFlags::PRI).union(EventFlags::OUT).union(EventFlags::RDHUP).union(EventFlags::ET);
-
 /// After these neither direction has anything to wait for.
 const ENDED: EventFlags = EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR);
 
-/// The key of the descriptor by which other threads wake this one.
-const UNPARK_KEY: u64 = u64::MAX;
-
 thread_local! {
     static REACTOR: OnceCell<Rc<Reactor>> = const { OnceCell::new() };
+}
+
+#[cfg(feature = "simulation")]
+thread_local! {
+    /// The reactor of the world that the thread was in last, and which one that was.
+    static OF_WORLD: RefCell<Option<(u64, Rc<Reactor>)>> = const { RefCell::new(None) };
 }
 
 /// Runs a future, and with it all that its executor runs, until it is ready.
@@ -65,7 +61,7 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
 }
 
 pub(super) struct Reactor {
-    epoll: OwnedFd,
+    poller: Poller,
     unpark: Arc<Unpark>,
     sources: RefCell<Slab<Rc<Source>>>,
     /// Whom to wake when, and a number to tell timers of the same moment apart.
@@ -75,6 +71,10 @@ pub(super) struct Reactor {
 
 impl Reactor {
     pub(super) fn of_this_thread() -> io::Result<Rc<Self>> {
+        #[cfg(feature = "simulation")]
+        if entered::world().is_some() {
+            return Ok(Self::of_this_world());
+        }
         REACTOR.with(|cell| {
             if let Some(reactor) = cell.get() {
                 return Ok(Rc::clone(reactor));
@@ -84,33 +84,46 @@ impl Reactor {
         })
     }
 
+    /// Each world has its own, so that what happened in an earlier one does not show in this.
+    #[cfg(feature = "simulation")]
+    fn of_this_world() -> Rc<Self> {
+        OF_WORLD.with_borrow_mut(|known| match known {
+            Some((visit, reactor)) if *visit == entered::visits() => Rc::clone(reactor),
+            _ => {
+                let reactor = Rc::new(Self::with(Poller::World, Bell::World));
+                *known = Some((entered::visits(), Rc::clone(&reactor)));
+                reactor
+            }
+        })
+    }
+
     fn new() -> io::Result<Self> {
-        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        // Edge-triggered too: each write to it is an edge, and nobody has to read it.
-        epoll::add(&epoll, &event, EventData::new_u64(UNPARK_KEY), EventFlags::IN | EventFlags::ET)?;
-        let unpark = Arc::new(Unpark { is_due: AtomicBool::new(false), is_parked: AtomicBool::new(false), event });
+        let (poller, bell) = Poller::new()?;
+        Ok(Self::with(poller, bell))
+    }
+
+    fn with(poller: Poller, bell: Bell) -> Self {
+        let unpark = Arc::new(Unpark { is_due: AtomicBool::new(false), is_parked: AtomicBool::new(false), bell });
         let (sources, timers, next_timer) = Default::default();
-        Ok(Self { epoll, unpark, sources, timers, next_timer })
+        Self { poller, unpark, sources, timers, next_timer }
     }
 
     /// Has the kernel tell of this socket from now on.
-    pub(super) fn register(self: &Rc<Self>, socket: impl AsFd) -> io::Result<Registration> {
+    pub(super) fn register(self: &Rc<Self>, socket: &Handle<'_>) -> io::Result<Registration> {
         // What there is to read already, the kernel tells as the first edge.
         let source =
             Rc::new(Source { reading: Side::new(false), writing: Side::new(true), reads_stop_short: Cell::new(false) });
         let key = self.sources.borrow_mut().insert(Rc::clone(&source));
         let registration = Registration { source, key, reactor: Rc::clone(self) };
-        epoll::add(&self.epoll, socket, EventData::new_u64(key as u64), INTEREST)?;
+        registration.reactor.poller.add(socket, key as u64)?;
         Ok(registration)
     }
 
     /// Has the kernel tell nothing more of this socket. It forgets a socket by itself only when nobody has it any more, and a
     /// listening socket may be another process's, too. For the others this is one more call at their close, which costs far
     /// less than the accept at their beginning, and the close has less to do then.
-    pub(super) fn deregister(&self, socket: impl AsFd) {
-        // Nothing is left to do if it is not registered.
-        let _ = epoll::delete(&self.epoll, socket);
+    pub(super) fn deregister(&self, socket: &Handle<'_>) {
+        self.poller.remove(socket);
     }
 
     /// A number for a timer that nobody else has.
@@ -140,17 +153,12 @@ impl Reactor {
     fn wait(&self, events: &mut Vec<Event>) -> io::Result<()> {
         self.unpark.is_parked.store(true, Ordering::SeqCst);
         let timeout = if self.unpark.is_due.load(Ordering::SeqCst) { Some(Duration::ZERO) } else { self.next_due_in() };
-        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-        events.clear();
-        let waited = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), timeout.as_ref());
+        let waited = self.poller.wait(timeout, events);
         self.unpark.is_parked.store(false, Ordering::SeqCst);
-        match waited {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
+        waited?;
         for event in events.iter() {
             let Event { flags, data } = *event;
-            // None: the descriptor of other threads.
+            // None: the bell of other threads.
             let key = usize::try_from(data.u64()).ok();
             let source = key.and_then(|key| self.sources.borrow().get(key).map(Rc::clone));
             if let Some(source) = source {
@@ -166,7 +174,7 @@ impl Reactor {
     fn next_due_in(&self) -> Option<Duration> {
         let timers = self.timers.borrow();
         let ((first, _), _) = timers.first_key_value()?;
-        Some(first.saturating_duration_since(clock::now()).min(WAIT_MAX))
+        Some(first.saturating_duration_since(clock::now()))
     }
 
     fn take_due(&self) -> Option<Waker> {
@@ -182,7 +190,7 @@ struct Unpark {
     is_due: AtomicBool,
     /// The thread waits in the kernel, or is about to.
     is_parked: AtomicBool,
-    event: OwnedFd,
+    bell: Bell,
 }
 
 impl Wake for Unpark {
@@ -192,8 +200,7 @@ impl Wake for Unpark {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.is_due.swap(true, Ordering::SeqCst) && self.is_parked.load(Ordering::SeqCst) {
-            // It fails only when it counts 2^64 wakes that nobody has seen.
-            let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
+            self.bell.ring();
         }
     }
 }

@@ -6,8 +6,8 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsFd, OwnedFd};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::pin::Pin;
@@ -15,29 +15,31 @@ use std::task::{Context, Poll};
 
 use smol::future::poll_fn;
 use smol::io::{AsyncRead, AsyncWrite};
-use socket2::{Domain, SockAddr, SockRef, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::runtime::poller::Pollable;
 use crate::runtime::reactor::{Reactor, Registration, Side};
+use crate::runtime::tcp::{Listener, TcpSocket};
 
 /// A socket whose readiness is known. At most one task may wait for each of its directions.
-pub struct Async<T: AsFd> {
+pub struct Async<T: Pollable> {
     pub(super) registration: Registration,
     socket: T,
 }
 
-impl<T: AsFd> Async<T> {
+impl<T: Pollable> Async<T> {
     /// Registers a socket with the reactor of this thread.
     ///
     /// # Errors
     /// If the kernel refuses.
     pub fn new(socket: T) -> io::Result<Self> {
-        SockRef::from(&socket).set_nonblocking(true)?;
-        let registration = Reactor::of_this_thread()?.register(&socket)?;
+        socket.handle().set_nonblocking()?;
+        let registration = Reactor::of_this_thread()?.register(&socket.handle())?;
         Ok(Self { registration, socket })
     }
 }
 
-impl<T: AsFd> Async<T> {
+impl<T: Pollable> Async<T> {
     /// The socket, for all but reading and writing.
     pub fn get_ref(&self) -> &T {
         &self.socket
@@ -63,7 +65,7 @@ impl<T: AsFd> Async<T> {
     pub async fn broken(&self) {
         let reading = &self.registration.source.reading;
         let _unread = Unread(reading);
-        while SockRef::from(&self.socket).take_error().is_ok_and(|error| error.is_none()) {
+        while self.socket.handle().take_error().is_ok_and(|error| error.is_none()) {
             // For the next event, whether or not all that has come was read.
             reading.is_ready.set(false);
             poll_fn(|cx| reading.poll(cx)).await;
@@ -145,15 +147,15 @@ fn retry_interrupted<T, R>(socket: &T, mut operation: impl FnMut(&T) -> io::Resu
     }
 }
 
-impl Async<TcpListener> {
+impl Async<Listener> {
     /// Accepts a connection.
     ///
     /// # Errors
     /// As `accept(2)`.
-    pub async fn accept(&self) -> io::Result<(Async<TcpStream>, SocketAddr)> {
+    pub async fn accept(&self) -> io::Result<(Async<TcpSocket>, SocketAddr)> {
         loop {
             self.readable().await;
-            match self.try_read(TcpListener::accept) {
+            match self.try_read(Listener::accept) {
                 Ok((socket, peer)) => return Ok((Async::new(socket)?, peer)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
@@ -175,13 +177,13 @@ impl Async<UnixStream> {
     }
 }
 
-impl<T: AsFd> Drop for Async<T> {
+impl<T: Pollable> Drop for Async<T> {
     fn drop(&mut self) {
-        self.registration.reactor.deregister(&self.socket);
+        self.registration.reactor.deregister(&self.socket.handle());
     }
 }
 
-impl<T: AsFd> AsyncRead for &Async<T>
+impl<T: Pollable> AsyncRead for &Async<T>
 where
     for<'a> &'a T: Read,
 {
@@ -190,7 +192,7 @@ where
     }
 }
 
-impl<T: AsFd> AsyncWrite for &Async<T>
+impl<T: Pollable> AsyncWrite for &Async<T>
 where
     for<'a> &'a T: Write,
 {
@@ -213,7 +215,7 @@ where
     }
 }
 
-impl<T: AsFd + fmt::Debug> fmt::Debug for Async<T> {
+impl<T: Pollable + fmt::Debug> fmt::Debug for Async<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.socket.fmt(f)
     }

@@ -19,6 +19,7 @@ use socket2::SockRef;
 
 use super::reactor::{self, Reactor};
 use super::socket::Async;
+use super::tcp::TcpSocket;
 use super::timer::Timer;
 
 /// How long anything may take that has to happen.
@@ -220,9 +221,9 @@ fn what_comes_behind_an_urgent_mark_is_read_without_further_arrivals() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     peer.set_nodelay(true).unwrap();
-    let socket = Async::new(listener.accept().unwrap().0).unwrap();
+    let socket = Async::new(TcpSocket::from(listener.accept().unwrap().0)).unwrap();
     for with_oob_inline in [false, true] {
-        SockRef::from(socket.get_ref()).set_out_of_band_inline(with_oob_inline).unwrap();
+        SockRef::from(socket.get_ref().kernel()).set_out_of_band_inline(with_oob_inline).unwrap();
         peer.write_all(b"abc").unwrap();
         send(&peer, b"x", SendFlags::OOB).unwrap();
         peer.write_all(b"def").unwrap();
@@ -244,7 +245,7 @@ fn what_comes_behind_an_urgent_mark_is_read_without_further_arrivals() {
 #[test]
 fn a_reset_is_told_whatever_is_left_to_read_and_the_end_of_what_comes_is_none() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let accept = || Async::new(listener.accept().unwrap().0).unwrap();
+    let accept = || Async::new(TcpSocket::from(listener.accept().unwrap().0)).unwrap();
     let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let socket = accept();
     block_on(async {

@@ -3,7 +3,7 @@
 //! Leaves what is answered to `page` and `api`. What must stay true: whoever is being answered has a permit, unless the answer is in
 //! memory.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 
 use crate::api::channel_request::{ChannelRequest, Way};
 use crate::api::last::{self, LastRequest};
@@ -14,6 +14,7 @@ use crate::http::refusal::Refusal;
 use crate::http::short_answer::{Asked, ShortAnswer};
 use crate::page::page_request::PageRequest;
 use crate::runtime::socket::Async;
+use crate::runtime::tcp::TcpSocket;
 use crate::server::admission::LargeHeadPermit;
 use crate::server::answered::Answered;
 use crate::server::dispatch::Dispatch;
@@ -25,7 +26,7 @@ impl Dispatch {
     pub(super) async fn answer_page(
         &self,
         id: u64,
-        socket: &Async<TcpStream>,
+        socket: &Async<TcpSocket>,
         peer: SocketAddr,
         request: PageRequest,
         large_head: Option<LargeHeadPermit<'_>>,
@@ -50,7 +51,7 @@ impl Dispatch {
     pub(super) async fn answer_channel(
         &self,
         id: u64,
-        socket: &Async<TcpStream>,
+        socket: &Async<TcpSocket>,
         peer: SocketAddr,
         request: &ChannelRequest,
         cors: &Cors,
@@ -78,7 +79,7 @@ impl Dispatch {
     pub(super) async fn answer_post(
         &self,
         id: u64,
-        socket: &Async<TcpStream>,
+        socket: &Async<TcpSocket>,
         buffer: &mut Vec<u8>,
         post: &Post,
         cors: &Cors,
@@ -100,7 +101,7 @@ impl Dispatch {
     }
 
     /// Sends an answer. Returns whether the connection goes on.
-    pub(super) async fn send(&self, socket: &Async<TcpStream>, answered: Answered<'_>) -> bool {
+    pub(super) async fn send(&self, socket: &Async<TcpSocket>, answered: Answered<'_>) -> bool {
         let Answered { response, reader, keep_alive, permit } = answered;
         self.counters.http_requests.add(1);
         self.count_refusal(response.status);

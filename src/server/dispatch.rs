@@ -3,7 +3,7 @@
 //! Leaves WebSockets to `ws`, the page to `page`, and limits on connections to `admission`. What must stay true: each connection
 //! has one task, and whatever it does, it ends with an answer, a WebSocket, or a closed socket.
 
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,6 +32,7 @@ use crate::page::frontend::Frontend;
 use crate::runtime::clock;
 use crate::runtime::socket::Async;
 use crate::runtime::spawner::Spawner;
+use crate::runtime::tcp::TcpSocket;
 use crate::runtime::timer::Timer;
 use crate::server::admission::{Admission, ClientPermit};
 use crate::server::answered::Answered;
@@ -75,13 +76,12 @@ pub struct Dispatch {
 
 impl Dispatch {
     /// Starts serving a new connection.
-    pub fn handle(self: &Rc<Self>, socket: Async<TcpStream>, peer: SocketAddr) {
-        // A socket that refuses this works all the same, only slower.
-        let _ = socket.get_ref().set_nodelay(true);
+    pub fn handle(self: &Rc<Self>, socket: Async<TcpSocket>, peer: SocketAddr) {
+        socket.get_ref().set_nodelay();
         self.admission.add_pending(|id| self.spawner.spawn(Rc::clone(self).serve(id, socket, peer)));
     }
 
-    async fn serve(self: Rc<Self>, id: u64, socket: Async<TcpStream>, peer: SocketAddr) {
+    async fn serve(self: Rc<Self>, id: u64, socket: Async<TcpSocket>, peer: SocketAddr) {
         // A box, since the task of a client lives long and needs none of this.
         let upgraded = Box::pin(self.answer_requests(id, &socket, peer)).await;
         let broadcaster = Rc::clone(&self.broadcaster);
@@ -102,7 +102,7 @@ impl Dispatch {
     }
 
     /// Answers requests until the connection has ended or becomes a WebSocket's.
-    async fn answer_requests(self: &Rc<Self>, id: u64, socket: &Async<TcpStream>, peer: SocketAddr) -> Option<Joining> {
+    async fn answer_requests(self: &Rc<Self>, id: u64, socket: &Async<TcpSocket>, peer: SocketAddr) -> Option<Joining> {
         let mut buffer = Vec::new();
         let mut first_deadline = Some(clock::now() + HEAD_TIMEOUT);
         loop {
@@ -190,7 +190,7 @@ impl Dispatch {
 
     /// What a request wants. One that knows the machine by its own name in some domain is let in only if that is one of the network's
     /// at this moment: another network may have another domain.
-    async fn route(&self, head: &[u8], socket: &Async<TcpStream>, ip: IpAddr) -> Result<(Route, Permission), Refused> {
+    async fn route(&self, head: &[u8], socket: &Async<TcpSocket>, ip: IpAddr) -> Result<(Route, Permission), Refused> {
         let own_address = || socket.get_ref().local_addr().ok();
         let check = |need: Need<'_>, code: Option<&OfferedCode>| {
             let known = need.predecessor.and_then(|id| self.broadcaster.known(id, need.channel)?.by_code);
@@ -260,7 +260,7 @@ enum Wish {
 /// Reads the next head, the first one of a connection by `first_deadline`. `None`: the client has closed the connection, or has sent
 /// nothing in time but empty lines. Neither these nor parts of a head buy any time.
 async fn next_head<P>(
-    socket: &Async<TcpStream>,
+    socket: &Async<TcpSocket>,
     buffer: &mut Vec<u8>,
     first_deadline: Option<Instant>,
     large: &mut Option<P>,

@@ -3,7 +3,7 @@
 //! Leaves the reasons to others. What must stay true: every refusal is answered, logged (that of a code while its address is locked
 //! only once for each lock), counted and, but for one that is only for now, listed; never with a code.
 
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr};
 
 use log::{debug, info};
 
@@ -12,6 +12,7 @@ use crate::http::refusal::{BODY_DISPLACED, BUSY, LOCKED, NO_CODE, NO_ROOM, Refus
 use crate::http::response::write_all;
 use crate::runtime::clock;
 use crate::runtime::socket::Async;
+use crate::runtime::tcp::TcpSocket;
 use crate::server::dispatch::Dispatch;
 use crate::server::route::{Reason, Refused};
 use crate::telemetry::refusals::{self, Header};
@@ -21,7 +22,7 @@ const REASON_CHARS_MAX: usize = 300;
 
 impl Dispatch {
     /// Refuses a request, and notes it.
-    pub(super) async fn refuse(&self, socket: &Async<TcpStream>, peer: SocketAddr, refused: &Refused, head_only: bool) {
+    pub(super) async fn refuse(&self, socket: &Async<TcpSocket>, peer: SocketAddr, refused: &Refused, head_only: bool) {
         let Refused { refusal, reason, in_its_place, .. } = refused;
         let Refusal { status, sentence, .. } = *refusal;
         match reason.as_deref().map(Reason::header) {

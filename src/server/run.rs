@@ -9,7 +9,7 @@ use std::env;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{self, Path};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -47,6 +47,7 @@ use crate::page::www_folder::WwwFolder;
 use crate::runtime::reactor;
 use crate::runtime::socket::Async;
 use crate::runtime::spawner::Spawner;
+use crate::runtime::tcp::Listener;
 use crate::runtime::timer::Timer;
 use crate::server::admission::Admission;
 use crate::server::dispatch::Dispatch;
@@ -87,7 +88,7 @@ pub enum Ended {
 /// # Errors
 /// If it cannot start.
 pub fn run(
-    listeners: Vec<TcpListener>,
+    listeners: Vec<impl Into<Listener>>,
     config: Config,
     stop: impl Stream<Item = ()> + Unpin,
 ) -> Result<Ended, StartError> {
@@ -139,6 +140,7 @@ pub fn run(
         refusals,
         spawner,
     });
+    let listeners = listeners.into_iter().map(Into::into).collect();
     let ended = reactor::block_on(executor.run(serve(listeners, dispatch, backend, stop)));
     // All tasks, and the connections that they have.
     drop(executor);
@@ -157,12 +159,12 @@ pub fn run(
 }
 
 async fn serve(
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     dispatch: Rc<Dispatch>,
     backend: Rc<Backend>,
     mut stop: impl Stream<Item = ()> + Unpin,
 ) -> io::Result<Ended> {
-    let bound: Vec<SocketAddr> = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
+    let bound: Vec<SocketAddr> = listeners.iter().map(Listener::local_addr).collect::<io::Result<_>>()?;
     let spawner = &dispatch.spawner;
     let mut accepting = Vec::new();
     for listener in listeners {

@@ -217,7 +217,7 @@ mod tests {
 
     fn reader() -> (Reader, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let socket = Async::new(TcpStream::from(OwnedFd::from(ours))).unwrap();
+        let socket = Async::new(TcpStream::from(OwnedFd::from(ours)).into()).unwrap();
         let transport = Rc::new(Transport::new(socket, ([127, 0, 0, 1], 1).into(), Vec::new(), true));
         (Reader::new(transport, Arc::new(Counters::new()), 1 << 20, Vec::new()), theirs)
     }

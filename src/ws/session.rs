@@ -5,7 +5,7 @@
 //! ping answered before all that came before it is in the log, so a pong says that it is.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -30,6 +30,7 @@ use crate::hub::publishing::Published;
 use crate::net::lingering_close;
 use crate::runtime::clock;
 use crate::runtime::socket::Async;
+use crate::runtime::tcp::TcpSocket;
 use crate::runtime::timer::Timer;
 use crate::ws::handshake::Upgrade;
 use crate::ws::join;
@@ -39,7 +40,7 @@ use crate::ws::reader::Reader;
 #[derive(Debug)]
 pub struct Upgraded<P> {
     /// The connection.
-    pub socket: Async<TcpStream>,
+    pub socket: Async<TcpSocket>,
     /// Where it comes from.
     pub peer: SocketAddr,
     /// What it has asked for.

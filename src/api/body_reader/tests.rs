@@ -1,7 +1,7 @@
 //! How bodies are read: whole, in pieces, too slowly.
 
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
@@ -21,11 +21,11 @@ fn expected(framing: Framing) -> Expected {
 }
 
 /// Both ends of a connection; the reading one has a deadline.
-fn pair() -> (Async<TcpStream>, TcpStream) {
+fn pair() -> (Async<TcpSocket>, TcpStream) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    (Async::new(listener.accept().unwrap().0).unwrap(), client)
+    (Async::new(listener.accept().unwrap().0.into()).unwrap(), client)
 }
 
 /// A body, and what is left behind it.

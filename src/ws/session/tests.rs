@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Read;
+use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
@@ -56,7 +57,7 @@ fn neither_a_pong_nor_a_close_says_that_a_message_is_there_before_the_file_has_i
         let _session = spawner.spawn(serve(
             Rc::clone(&broadcaster),
             Upgraded {
-                socket: Async::new(TcpStream::from(OwnedFd::from(ours))).unwrap(),
+                socket: Async::new(TcpStream::from(OwnedFd::from(ours)).into()).unwrap(),
                 peer: ([127, 0, 0, 1], 1).into(),
                 upgrade: Upgrade::parse(&head).unwrap(),
                 live: broadcaster.channels().open(&ChannelName::MAIN).unwrap(),
