@@ -42,6 +42,7 @@ screenshots: ## the README's pictures of the page, anew
 lint: ## format, clippy, rustdoc
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --features simulation -- -D warnings
 	for crate in fuzz soak bench; do cargo fmt --check --manifest-path $$crate/Cargo.toml && \
 		cargo clippy --locked --all-targets --manifest-path $$crate/Cargo.toml -- -D warnings || exit 1; done
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items

@@ -7,7 +7,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap, TryReserveError};
 use std::fmt;
-use std::hash::RandomState;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -15,7 +14,7 @@ use std::task::{Poll, Waker};
 use smol::future::poll_fn;
 
 use crate::broadcast::channels::Channels;
-use crate::broadcast::connection_id::ConnectionId;
+use crate::broadcast::connection_id::{ConnectionId, Key};
 use crate::broadcast::ended_connections::{EndedConnections, Known};
 use crate::broadcast::keeper::Keeper;
 use crate::broadcast::kept_state::KeptState;
@@ -57,7 +56,7 @@ pub struct Broadcaster {
     pub(super) flush_watcher: Cell<Option<Waker>>,
     /// Clients that can be replaced by their next connection, by an id that nobody else can guess.
     pub(super) by_connection_id: RefCell<HashMap<ConnectionId, ClientRef>>,
-    pub(super) connection_ids: RandomState,
+    pub(super) connection_ids: Key,
     /// Messages from outside that wait.
     pub(super) posts_waiting: Cell<usize>,
     /// Those that could, and have ended.
@@ -113,7 +112,7 @@ impl Broadcaster {
             flush_waker: Cell::new(None),
             flush_watcher: Cell::new(None),
             by_connection_id: RefCell::default(),
-            connection_ids: RandomState::new(),
+            connection_ids: Key::new(),
             posts_waiting: Cell::new(0),
             ended: RefCell::new(ended),
             sweep: Cell::new(0),

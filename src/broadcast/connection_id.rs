@@ -5,14 +5,42 @@
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
+/// What ids are made with, so that nobody can guess one who does not have it.
+#[derive(Debug)]
+pub struct Key {
+    random: RandomState,
+    /// In place of it.
+    #[cfg(feature = "simulation")]
+    seed: Option<u64>,
+}
+
+impl Key {
+    /// One that nobody has.
+    pub fn new() -> Self {
+        Self {
+            random: RandomState::new(),
+            #[cfg(feature = "simulation")]
+            seed: crate::simulation::chance::key(),
+        }
+    }
+
+    fn hash(&self, number: u64) -> u64 {
+        #[cfg(feature = "simulation")]
+        if let Some(seed) = self.seed {
+            return std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().hash_one((seed, number));
+        }
+        self.random.hash_one(number)
+    }
+}
+
 /// 64 bits; as text, 16 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConnectionId(u64);
 
 impl ConnectionId {
     /// The id of the connection with this number, that nobody can guess who does not have the key.
-    pub fn new(key: &RandomState, number: u64) -> Self {
-        Self(key.hash_one(number))
+    pub fn new(key: &Key, number: u64) -> Self {
+        Self(key.hash(number))
     }
 
     /// The id as a number, as files have it.
@@ -58,7 +86,7 @@ mod tests {
 
     #[test]
     fn each_key_makes_other_ids() {
-        let [one, other] = [RandomState::new(), RandomState::new()];
+        let [one, other] = [Key::new(), Key::new()];
         assert_ne!(ConnectionId::new(&one, 1), ConnectionId::new(&other, 1));
         assert_ne!(ConnectionId::new(&one, 1), ConnectionId::new(&one, 2));
         assert_eq!(ConnectionId::new(&one, 1), ConnectionId::new(&one, 1));

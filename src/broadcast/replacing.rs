@@ -47,10 +47,13 @@ impl Broadcaster {
         self.by_connection_id.borrow().get(&id)?.upgrade()
     }
 
-    /// All that can be replaced.
+    /// All that can be replaced, in an order that is theirs.
     pub(super) fn connections(&self) -> Vec<(ConnectionId, Client)> {
         let clients = self.by_connection_id.borrow();
-        clients.iter().filter_map(|(&id, client)| Some((id, client.upgrade()?))).collect()
+        let mut connections: Vec<_> =
+            clients.iter().filter_map(|(&id, client)| Some((id, client.upgrade()?))).collect();
+        connections.sort_unstable_by_key(|(id, _)| id.number());
+        connections
     }
 
     /// Ends the client with this connection id, if it is connected, because it has reconnected. Nothing from its old connection

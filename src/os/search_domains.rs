@@ -57,6 +57,11 @@ impl SearchDomains {
     }
 
     async fn read_again(&self) {
+        // A world has none of its own, and what a thread reads comes at no moment of it.
+        #[cfg(feature = "simulation")]
+        if crate::simulation::entered::world().is_some() {
+            return;
+        }
         let reading = self.reading.acquire_arc().await;
         if self.read_at.get().is_some_and(|read_at| clock::since(read_at) < FRESH_FOR) {
             return;

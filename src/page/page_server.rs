@@ -74,17 +74,24 @@ impl PageServer {
     /// # Errors
     /// If none of the folders takes it, or there are no threads for it.
     pub fn start(runtime_folders: Vec<PathBuf>, resources: Resources) -> Result<Arc<Self>, PageError> {
-        let disk_threads = if resources.www.is_some() { DISK_THREADS } else { 0 };
-        try_threads(PAGE_THREADS + disk_threads).map_err(PageError::Threads)?;
         let (ends_with_threads, threads_end) = channel();
-        let page_server = Arc::new(Self {
-            running: Mutex::new(Some(Running::start(&runtime_folders).map_err(PageError::Socket)?)),
+        let disk_threads = if resources.www.is_some() { DISK_THREADS } else { 0 };
+        let make = |running, runtime_folders| Self {
+            running: Mutex::new(running),
             runtime_folders,
             resources,
             open_files: Mutex::default(),
             disk: DiskQueue::new(),
             threads_end: Mutex::new(threads_end),
-        });
+        };
+        // In a simulated world there are no threads, nor sockets of the kernel: there the page is closed from the start.
+        #[cfg(feature = "simulation")]
+        if crate::simulation::entered::world().is_some() {
+            return Ok(Arc::new(make(None, runtime_folders)));
+        }
+        try_threads(PAGE_THREADS + disk_threads).map_err(PageError::Threads)?;
+        let running = Running::start(&runtime_folders).map_err(PageError::Socket)?;
+        let page_server = Arc::new(make(Some(running), runtime_folders));
         let start = |name: &str, work: fn(&Self)| {
             let (serving, ends) = (Arc::clone(&page_server), ends_with_threads.clone());
             let work = move || {
@@ -98,10 +105,7 @@ impl PageServer {
         };
         let started = start("page", Self::serve_until_closed)
             .and_then(|_| (0..disk_threads).try_for_each(|_| start("disk", serve_disk).map(drop)));
-        if let Err(error) = started {
-            page_server.close();
-            return Err(error);
-        }
+        started.inspect_err(|_| page_server.close())?;
         Ok(page_server)
     }
 

@@ -62,6 +62,10 @@ pub fn open(config: &Config, kept: &BTreeSet<ChannelName>) -> KeptState {
 
 /// Which boot it is: as systemd says, else as the kernel does.
 fn boot_id() -> Option<String> {
+    #[cfg(feature = "simulation")]
+    if let Some(world) = crate::simulation::entered::world() {
+        return Some(world.boot_id());
+    }
     let named = env::var("FOGHORN_BOOT_ID").ok().filter(|id| !id.is_empty());
     named.or_else(|| fs::read_to_string(BOOT_ID).ok())
 }

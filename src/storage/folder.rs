@@ -17,6 +17,7 @@ use rustix::process::geteuid;
 
 use crate::storage::damage::{Damage, Unusable};
 use crate::storage::file_name;
+use crate::storage::steps::{self, Step};
 
 /// File systems that are memory (`statfs(2)`): tmpfs, ramfs.
 const IN_MEMORY: [u32; 2] = [0x0102_1994, 0x8584_58f6];
@@ -79,6 +80,8 @@ impl Folder {
         )]
         let kind = found.f_type as u32;
         let is_in_memory = IN_MEMORY.contains(&kind);
+        #[cfg(feature = "simulation")]
+        let is_in_memory = steps::is_in_memory().unwrap_or(is_in_memory);
         Ok(Self { path: path.to_owned(), locked, is_in_memory })
     }
 
@@ -102,11 +105,15 @@ impl Folder {
     /// # Errors
     /// If the file system does not tell.
     pub fn free_bytes(&self) -> io::Result<u64> {
+        #[cfg(feature = "simulation")]
+        if let Some(free_bytes) = steps::free_bytes() {
+            return Ok(free_bytes);
+        }
         let found = fstatvfs(&self.locked)?;
         Ok(found.f_bavail.saturating_mul(found.f_frsize))
     }
 
-    /// The names in it.
+    /// The names in it, in their order.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -116,6 +123,7 @@ impl Folder {
             // One of ours is plain text.
             names.extend(entry?.file_name().to_str().ok().map(str::to_owned));
         }
+        names.sort_unstable();
         Ok(names)
     }
 
@@ -172,9 +180,9 @@ impl Folder {
         let new = file_name::of_new(name);
         self.remove(&new)?;
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL | PLAIN;
-        let file = retry_on_intr(|| openat(&self.locked, &new, flags, Mode::RUSR | Mode::WUSR))?;
-        self.step();
-        Ok(file.into())
+        steps::take(&self.path, Step::Create, || {
+            Ok(retry_on_intr(|| openat(&self.locked, &new, flags, Mode::RUSR | Mode::WUSR))?.into())
+        })
     }
 
     /// Appends to a file with one call, whole or not at all as far as we are concerned.
@@ -182,13 +190,16 @@ impl Folder {
     /// # Errors
     /// If not all could be written; a part of it may be.
     pub fn append(&self, mut file: &File, bytes: &[u8]) -> io::Result<()> {
-        let written = loop {
-            match file.write(bytes) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                written => break written?,
+        let written = steps::append(&self.path, bytes, |bytes| {
+            loop {
+                match file.write(bytes) {
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    written => return written,
+                }
             }
-        };
-        self.step();
+        })?;
+        #[cfg(feature = "simulation")]
+        steps::date(file)?;
         if written == bytes.len() { Ok(()) } else { Err(ErrorKind::StorageFull.into()) }
     }
 
@@ -198,12 +209,11 @@ impl Folder {
     /// If that cannot be; the new file is removed then.
     pub fn put_in_place(&self, name: &str) -> io::Result<()> {
         let new = file_name::of_new(name);
-        let renamed = renameat(&self.locked, &new, &self.locked, name);
+        let renamed = steps::take(&self.path, Step::Rename, || Ok(renameat(&self.locked, &new, &self.locked, name)?));
         if renamed.is_err() {
             let _ = self.remove(&new);
         }
-        self.step();
-        Ok(renamed?)
+        renamed
     }
 
     /// Writes the beginning of a file, or all of a small one, in place of the one that has its name.
@@ -226,9 +236,7 @@ impl Folder {
     /// # Errors
     /// If that cannot be.
     pub fn cut(&self, file: &File, bytes: u64) -> io::Result<()> {
-        file.set_len(bytes)?;
-        self.step();
-        Ok(())
+        steps::take(&self.path, Step::Cut, || file.set_len(bytes))
     }
 
     /// Removes a file, if it is there.
@@ -236,12 +244,8 @@ impl Folder {
     /// # Errors
     /// If it is there and stays.
     pub fn remove(&self, name: &str) -> io::Result<()> {
-        match unlinkat(&self.locked, name, AtFlags::empty()).map_err(io::Error::from) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            Err(_) => {}
-            Ok(()) => self.step(),
-        }
-        Ok(())
+        let removed = steps::take(&self.path, Step::Remove, || Ok(unlinkat(&self.locked, name, AtFlags::empty())?));
+        removed.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
     }
 
     /// Puts aside whatever has this name, and returns its new name. An earlier one is replaced.
@@ -251,14 +255,16 @@ impl Folder {
     pub fn put_aside(&self, name: &str) -> io::Result<String> {
         let aside = file_name::of_aside(name);
         let rename = || renameat(&self.locked, name, &self.locked, &aside);
-        if rename().is_err() {
-            // A folder takes no file's place, nor the other way round.
-            let _ = unlinkat(&self.locked, &*aside, AtFlags::empty());
-            let _ = unlinkat(&self.locked, &*aside, AtFlags::REMOVEDIR);
-            // Where that place is taken for good, a file goes for ever rather than all others.
-            rename().or_else(|_| unlinkat(&self.locked, name, AtFlags::empty()))?;
-        }
-        self.step();
+        steps::take(&self.path, Step::Rename, || {
+            if rename().is_err() {
+                // A folder takes no file's place, nor the other way round.
+                let _ = unlinkat(&self.locked, &*aside, AtFlags::empty());
+                let _ = unlinkat(&self.locked, &*aside, AtFlags::REMOVEDIR);
+                // Where that place is taken for good, a file goes for ever rather than all others.
+                rename().or_else(|_| unlinkat(&self.locked, name, AtFlags::empty()))?;
+            }
+            Ok(())
+        })?;
         Ok(aside)
     }
 
@@ -267,7 +273,7 @@ impl Folder {
     /// # Errors
     /// If it is not.
     pub fn sync(&self, file: &File) -> io::Result<()> {
-        if self.is_in_memory { Ok(()) } else { file.sync_all() }
+        if self.is_in_memory { Ok(()) } else { steps::take(&self.path, Step::Sync, || file.sync_all()) }
     }
 
     /// The same for the names in the folder.
@@ -276,15 +282,6 @@ impl Folder {
     /// If they are not.
     pub fn sync_names(&self) -> io::Result<()> {
         self.sync(&self.locked)
-    }
-
-    #[cfg(not(test))]
-    #[allow(clippy::unused_self, reason = "tests look at each step")]
-    fn step(&self) {}
-
-    #[cfg(test)]
-    fn step(&self) {
-        crate::storage::steps::note(&self.path);
     }
 }
 

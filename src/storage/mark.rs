@@ -3,7 +3,7 @@
 //! What must stay true: a file that differs in length or checksum from what the mark says is not trusted, and neither is one that it does
 //! not name. Who starts removes the mark before anything is appended.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 
@@ -28,8 +28,8 @@ pub struct Mark {
     pub folder_secs: i32,
     /// What the clock of the day said, in seconds since 1970.
     pub unix_secs: u64,
-    /// The files, by their names.
-    pub files: HashMap<String, Extent>,
+    /// The files, by their names, in whose order they are written.
+    pub files: BTreeMap<String, Extent>,
 }
 
 impl Mark {

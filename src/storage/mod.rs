@@ -16,7 +16,7 @@ pub mod read_buffer;
 pub mod restored;
 pub mod segment;
 pub mod segment_reading;
-#[cfg(test)]
 mod steps;
 pub mod store;
+pub mod worker;
 pub mod writer;

@@ -5,8 +5,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
 use std::{io, thread};
 
 use smol::channel::{self, Receiver, Sender};
@@ -15,6 +15,9 @@ use crate::config::limits::STORE_END_TIMEOUT;
 use crate::storage::boot::Clocks;
 use crate::storage::damage::KeepingEnded;
 use crate::storage::job::Job;
+#[cfg(feature = "simulation")]
+use crate::storage::worker::Employed;
+use crate::storage::worker::{Ended, Order, Worker};
 use crate::storage::writer::Writer;
 
 /// A job that was done, or has failed.
@@ -48,23 +51,9 @@ enum Way {
         bytes: Arc<AtomicU64>,
         is_ended: Cell<bool>,
         ended: Arc<Ended>,
+        #[cfg(feature = "simulation")]
+        employed: Option<Employed>,
     },
-}
-
-/// How the thread has ended, once it has.
-#[derive(Debug, Default)]
-struct Ended {
-    result: Mutex<Option<io::Result<()>>>,
-    changed: Condvar,
-}
-
-/// What the thread is told.
-#[derive(Debug)]
-pub enum Order {
-    /// A job.
-    Do(Job),
-    /// That no more will follow.
-    End(Clocks),
 }
 
 impl<C> Store<C> {
@@ -79,32 +68,40 @@ impl<C> Store<C> {
         Ok(Self { way, contexts: RefCell::default(), folder, budget_bytes, clock_offset_secs })
     }
 
-    fn on_a_thread(mut writer: Writer) -> io::Result<Way> {
+    fn on_a_thread(writer: Writer) -> io::Result<Way> {
         let (orders, to_do) = channel::unbounded();
         let (tell, done) = channel::unbounded();
         let ended = Arc::<Ended>::default();
-        let told_end = Arc::clone(&ended);
         let bytes = Arc::new(AtomicU64::new(writer.bytes()));
-        let told_bytes = Arc::clone(&bytes);
+        let mut worker = Worker { writer: Some(writer), tell, bytes: Arc::clone(&bytes), ended: Arc::clone(&ended) };
+        #[cfg(feature = "simulation")]
+        if let Some(world) = crate::simulation::entered::world() {
+            let employed = Employed::by(&*world, worker, to_do);
+            return Ok(Way::Thread {
+                orders,
+                done,
+                bytes,
+                is_ended: Cell::new(false),
+                ended,
+                employed: Some(employed),
+            });
+        }
         thread::Builder::new().name("state".into()).spawn(move || {
             while let Ok(order) = to_do.recv_blocking() {
-                let job = match order {
-                    Order::Do(job) => job,
-                    Order::End(now) => {
-                        let result = writer.stop(now);
-                        *told_end.result.lock().expect("nobody panics with it") = Some(result);
-                        told_end.changed.notify_all();
-                        return;
-                    }
-                };
-                let result = job.perform(&mut writer);
-                told_bytes.store(writer.bytes(), Ordering::Relaxed);
-                if tell.try_send((job, result)).is_err() {
+                if !worker.carry_out(order) {
                     return;
                 }
             }
         })?;
-        Ok(Way::Thread { orders, done, bytes, is_ended: Cell::new(false), ended })
+        Ok(Way::Thread {
+            orders,
+            done,
+            bytes,
+            is_ended: Cell::new(false),
+            ended,
+            #[cfg(feature = "simulation")]
+            employed: None,
+        })
     }
 
     /// Has a job done. `None`: it will be in [`next_done`](Self::next_done).
@@ -184,6 +181,11 @@ impl<C> Store<C> {
                     return Ok(());
                 }
                 let _ = orders.try_send(Order::End(now));
+                #[cfg(feature = "simulation")]
+                if let Way::Thread { employed: Some(employed), .. } = &self.way {
+                    // In no time, as the server takes none.
+                    while employed.do_one() {}
+                }
                 let result = ended.result.lock().expect("nobody panics with it");
                 let (mut result, _) = ended
                     .changed
@@ -233,7 +235,15 @@ impl<C> Store<C> {
         let (tell, done) = channel::unbounded();
         let bytes = Arc::<AtomicU64>::default();
         let told_bytes = Arc::clone(&bytes);
-        let way = Way::Thread { orders, done, bytes: told_bytes, is_ended: Cell::new(false), ended: Arc::default() };
+        let way = Way::Thread {
+            orders,
+            done,
+            bytes: told_bytes,
+            is_ended: Cell::new(false),
+            ended: Arc::default(),
+            #[cfg(feature = "simulation")]
+            employed: None,
+        };
         let store = Self {
             way,
             contexts: RefCell::default(),

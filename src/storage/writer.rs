@@ -3,7 +3,7 @@
 //! No clock, and no thread: whoever calls it waits for the disk. What must stay true: when a call returns well, the files hold what it was
 //! given, whenever the process dies; when one fails, the files of its channel are removed, since later messages would follow a gap.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -197,7 +197,7 @@ impl Writer {
     /// # Errors
     /// If that could not be written; another boot begins anew then.
     pub fn stop(mut self, now: Clocks) -> io::Result<()> {
-        let mut files = HashMap::new();
+        let mut files = BTreeMap::new();
         for (name, Segments { generation, newest, older, .. }) in &self.channels {
             files.insert(file_name::of_segment(name, *generation), *newest);
             files.extend(older.map(|older| (file_name::of_segment(name, *generation + 1), older)));
