@@ -6,3 +6,6 @@ pub mod disk;
 pub mod entered;
 pub mod socket;
 pub mod world;
+
+#[cfg(test)]
+mod tests;
