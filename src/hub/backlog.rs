@@ -76,7 +76,7 @@ impl Backlog {
         let mut entries = VecDeque::new();
         // As many entries as the smallest frames allow, so that it never grows: growing would hold old and new index at the same
         // time.
-        entries.try_reserve_exact(capacity_bytes / (FRAME_BYTES_MIN + INDEX_ENTRY_BYTES) + 1)?;
+        entries.try_reserve_exact(capacity_bytes / (FRAME_BYTES_MIN + INDEX_ENTRY_BYTES))?;
         Ok(Self { capacity_bytes, ring, entries, first_seq, start: 0, end: 0 })
     }
 

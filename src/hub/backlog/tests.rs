@@ -18,7 +18,7 @@ fn frames_are_numbered_from_one_and_found_again() {
     assert_eq!((log.first_seq(), log.next_seq()), (1, 1));
     log.append(&Frame::text("a"), 0, 0);
     log.append(&Frame::text("bc"), 0, 0);
-    assert_eq!((log.first_seq(), log.next_seq()), (1, 3));
+    assert_eq!((log.first_seq(), log.next_seq(), log.held_frames()), (1, 3, 2));
     assert_eq!([1, 2, 3, 4].map(|seq| log.position_of(seq)), [Some(0), Some(3), Some(7), None]);
     assert_eq!([0, 2, 3, 6, 7].map(|position| log.seq_at(position)), [1, 1, 2, 2, 3]);
     assert_eq!([0, 1, 3, 4, 7].map(|position| log.boundary_from(position)), [0, 3, 3, 7, 7]);
@@ -49,6 +49,26 @@ fn the_newer_half_always_has_the_newest_frame_and_the_next_one_finds_room_beside
             assert!(log.low_water_mark_for(largest.len()) <= log.position_of(seq).unwrap());
         }
     }
+}
+
+#[test]
+fn two_of_the_largest_frames_fill_the_log() {
+    let largest = Frame::binary(vec![9; 1 << 16]);
+    let mut log = backlog(Backlog::capacity_bytes_for(2 << 16));
+    for _ in 0..2 {
+        log.append(&largest, 0, 0);
+    }
+    assert_eq!((log.first_seq(), log.held_bytes()), (1, log.capacity_bytes()));
+}
+
+#[test]
+fn the_index_has_room_for_as_many_of_the_smallest_frames_as_the_log_holds_and_for_no_more() {
+    let mut log = backlog(64 * (FRAME_BYTES_MIN + INDEX_ENTRY_BYTES));
+    assert_eq!(log.entries.capacity(), 64);
+    for _ in 0..200 {
+        log.append(&Frame::text(""), 0, 0);
+    }
+    assert_eq!((log.held_frames(), log.entries.capacity()), (64, 64));
 }
 
 #[test]
