@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_executor::LocalExecutor;
 use smol::future;
@@ -42,8 +43,14 @@ impl Stage {
 
     /// One that keeps what is said.
     pub(super) fn with(state: KeptState) -> Self {
+        Self::with_patience(state, Config::default().limits.patience)
+    }
+
+    /// The same, with this much patience for a slow client.
+    pub(super) fn with_patience(state: KeptState, patience: Duration) -> Self {
         let executor = Rc::new(LocalExecutor::new());
         let (mut config, counters) = (Config::default(), Arc::new(Counters::new()));
+        config.limits.patience = patience;
         // Room for two large messages, as every backlog has.
         config.limits.backlog_bytes = 2 * LARGE_BYTES;
         let spawner = Spawner::new(&executor);
@@ -261,6 +268,22 @@ fn anything_received_resets_the_heartbeat() {
         }
     }
     assert_eq!((client.transport.ending(), client.transport.has_control()), (None, false));
+}
+
+#[test]
+fn who_is_not_read_is_not_silent() {
+    let stage = Stage::new();
+    let (client, _socket) = stage.join();
+    let sweep = || (0..4 * SWEEPS_PER_HEARTBEAT).for_each(|_| stage.broadcaster.sweep_silent());
+    client.transport.note_awaiting_file(true);
+    sweep();
+    client.transport.note_awaiting_file(false);
+    client.transport.publish_blocked.set(true);
+    sweep();
+    assert_eq!((client.transport.ending(), client.transport.has_control()), (None, false));
+    client.transport.publish_blocked.set(false);
+    sweep();
+    assert_eq!(client.transport.ending(), Some(CloseReason::Silent), "it is read again");
 }
 
 #[test]

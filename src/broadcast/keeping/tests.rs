@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::net::UnixStream;
 use std::thread;
+use std::time::Duration;
 
 use super::super::kept_state::KeptState;
 use super::super::tests::{Stage, received};
@@ -383,6 +384,33 @@ fn nobody_is_ended_for_a_wait_that_is_only_for_the_file() {
     let outcome = stage.broadcaster.publish(&speaker, super::super::tests::large());
     assert_eq!(outcome, crate::hub::publishing::Published::Later, "so much is not staged at once");
     assert_eq!(stage.broadcaster.flush(), None, "nobody is waited for but the file");
+}
+
+#[test]
+fn patience_ends_for_nobody_who_is_held_back() {
+    let (store, hand) = Store::by_hand();
+    let kept = KeptState::On(Rc::new(Keeper::new(store)), Restored::default());
+    let stage = Stage::with_patience(kept, Duration::ZERO);
+    write(&stage, &hand, &["begin"]);
+    let live = stage.broadcaster.channels().open(&ChannelName::MAIN).unwrap();
+    let post = || stage.broadcaster.post(&live, super::super::tests::large());
+    let _first = post();
+    stage.broadcaster.flush();
+    write(&stage, &hand, &["append", "begin"]);
+    let (held, _theirs) = stage.connect(&ChannelName::MAIN);
+    stage.broadcaster.assign_connection_id(&held, None);
+    stage.broadcaster.join(&held, true, Start::History(1), |_, _| b"hello".to_vec());
+    let _second = post();
+    stage.broadcaster.flush();
+    hand.done(hand.take().unwrap(), Ok(()));
+    stage.broadcaster.apply_done();
+    stage.broadcaster.flush();
+    let _third = post();
+    assert_eq!(held.live.figures().publishers_waiting, 1, "for it");
+    stage.broadcaster.flush();
+    assert_eq!(held.transport.ending(), None, "nothing could be written to it");
+    write(&stage, &hand, &["begin connections", "append connections", "begin"]);
+    assert_eq!(held.transport.ending(), Some(CloseReason::TooSlow));
 }
 
 #[test]
