@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::hub::frame::Frame;
-use crate::hub::publishing::{Admitted, Published};
+use crate::hub::publishing::{Admitted, Posted, Published};
 use crate::hub::record::Chain;
 use proptest::prelude::*;
 
@@ -302,6 +302,38 @@ fn deliveries_are_whole_frames_to_each_who_wants_them() {
 }
 
 #[test]
+fn a_newcomer_gets_as_many_of_the_last_messages_as_it_wants_and_there_are_in_the_epoch() {
+    let mut model = Model::new(4096);
+    for epoch in ["a", "b"] {
+        model.channel.clear(epoch.to_owned());
+        for _ in 0..5 {
+            model.channel.post(Frame::text("fog"), 0);
+        }
+        for (history, seq) in [(0, 5), (1, 4), (5, 0), (6, 0), (u64::MAX, 0)] {
+            let joined = model.channel.join(Received::default(), true, Start::History(history));
+            assert_eq!((joined.seq, joined.lost, joined.head), (seq, 0, 5), "{history} of {epoch}");
+        }
+    }
+}
+
+#[test]
+fn the_last_message_is_the_newest_of_the_epoch_while_it_is_held() {
+    let mut channel = Channel::new(1024, Duration::from_secs(2), "a".to_owned()).expect("there is memory");
+    let last = |channel: &Channel<()>| channel.last().map(|(seq, frame)| (seq, frame.payload.concat()));
+    assert_eq!(last(&channel), None);
+    channel.post(Frame::text("one"), 0);
+    assert_eq!(last(&channel), Some((1, b"one".to_vec())));
+    channel.post(Frame::text("two"), 0);
+    assert_eq!(last(&channel), Some((2, b"two".to_vec())));
+    channel.clear("b".to_owned());
+    assert_eq!(last(&channel), None, "it is of another epoch");
+    channel.post(Frame::text("new"), 0);
+    assert_eq!(last(&channel), Some((1, b"new".to_vec())));
+    let channel = Channel::<()>::restored(Backlog::restored_at(1024, 9).unwrap(), Duration::ZERO, "a".to_owned());
+    assert_eq!((channel.head(), last(&channel)), (8, None), "it is not held");
+}
+
+#[test]
 fn a_publisher_waits_for_whoever_is_slow_and_in_its_turn() {
     let mut model = stalled(3, 4);
     model.publish(0, 100);
@@ -314,6 +346,88 @@ fn a_publisher_waits_for_whoever_is_slow_and_in_its_turn() {
     assert!(model.channel.admit(0, |_| None).is_empty(), "one still needs the oldest frame");
     model.write(2, 102);
     assert_eq!(model.channel.admit(0, |_| None), [Admitted::Subscriber(0)], "it has let one frame go");
+}
+
+#[test]
+fn a_message_for_which_there_is_room_does_not_overtake_one_that_waits() {
+    let mut model = stalled(2, 4);
+    model.write(1, 102);
+    model.write(0, usize::MAX);
+    model.channel.end_round();
+    model.publish(0, 200);
+    model.publish(1, 0);
+    let Posted::Later(post) = model.channel.post(Frame::text(""), 0) else { panic!("it would overtake two") };
+    assert_eq!((model.channel.blocked_len(), model.channel.usage()), (3, Usage::InUse));
+    model.write(1, usize::MAX);
+    model.channel.end_round();
+    let seq = 4 + 3;
+    let epoch = "epoch".to_owned();
+    let admitted = [0, 1].map(|nth| Admitted::Subscriber(model.clients[nth].slot));
+    assert_eq!(
+        model.channel.admit(0, |_| None),
+        [&admitted[..], &[Admitted::Post(post, Position { epoch, seq })]].concat()
+    );
+}
+
+#[test]
+fn each_post_that_waits_goes_by_a_number_of_its_own() {
+    let mut model = stalled(2, 4);
+    model.write(0, 0);
+    model.channel.end_round();
+    let posts = ["a", "b", "c"].map(|text| model.channel.post(Frame::text(text), 0));
+    let [Posted::Later(first), Posted::Later(second), Posted::Later(third)] = posts else { panic!("{posts:?}") };
+    model.channel.withdraw_post(first);
+    let waiting = [first, second, third].map(|number| model.channel.is_post_blocked(number));
+    assert_eq!((waiting, model.channel.blocked_len()), ([false, true, true], 2));
+    for client in 0..2 {
+        model.write(client, usize::MAX);
+    }
+    model.channel.end_round();
+    let at = |seq| Position { epoch: "epoch".to_owned(), seq };
+    let admitted = [Admitted::Post(second, at(5)), Admitted::Post(third, at(6))];
+    assert_eq!(model.channel.admit(0, |_| None), admitted);
+    assert!(!model.channel.is_post_blocked(second));
+}
+
+#[test]
+fn each_post_that_is_staged_is_named_when_it_is_committed() {
+    let mut model = Model::kept(4096);
+    let posts = ["a", "b"].map(|text| model.channel.post(Frame::text(text), 0));
+    let [Posted::Staged(first), Posted::Staged(second)] = posts else { panic!("{posts:?}") };
+    assert_ne!(first, second);
+    assert_eq!(model.channel.usage(), Usage::InUse);
+    let batch = model.channel.take_staged().expect("there are two");
+    let at = |seq| Position { epoch: "epoch".to_owned(), seq };
+    assert_eq!(model.channel.commit(batch), [(first, at(1)), (second, at(2))]);
+    assert_eq!(model.channel.usage(), Usage::Unused);
+}
+
+#[test]
+fn what_comes_from_outside_is_nobodys_own_also_after_so_many_subscribers_that_numbers_begin_anew() {
+    let mut model = Model::new(4096);
+    model.join(false, Start::History(0));
+    model.channel.next_number = u32::MAX;
+    for _ in 0..2 {
+        model.join(false, Start::History(0));
+    }
+    assert_eq!(model.clients.iter().map(|client| client.number).collect::<Vec<_>>(), [1, u32::MAX, 1]);
+    assert!(matches!(model.channel.post(Frame::text("fog"), 0), Posted::Now(_)));
+    for nth in 0..3 {
+        model.write(nth, usize::MAX);
+        assert_eq!(*model.clients[nth].bytes.borrow(), b"\x81\x03fog");
+    }
+}
+
+#[test]
+fn a_channel_that_goes_on_has_published_what_came_since() {
+    let mut backlog = Backlog::restored_at(4096, 40).expect("there is memory");
+    backlog.append(&Frame::text("old"), 0, -5);
+    let mut channel = Channel::restored(backlog, Duration::from_secs(2), "epoch".to_owned());
+    assert_eq!((channel.published(), channel.head(), channel.has_unflushed()), (0, 40, false));
+    assert_eq!(channel.post(Frame::text("new"), 0), Posted::Now(Position { epoch: "epoch".to_owned(), seq: 41 }));
+    assert_eq!((channel.published(), channel.head(), channel.has_unflushed()), (1, 41, true));
+    let joined = channel.join((), true, Start::After(38));
+    assert_eq!((joined.seq, joined.lost, joined.head), (39, 1, 41));
 }
 
 #[test]
