@@ -57,4 +57,12 @@ mod tests {
             assert_eq!(name(text), None, "{text:?}");
         }
     }
+
+    #[test]
+    fn the_main_channel_has_no_name_and_every_channel_an_address() {
+        let lights = ChannelName::parse("Lights").unwrap();
+        assert_eq!((lights.as_str(), lights.is_main(), lights.address()), ("lights", false, "/c/lights".to_owned()));
+        let main = ChannelName::MAIN;
+        assert_eq!((main.as_str(), main.is_main(), main.address()), ("", true, "/".to_owned()));
+    }
 }

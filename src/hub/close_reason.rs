@@ -110,12 +110,29 @@ pub fn may_be_sent(code: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
-    fn the_text_of_every_reason_fits_into_a_close_frame() {
-        for reason in CloseReason::ALL {
-            assert!(reason.text().len() <= 123, "{reason:?}");
-        }
+    fn every_reason_has_a_text_of_its_own_that_fits_into_a_close_frame_and_a_counter_of_its_own() {
+        let texts: BTreeSet<_> = CloseReason::ALL.map(CloseReason::text).into();
+        assert!(texts.iter().all(|text| (1..=123).contains(&text.len())), "{texts:?}");
+        let keys: BTreeSet<_> = CloseReason::ALL.map(CloseReason::key).into();
+        assert_eq!((texts.len(), keys.len()), (CloseReason::ALL.len(), CloseReason::ALL.len()));
+    }
+
+    #[test]
+    fn whoever_can_be_told_is_told_a_code_that_an_endpoint_may_send() {
+        let codes: Vec<_> = CloseReason::ALL.iter().filter_map(|reason| reason.code()).collect();
+        assert_eq!(codes, [1001, 1002, 1007, 1009, 1013, 1000, 1012, 1008]);
+        assert!(codes.into_iter().all(may_be_sent));
+    }
+
+    #[test]
+    fn only_some_codes_may_be_sent() {
+        let sendable: Vec<u16> = (0..=u16::MAX).filter(|code| may_be_sent(*code)).collect();
+        let expected = [1000..1004, 1007..1015, 3000..5000].into_iter().flatten();
+        assert_eq!(sendable, expected.collect::<Vec<u16>>());
     }
 }

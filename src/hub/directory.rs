@@ -123,9 +123,11 @@ mod tests {
     #[test]
     fn who_has_no_message_goes_first_and_then_who_was_unused_for_longest() {
         let mut directory = Directory::new(4, BTreeSet::new());
+        assert!(directory.is_empty());
         for (name, usage) in [("a", Usage::InUse), ("b", Usage::Unused), ("c", Usage::Unused), ("d", Usage::Empty)] {
             assert_eq!(add(&mut directory, name, usage), Ok(None));
         }
+        assert_eq!((directory.len(), directory.is_empty()), (4, false));
         directory.note_use(&ChannelName::parse("b").unwrap());
         assert_eq!(add(&mut directory, "e", Usage::InUse), Ok(Some("d")), "it has nothing");
         assert_eq!(add(&mut directory, "f", Usage::InUse), Ok(Some("c")), "it was not used since");

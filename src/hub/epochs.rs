@@ -104,4 +104,21 @@ mod tests {
         assert_eq!(find(&epochs, 4), ("c", 1));
         assert_eq!(epochs.list.len(), 2, "of the second nothing is left");
     }
+
+    #[test]
+    fn an_epoch_has_had_the_frames_up_to_the_next_one() {
+        let mut epochs = Epochs::new("a".into());
+        epochs.begin("b".into(), 3, 1);
+        epochs.begin("c".into(), 5, 1);
+        assert_eq!([1, 4, 6].map(|seq| epochs.frames_of(epochs.of(seq), 9)), [3, 2, 4]);
+    }
+
+    #[test]
+    fn whoever_needs_a_frame_of_one_that_is_too_long_past_has_to_go() {
+        let mut epochs = Epochs::new("0".into());
+        for nth in 1..=PAST_EPOCHS_MAX as u64 {
+            assert_eq!(epochs.begin(nth.to_string(), nth, 1), 1, "{nth} are past");
+        }
+        assert_eq!(epochs.begin("next".into(), PAST_EPOCHS_MAX as u64 + 1, 1), 2);
+    }
 }

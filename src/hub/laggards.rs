@@ -111,7 +111,7 @@ mod tests {
         for (bytes_per_sec, stays) in [(PROGRESS_BYTES_MIN / 8, false), (PROGRESS_BYTES_MIN, true)] {
             let mut laggards = Laggards::new(PATIENCE);
             let mut now = Instant::now();
-            let mut cursor = 0;
+            let mut cursor = 10 * PROGRESS_BYTES_MIN;
             laggards.insert(0, cursor);
             let mut late = Vec::new();
             for _ in 0..10 {
@@ -144,6 +144,7 @@ mod tests {
     #[test]
     fn only_those_below_what_somebody_waits_for_are_charged() {
         let mut laggards = Laggards::new(PATIENCE);
+        assert!(laggards.is_empty());
         let start = Instant::now();
         for (slot, cursor) in [(0, 50), (1, 10), (2, 20)] {
             laggards.insert(slot, cursor);
@@ -152,6 +153,6 @@ mod tests {
         laggards.review(start, Some(20));
         assert_eq!(laggards.review(start + PATIENCE, Some(20)).0, [1], "20 has all below 20");
         laggards.remove(1, 10);
-        assert_eq!((laggards.lowest_cursor(), laggards.len()), (Some(20), 2));
+        assert_eq!((laggards.lowest_cursor(), laggards.len(), laggards.is_empty()), (Some(20), 2, false));
     }
 }

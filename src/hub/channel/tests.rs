@@ -334,6 +334,51 @@ fn the_last_message_is_the_newest_of_the_epoch_while_it_is_held() {
 }
 
 #[test]
+fn a_channel_is_in_use_while_somebody_is_there_or_a_message_waits() {
+    let mut channel = Channel::new(1024, Duration::from_secs(2), "a".to_owned()).expect("there is memory");
+    assert_eq!((channel.usage(), channel.is_empty(), channel.len()), (Usage::Empty, true, 0));
+    let slots = ["first", "second"].map(|name| channel.join(name, true, Start::History(0)).slot);
+    assert_eq!(channel.iter().collect::<Vec<_>>(), [(slots[0], &"first"), (slots[1], &"second")]);
+    assert_eq!((channel.usage(), channel.is_empty(), channel.len()), (Usage::InUse, false, 2));
+    channel.leave(slots[0]);
+    assert_eq!(slots.map(|slot| channel.get(slot)), [None, Some(&"second")]);
+    while matches!(channel.post(Frame::text("fog"), 0), Posted::Now(_)) {}
+    channel.leave(slots[1]);
+    assert_eq!((channel.usage(), channel.is_empty()), (Usage::InUse, true), "a message waits");
+    channel.end_round();
+    assert_eq!(channel.admit(0, |_| None).len(), 1);
+    assert_eq!(channel.usage(), Usage::Unused);
+    channel.clear("b".to_owned());
+    assert_eq!(channel.usage(), Usage::Empty);
+}
+
+#[test]
+fn what_lies_between_own_messages_is_handed_out_at_once_and_who_lacks_nothing_else_is_up_to_date() {
+    let mut model = Model::new(4096);
+    model.join(true, Start::History(0));
+    model.join(false, Start::History(0));
+    let slot = model.clients[1].slot;
+    let pending = |model: &Model, bytes_max| {
+        let mut slices = [IoSlice::new(&[]); 6];
+        let filled = model.channel.pending(slot, &mut slices, bytes_max);
+        slices[..filled].iter().map(|slice| slice.len()).collect::<Vec<_>>()
+    };
+    for sender in [0, 1, 0, 0, 1, 0, 1] {
+        model.publish(sender, 10);
+    }
+    assert_eq!(pending(&model, usize::MAX), [12, 24, 12]);
+    assert_eq!(pending(&model, 30), [12, 18]);
+    model.channel.end_round();
+    model.channel.advance(slot, 48);
+    assert!(model.channel.is_up_to_date(slot), "behind the others' last comes only its own");
+    assert_eq!((pending(&model, usize::MAX), model.channel.laggards_len()), (vec![], 0));
+    let echo = model.clients[0].slot;
+    model.channel.advance(echo, 7 * 12);
+    let mut slices = [IoSlice::new(&[]); 6];
+    assert_eq!(model.channel.pending(echo, &mut slices, usize::MAX), 0, "it has everything");
+}
+
+#[test]
 fn a_publisher_waits_for_whoever_is_slow_and_in_its_turn() {
     let mut model = stalled(3, 4);
     model.publish(0, 100);
@@ -390,16 +435,50 @@ fn each_post_that_waits_goes_by_a_number_of_its_own() {
 }
 
 #[test]
-fn each_post_that_is_staged_is_named_when_it_is_committed() {
-    let mut model = Model::kept(4096);
-    let posts = ["a", "b"].map(|text| model.channel.post(Frame::text(text), 0));
-    let [Posted::Staged(first), Posted::Staged(second)] = posts else { panic!("{posts:?}") };
-    assert_ne!(first, second);
-    assert_eq!(model.channel.usage(), Usage::InUse);
-    let batch = model.channel.take_staged().expect("there are two");
-    let at = |seq| Position { epoch: "epoch".to_owned(), seq };
-    assert_eq!(model.channel.commit(batch), [(first, at(1)), (second, at(2))]);
-    assert_eq!(model.channel.usage(), Usage::Unused);
+fn each_post_that_is_staged_is_named_when_it_is_committed_by_its_place_in_the_epoch() {
+    let mut channel = Model::kept(4096).channel;
+    let post = |channel: &mut Channel<_>, text: &'static str| match channel.post(Frame::text(text), 0) {
+        Posted::Staged(number) => number,
+        other => panic!("{other:?}"),
+    };
+    let commit = |channel: &mut Channel<_>| {
+        let batch = channel.take_staged().expect("something is staged");
+        channel.commit(batch)
+    };
+    let at = |epoch: &str, seq| Position { epoch: epoch.to_owned(), seq };
+    let old = post(&mut channel, "old");
+    assert_eq!((commit(&mut channel), channel.usage()), (vec![(old, at("epoch", 1))], Usage::Unused));
+    channel.clear("later".to_owned());
+    let [first, second] = ["a", "b"].map(|text| post(&mut channel, text));
+    assert!(old != first && first != second);
+    assert_eq!(channel.usage(), Usage::InUse, "they are on their way");
+    assert_eq!(commit(&mut channel), [(first, at("later", 1)), (second, at("later", 2))]);
+}
+
+#[test]
+fn messages_are_counted_from_being_staged_to_being_committed() {
+    let mut channel = Model::kept(4096).channel;
+    let counts = |channel: &Channel<_>| {
+        (channel.staged(), channel.staged_and_taken(), channel.has_staged(), channel.is_staging())
+    };
+    assert_eq!(counts(&channel), ((0, 0), 0, false, false));
+    channel.post(Frame::text("a"), 0);
+    channel.post(Frame::text("b"), 0);
+    assert_eq!(counts(&channel), ((2, 0), 0, true, true));
+    let batch = channel.take_staged().expect("there are two");
+    assert_eq!(counts(&channel), ((2, 0), 2, false, true));
+    channel.post(Frame::text("c"), 0);
+    assert_eq!(counts(&channel), ((3, 0), 2, true, true));
+    channel.commit(batch);
+    assert_eq!(counts(&channel), ((3, 2), 0, true, true));
+    let batch = channel.take_staged().expect("there is one");
+    assert_eq!((batch.messages, counts(&channel)), (1, ((3, 2), 1, false, true)));
+    channel.commit(batch);
+    assert_eq!(counts(&channel), ((3, 3), 0, false, false));
+    assert!(channel.take_staged().is_none());
+    let mut channel = Model::new(4096).channel;
+    channel.post(Frame::text("a"), 0);
+    assert_eq!((counts(&channel), channel.chain()), (((0, 0), 0, false, false), None), "it has no file");
 }
 
 #[test]
