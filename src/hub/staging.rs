@@ -132,3 +132,63 @@ impl Staging {
         self.chain
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(payload_bytes: usize) -> Frame {
+        Frame::binary(vec![7; payload_bytes])
+    }
+
+    /// Stages frames while they may be, and returns how many.
+    fn fill(staging: &mut Staging, payload_bytes: usize, capacity_bytes: usize) -> usize {
+        let frame = frame(payload_bytes);
+        let staged = std::iter::from_fn(|| {
+            staging.takes(&frame, capacity_bytes).then(|| staging.push(&frame, None, 1, None, 0))
+        });
+        staged.take(100).count()
+    }
+
+    fn commit_all(staging: &mut Staging) -> Vec<Vec<u8>> {
+        let batch = staging.take().expect("something is staged");
+        let mut frames = Vec::new();
+        staging.commit(batch, |_, frame| frames.push(frame.to_vec()));
+        frames
+    }
+
+    #[test]
+    fn half_of_the_log_is_staged_at_once_and_one_message_whatever_its_size() {
+        let capacity_bytes = 8 * (frame(100).len() + INDEX_ENTRY_BYTES);
+        let mut staging = Staging::new(Chain::new(7), 0);
+        for _ in 0..3 {
+            assert_eq!(fill(&mut staging, 100, capacity_bytes), 4);
+            assert_eq!(staging.cost_bytes(), capacity_bytes / 2);
+            assert_eq!(commit_all(&mut staging), vec![frame(100).to_vec(); 4]);
+        }
+        assert_eq!(fill(&mut staging, 100, 1), 1);
+        commit_all(&mut staging);
+        assert_eq!(fill(&mut staging, STAGED_BYTES_MAX / 4, usize::MAX), 3, "with their headers, four are too many");
+    }
+
+    #[test]
+    fn what_is_staged_meanwhile_is_not_lost_when_a_batch_is_committed() {
+        let mut staging = Staging::new(Chain::new(7), 0);
+        staging.push(&Frame::text("one"), None, 1, None, 0);
+        let batch = staging.take().expect("there is one");
+        staging.push(&Frame::text("two"), None, 1, None, 0);
+        staging.commit(batch, |_, frame| assert_eq!(frame, b"\x81\x03one"));
+        assert_eq!(commit_all(&mut staging), [b"\x81\x03two"]);
+    }
+
+    #[test]
+    fn the_memory_of_a_batch_is_for_the_next_one_but_not_that_of_a_large_message() {
+        let mut staging = Staging::new(Chain::new(7), 0);
+        staging.push(&frame(100), None, 1, None, 0);
+        commit_all(&mut staging);
+        assert!(staging.records.is_empty() && staging.records.capacity() > 100);
+        staging.push(&frame(STAGED_BYTES_MAX), None, 1, None, 0);
+        commit_all(&mut staging);
+        assert_eq!(staging.records.capacity(), 0);
+    }
+}

@@ -456,6 +456,22 @@ fn each_post_that_is_staged_is_named_when_it_is_committed_by_its_place_in_the_ep
 }
 
 #[test]
+fn what_is_staged_has_its_room_in_the_log() {
+    let frame = || Frame::binary(vec![0; 100]);
+    let mut model = Model::kept(8 * (frame().len() + crate::hub::backlog::INDEX_ENTRY_BYTES));
+    model.join(true, Start::History(0));
+    for _ in 0..6 {
+        model.publish(0, 100);
+        model.keep();
+    }
+    model.channel.reindex(model.clients[0].slot);
+    for _ in 0..2 {
+        assert!(matches!(model.channel.post(frame(), 0), Posted::Staged(_)));
+    }
+    assert!(matches!(model.channel.post(frame(), 0), Posted::Later(_)), "six are held, and two on their way");
+}
+
+#[test]
 fn messages_are_counted_from_being_staged_to_being_committed() {
     let mut channel = Model::kept(4096).channel;
     let counts = |channel: &Channel<_>| {
@@ -467,6 +483,7 @@ fn messages_are_counted_from_being_staged_to_being_committed() {
     assert_eq!(counts(&channel), ((2, 0), 0, true, true));
     let batch = channel.take_staged().expect("there are two");
     assert_eq!(counts(&channel), ((2, 0), 2, false, true));
+    assert!(channel.chain() == Some(batch.chain) && batch.chain != Chain::new(7));
     channel.post(Frame::text("c"), 0);
     assert_eq!(counts(&channel), ((3, 0), 2, true, true));
     channel.commit(batch);

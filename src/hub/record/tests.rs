@@ -55,6 +55,13 @@ fn a_bit_that_makes_the_last_header_longer_than_all_that_is_left_does_not_pass_f
 }
 
 #[test]
+fn an_empty_message_is_a_record() {
+    let (bytes, _) = record(Chain::new(3), &Frame::text(""), 0, None);
+    let Found::Header(header) = read(&bytes, &mut Chain::new(3)) else { panic!("it is a record") };
+    assert_eq!((header.bytes, header.frame_bytes), (16, 2));
+}
+
+#[test]
 fn what_is_no_frame_is_no_record() {
     for length in [0_u32, 1, HAS_ORIGIN, HAS_ORIGIN | 1] {
         let mut bytes = length.to_le_bytes().to_vec();
