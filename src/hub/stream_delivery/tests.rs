@@ -258,3 +258,42 @@ fn a_stream_is_outside_of_the_round_and_costs_nobody_a_share_of_it() {
     });
     assert_eq!((written, others), (1, vec![(model.publisher, None), (model.readers[0].slot, None)]));
 }
+
+#[test]
+fn a_piece_goes_on_past_the_place_of_a_stream_in_another_form() {
+    let mut model = Model::new(4096);
+    model.join(Encoding::Lines, 0, None);
+    model.join(Encoding::Json, 0, None);
+    for _ in 0..3 {
+        model.publish(true, b"fog".to_vec());
+    }
+    model.write(1, 1, 1);
+    assert!(!model.write(1, 1, 1000), "it has the rest of the first one");
+    assert!(model.write(0, 1, 1000), "and the other all at once");
+}
+
+#[test]
+fn a_stream_is_told_how_far_a_new_epoch_is_and_what_it_gets_is_counted() {
+    let mut model = Model::new(4096);
+    model.join(Encoding::Lines, 0, None);
+    model.join(Encoding::Json, 0, None);
+    let slot = model.readers[0].slot;
+    assert_eq!(model.channel.streams().collect::<Vec<_>>(), [slot, model.readers[1].slot]);
+    assert!(model.channel.is_stream(slot) && !model.channel.is_stream(model.publisher));
+    for _ in 0..2 {
+        model.publish(true, b"fog".to_vec());
+    }
+    model.clear();
+    for _ in 0..3 {
+        model.publish(true, b"fog".to_vec());
+    }
+    let hello = |_, position: &Position, head: u64| format!("<{position} of {head}>\n").into_bytes();
+    let surroundings = Surroundings { clock_began: CLOCK_BEGAN, hello };
+    let mut piece = Vec::new();
+    let place = model.channel.place(slot).unwrap();
+    let behind = model.channel.encode_piece(place, None, &surroundings, 1000, &mut piece);
+    assert_eq!(String::from_utf8(piece).unwrap(), "fog\nfog\n<epoch1:0 of 3>\nfog\nfog\nfog\n");
+    model.channel.move_to(slot, behind);
+    assert_eq!(model.channel.deliveries(), 5);
+    assert!(!model.channel.is_within_message(slot));
+}

@@ -129,8 +129,8 @@ fn a_binary_message_is_base64() {
 
 #[test]
 fn json_escapes_what_would_end_a_string_or_a_line() {
-    let text = "\"\\/\u{0}\u{8}\t\n\u{c}\r\u{1f}\u{7f}\u{2028}ü🎉";
-    let escaped = r#"\"\\/\u0000\u0008\t\n\u000c\r\u001f"#.to_owned() + "\u{7f}\u{2028}ü🎉";
+    let text = " \"\\/\u{0}\u{8}\t\n\u{c}\r\u{1f}\u{7f}\u{2028}ü🎉";
+    let escaped = r#" \"\\/\u0000\u0008\t\n\u000c\r\u001f"#.to_owned() + "\u{7f}\u{2028}ü🎉";
     let object = format!("{{\"seq\":42,\"at\":1764081234,\"text\":\"{escaped}\"}}\n");
     assert_eq!(whole(Encoding::Json, true, text.as_bytes()), object);
 }
@@ -139,6 +139,12 @@ fn json_escapes_what_would_end_a_string_or_a_line() {
 fn a_line_is_the_bytes_of_the_message() {
     assert_eq!(whole(Encoding::Lines, true, b"a\r\nb"), "a\r\nb\n");
     assert_eq!(whole(Encoding::Lines, false, b""), "\n");
+}
+
+#[test]
+fn a_sign_of_life_is_no_message() {
+    let signs = [Encoding::Events, Encoding::Lines, Encoding::Json].map(Encoding::heartbeat);
+    assert_eq!(signs, [&b":\n\n"[..], b"", b"\n"]);
 }
 
 #[test]
