@@ -12,6 +12,7 @@ SOAK_SECONDS ?= 300
 KILLS ?= 200
 KILL_SEED ?=
 FUZZ_SECONDS ?= 60
+FILES ?= src/hub/**
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | column -t -s '|'
@@ -57,6 +58,10 @@ soak: ## hundreds of bad clients and a few honest ones for SOAK_SECONDS
 kills: ## kill -9 the server KILLS times under load, and hold that nothing is lost (KILL_SEED repeats a run)
 	cargo build --release --locked
 	cargo run --release --locked --manifest-path soak/Cargo.toml --bin kills -- --kills $(KILLS) $(if $(KILL_SEED),--seed $(KILL_SEED))
+
+mutants: ## change the code of FILES in one place after the other, and name the changes that no unit test notices (or none of TESTS)
+	command -v cargo-mutants >/dev/null || { echo "mutants: it needs cargo-mutants: cargo install --locked cargo-mutants" >&2; exit 1; }
+	PROPTEST_MAX_SHRINK_ITERS=0 nice -n 19 cargo mutants --output target $(foreach glob,$(FILES),--file '$(glob)') -- $(or $(TESTS),--lib)
 
 deny: ## licences, sources, duplicates and, where the database can be reached, advisories of all crates
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
@@ -110,4 +115,4 @@ test-deb: ## install, load, break, upgrade and purge the packages in a booted De
 deploy: ## build for a board, install there, print the address; HOST=pi@raspberrypi.local
 	scripts/deploy $(HOST)
 
-.PHONY: help run test test-rust test-browser screenshots lint fuzz soak kills deny bench bench-quick bench-heart bench-shell bench-tools arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy
+.PHONY: help run test test-rust test-browser screenshots lint fuzz soak kills mutants deny bench bench-quick bench-heart bench-shell bench-tools arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy
