@@ -276,6 +276,27 @@ mod tests {
     }
 
     #[test]
+    fn a_message_is_out_in_part_until_its_last_fragment_is_whole() {
+        let mut frames = FrameTracker::default();
+        assert!(frames.is_between_messages());
+        let ping = frame(0x89, b"ping");
+        let last = frame(0x80, b"g");
+        for (bytes, is_between) in [
+            (&frame(0x02, b"fo")[..], false),
+            (&ping, false),
+            (&last[..1], false),
+            (&last[1..6], false),
+            (&last[6..], true),
+            (&ping[..1], false),
+            (&ping[1..], true),
+            (&frame(0x81, b"fog"), true),
+        ] {
+            assert_eq!(frames.follow(bytes), bytes.len());
+            assert_eq!(frames.is_between_messages(), is_between, "{bytes:?}");
+        }
+    }
+
+    #[test]
     fn bytes_that_are_no_frame_are_all_handed_out_for_tungstenite_to_judge() {
         for bytes in [b"\x83\x80\0\0\0\0\x01\x02\x03", &[0x8f; 100][..]] {
             let mut frames = FrameTracker::default();

@@ -165,6 +165,10 @@ mod tests {
         let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
         let head = ["GET / HTTP/1.1", "Host: x", "Upgrade: websocket"];
         assert!(upgrade("/any/path", &[]).is_ok());
+        for first in ["POST / HTTP/1.1", "GET / HTTP/1.0"] {
+            let rest = ["Host: x", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", key];
+            assert_eq!(status_of(&[&[first], &rest[..]].concat()), 400, "{first}");
+        }
         assert_eq!(status_of(&[&head[..], &["Sec-WebSocket-Version: 13", key]].concat()), 400);
         let head = [&head[..], &["Connection: Upgrade"]].concat();
         assert_eq!(status_of(&[&head[..], &["Sec-WebSocket-Version: 13"]].concat()), 400);
@@ -213,6 +217,9 @@ mod tests {
         assert_eq!(upgrade("/?after=abc123%3A41", &[]).unwrap().after, Some(after));
         assert_eq!(upgrade("/?history=5", &[]).unwrap().history, Some(5));
         assert_eq!(upgrade("/c/x?history", &[]).unwrap().history, None);
+        let offer = "Sec-WebSocket-Protocol: foghorn.v1";
+        assert_eq!(upgrade("/?replaces=abc", &[offer]).unwrap().predecessor(), Some("abc"));
+        assert_eq!(upgrade("/?replaces=abc", &[]).unwrap().predecessor(), None, "it has no id");
         for query in [
             "echo=yes",
             "echo=",
