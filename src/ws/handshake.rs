@@ -180,6 +180,21 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_16_bytes_in_base64() {
+        assert!(["dGhlIHNhbXBsZSBub25jZQ==", "++++++++++//////////AA=="].iter().all(|key| is_key(key)));
+        for key in [
+            "",
+            "==",
+            "dGhlIHNhbXBsZSBub25jZQ=",
+            "dGhlIHNhbXBsZSBub25jZQA==",
+            "dGhlIHNhbXBsZSBub25jZ==",
+            "dGhlIHNhbXBsZSBub2-_ZQ==",
+        ] {
+            assert!(!is_key(key), "{key}");
+        }
+    }
+
+    #[test]
     fn the_first_sub_protocol_is_taken_unless_ours_is_offered() {
         let agreed = |offer: &str| upgrade("/", &[offer]).map(|upgrade| (upgrade.subprotocol, upgrade.resumes));
         assert_eq!(agreed("X: y"), Ok((None, false)));
@@ -213,6 +228,7 @@ mod tests {
     fn wishes_stand_in_the_address() {
         let plain = upgrade("/?echo=0&x=y", &[]).unwrap();
         assert_eq!((plain.echo, plain.after), (Some(false), None));
+        assert_eq!(upgrade("/?echo=1", &[]).unwrap().echo, Some(true));
         let after = Position { epoch: "abc123".into(), seq: 41 };
         assert_eq!(upgrade("/?after=abc123%3A41", &[]).unwrap().after, Some(after));
         assert_eq!(upgrade("/?history=5", &[]).unwrap().history, Some(5));
