@@ -11,6 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use log::debug;
+use smol::channel;
 use smol::future::FutureExt;
 use smol::io::AsyncWriteExt;
 use smol::lock::Semaphore;
@@ -22,6 +23,10 @@ use crate::runtime::clock;
 use crate::runtime::socket::Async;
 use crate::runtime::tcp::TcpSocket;
 use crate::runtime::timer::Timer;
+use crate::runtime::worker_threads::{self, THREADS_MAX};
+
+const _: () =
+    assert!(DISK_READS_MAX + 2 <= THREADS_MAX, "a QR code and the names of the network wait for no read that hangs");
 
 /// An answer, ready to be sent.
 #[derive(Debug)]
@@ -61,13 +66,13 @@ pub struct FilePart {
 #[derive(Debug)]
 pub struct ResponseSender {
     /// Reads of large files from disk, which take a thread each while they last.
-    disk_reads: Semaphore,
+    disk_reads: Arc<Semaphore>,
 }
 
 impl ResponseSender {
     /// One for all connections, because it limits their disk reads together.
     pub fn new() -> Self {
-        Self { disk_reads: Semaphore::new(DISK_READS_MAX) }
+        Self { disk_reads: Arc::new(Semaphore::new(DISK_READS_MAX)) }
     }
 
     /// Sends an answer, for as long as the client keeps taking some of it.
@@ -82,11 +87,15 @@ impl ResponseSender {
         write_all(socket, &response.head_and_body).await?;
         let Some(FilePart { file, range: mut left }) = response.file else { return Ok(()) };
         while !left.is_empty() {
-            let reading = self.disk_reads.acquire().await;
+            let reading = self.disk_reads.acquire_arc().await;
             let (file, next) = (Arc::clone(&file), left.clone());
-            let chunk = smol::unblock(move || read_chunk(&file, next)).await;
-            drop(reading);
-            let chunk = chunk?;
+            let (told, tells) = channel::bounded(1);
+            worker_threads::hand_over(move || {
+                // Nobody takes it if the client has gone. The thread is held as long as the disk is.
+                let _ = told.try_send(read_chunk(&file, next));
+                drop(reading);
+            })?;
+            let chunk = tells.recv().await.map_err(io::Error::other)??;
             if chunk.is_empty() {
                 debug!("a file became shorter while it was read");
                 return Err(ErrorKind::UnexpectedEof.into());

@@ -16,6 +16,7 @@ use smol::lock::Semaphore;
 
 use crate::runtime::clock;
 use crate::runtime::timer::Timer;
+use crate::runtime::worker_threads;
 
 /// Where the resolver has its settings (`resolv.conf(5)`).
 pub const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -74,7 +75,9 @@ impl SearchDomains {
             // Not before: a disk that hangs holds this thread, and no other.
             drop(reading);
         };
-        smol::unblock(work).detach();
+        if worker_threads::hand_over(work).is_err() {
+            return;
+        }
         let Ok(read) = tells.recv().await else { return };
         self.read_at.set(Some(clock::now()));
         if let Ok(text) = read {

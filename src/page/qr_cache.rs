@@ -19,6 +19,7 @@ use crate::page::answer::Answer;
 use crate::page::qr_code::qr_code;
 use crate::runtime::clock;
 use crate::runtime::timer::Timer;
+use crate::runtime::worker_threads;
 
 /// After a code was made, none is for this many times as long as that took.
 const PAUSE_FACTOR: u32 = 3;
@@ -79,7 +80,7 @@ impl QrCache {
             thread::sleep(PAUSE_FACTOR * clock::since(began));
             drop(making);
         };
-        smol::unblock(work).detach();
+        worker_threads::hand_over(work).map_err(|_| BUSY)?;
         let code = Rc::new(Answer::from(is_made.recv().await.map_err(|_| BUSY)?));
         let mut codes = self.codes.borrow_mut();
         codes.push_front((address, Rc::clone(&code)));

@@ -8,6 +8,7 @@ pub mod socket;
 pub mod spawner;
 pub mod tcp;
 pub mod timer;
+pub mod worker_threads;
 
 #[cfg(test)]
 mod tests;

@@ -76,7 +76,7 @@ fn a_visitor_who_takes_a_large_file_slowly_but_steadily_is_served_for_longer_tha
 fn reading_threads(server: &Server) -> usize {
     let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).expect("the server runs");
     let names = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default());
-    names.filter(|name| name.starts_with("blocking-")).count()
+    names.filter(|name| name.starts_with("worker")).count()
 }
 
 /// Reads what has come and what is on its way from the kernel of the server, which has been stopped.
