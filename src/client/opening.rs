@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Read};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
 use std::time::Instant;
 
@@ -76,7 +76,12 @@ impl Opening {
 
     /// The result, if there is one by now.
     pub fn take(&self) -> Option<Result<Opened, Failure>> {
-        self.result.try_recv().ok()
+        match self.result.try_recv() {
+            Ok(result) => Some(result),
+            Err(TryRecvError::Empty) => None,
+            // Its thread has panicked, and nothing will come.
+            Err(TryRecvError::Disconnected) => Some(Err(Failure::of_this_machine(&io::Error::other("it broke off")))),
+        }
     }
 }
 
@@ -218,5 +223,21 @@ fn greeting(address: &Address, websocket: &mut WebSocket<Wire>) -> Result<Greeti
             Ok(_) => {}
             Err(error) => return Err(Failure::of_handshake(address, &error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_whose_thread_has_gone_has_failed_and_is_waited_for_no_more() {
+        let (done, works) = UnixStream::pair().unwrap();
+        let (told, result) = channel();
+        let opening = Opening { result, done };
+        assert!(opening.take().is_none(), "it may still come");
+        drop((told, works));
+        let failure = opening.take().expect("nothing will come").unwrap_err();
+        assert!(!failure.is_final && failure.sentence.contains("it broke off"), "{failure}");
     }
 }
