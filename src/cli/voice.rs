@@ -15,7 +15,8 @@ use crate::client::waiting::Interest;
 pub fn tell(what: impl Display) {
     let stderr = io::stderr();
     let room = Interest { fd: stderr.as_fd(), reads: false, writes: true }.look();
-    if room.is_ok_and(|room| room.writes) {
+    // Where nobody knows whether there is room, it is said all the same.
+    if room.map_or(true, |room| room.writes) {
         // Without `eprintln!`, which panics where nobody can read it.
         let _ = stderr.lock().write_all(format!("foghorn: {what}\n").as_bytes());
     }
