@@ -17,6 +17,8 @@ use tempfile::TempDir;
 const PREFIX: &str = "foghorn-";
 const RANDOM_BYTES: usize = 6;
 const SOCKET_NAME: &str = "page";
+/// How often a folder is made anew since somebody who sweeps was quicker. That is seldom once, and never for ever.
+const ATTEMPTS_MAX: u32 = 100;
 /// The longest path of a Unix socket, in bytes (`unix(7)`: 108 with its end).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// The longest path of a folder in which there can be one of ours, in bytes.
@@ -54,7 +56,7 @@ impl PrivateFolder {
         if parent.as_os_str().len() > PARENT_BYTES_MAX {
             return Err(io::Error::other("its path is too long"));
         }
-        loop {
+        for _ in 0..ATTEMPTS_MAX {
             let only_ours = Permissions::from_mode(0o700);
             let folder = tempfile::Builder::new()
                 .prefix(PREFIX)
@@ -75,6 +77,7 @@ impl PrivateFolder {
                 return Ok(Self { folder, lock });
             }
         }
+        Err(io::Error::other("each folder that is made is taken by another process"))
     }
 
     /// Where the socket goes.
