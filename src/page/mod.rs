@@ -16,6 +16,7 @@ pub mod qr_cache;
 pub mod qr_code;
 pub mod representation;
 pub mod resources;
+pub mod running_server;
 pub mod served_root;
 pub mod static_files;
 pub mod status;

@@ -4,15 +4,13 @@
 //! must stay true: whatever happens to tiny_http, there is either a server behind [`PageServer::socket_path`], or one is being
 //! started.
 
-use std::any::Any;
-use std::fmt;
 use std::fs::File;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
+use std::time::Duration;
 
 use log::error;
 use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
@@ -22,11 +20,12 @@ use crate::page::answer::{FILE_HEADER, UNCHANGING_HEADER};
 use crate::page::disk_queue::DiskQueue;
 use crate::page::open_files::OpenFiles;
 use crate::page::page_error::PageError;
-use crate::page::private_folder::PrivateFolder;
 use crate::page::representation::Representation;
 use crate::page::resources::Resources;
+use crate::page::running_server::{Running, panic_words, try_threads};
 use crate::page::url_path::plain_path;
 use crate::page::www_folder::NOT_FOUND;
+use crate::runtime::clock;
 
 /// A request for nothing, by which the backend finds out whether the server answers. No visitor can send it: of theirs only GET and
 /// HEAD come here.
@@ -39,6 +38,8 @@ pub struct PageServer {
     resources: Resources,
     /// `None` once closed.
     running: Mutex<Option<Running>>,
+    /// Told once it is closed.
+    closed: Condvar,
     open_files: Mutex<OpenFiles>,
     /// Requests that need the disk; none where the built-in page is served.
     disk: DiskQueue<(Request, Look)>,
@@ -54,20 +55,6 @@ enum Look {
     AtNotFound,
 }
 
-/// A running server, in a folder of its own. Each restart uses a new folder, because the old one may be gone (`/run/user` after a
-/// logout, a cleaned `/tmp`).
-struct Running {
-    // Dropped in this order: tiny_http ends its accepting thread by a connection to itself, for which the folder is needed.
-    server: Arc<Server>,
-    folder: PrivateFolder,
-}
-
-impl fmt::Debug for Running {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running").field("folder", &self.folder).finish_non_exhaustive()
-    }
-}
-
 impl PageServer {
     /// Starts the server, with its socket in a private folder below the first of `runtime_folders` that takes one.
     ///
@@ -78,6 +65,7 @@ impl PageServer {
         let disk_threads = if resources.www.is_some() { DISK_THREADS } else { 0 };
         let make = |running, runtime_folders| Self {
             running: Mutex::new(running),
+            closed: Condvar::new(),
             runtime_folders,
             resources,
             open_files: Mutex::default(),
@@ -127,6 +115,7 @@ impl PageServer {
     /// Ends the server and leaves nothing behind.
     pub fn close(&self) {
         let Some(running) = lock(&self.running).take() else { return };
+        self.closed.notify_all();
         running.server.unblock();
         self.disk.close();
         // The folder has to outlive the thread's share of the server, whose end goes by way of its socket.
@@ -139,7 +128,10 @@ impl PageServer {
     }
 
     fn serve_until_closed(&self) {
+        let [first_pause, longest_pause] = HTTP_RESTART_BACKOFF;
+        let mut pause = first_pause;
         while let Some(server) = self.server() {
+            let started = clock::now();
             // tiny_http reports the error that has ended its accepting thread once, and is of no use after that.
             while let Ok(request) = server.recv() {
                 if self.resources.www.is_some() && is_look(&request) {
@@ -150,6 +142,13 @@ impl PageServer {
             }
             if self.server().is_some() {
                 error!("the page's HTTP server has failed and is started anew");
+                if clock::since(started) > longest_pause {
+                    pause = first_pause;
+                } else {
+                    // What has ended it so soon may end the next, too: too few descriptors, for as long as there are.
+                    self.wait_unless_closed(pause);
+                    pause = (2 * pause).min(longest_pause);
+                }
                 self.start_anew(server);
             }
         }
@@ -173,9 +172,13 @@ impl PageServer {
                 }
                 Err(error) => error!("the page's HTTP server cannot be started ({error}); trying again"),
             }
-            thread::sleep(pause);
+            self.wait_unless_closed(pause);
             pause = (2 * pause).min(longest_pause);
         }
+    }
+
+    fn wait_unless_closed(&self, pause: Duration) {
+        let _ = self.closed.wait_timeout_while(lock(&self.running), pause, |running| running.is_some());
     }
 
     fn queue(&self, path: String, work: (Request, Look)) {
@@ -228,61 +231,8 @@ impl PageServer {
     }
 }
 
-impl Running {
-    /// By path and not by an abstract name: only this user can reach it, and tiny_http's own clean-up needs a path.
-    fn start(runtime_folders: &[PathBuf]) -> io::Result<Self> {
-        let mut refused = Vec::new();
-        for runtime_folder in runtime_folders {
-            match Self::start_in(runtime_folder) {
-                Ok(running) => return Ok(running),
-                Err(error) => refused.push(format!("{}: {}", runtime_folder.display(), without_path(&error))),
-            }
-        }
-        Err(io::Error::other(refused.join("; ")))
-    }
-
-    fn start_in(runtime_folder: &Path) -> io::Result<Self> {
-        let folder = PrivateFolder::make_in(runtime_folder)?;
-        folder.sweep();
-        // It panics if it gets no thread, which `try_threads` makes unlikely.
-        let server = catch_unwind(|| Server::http_unix(&folder.socket_path()))
-            .unwrap_or_else(|panic| Err(panic_words(&*panic).into()))
-            .map_err(io::Error::other)?;
-        Ok(Self { folder, server: Arc::new(server) })
-    }
-
-    fn socket_path(&self) -> PathBuf {
-        self.folder.socket_path()
-    }
-}
-
-/// What has happened, without the name that tempfile would have given to a folder.
-fn without_path(error: &io::Error) -> String {
-    let cause = error.get_ref().and_then(|error| error.source());
-    cause.map_or_else(|| error.to_string(), ToString::to_string)
-}
-
-/// Sees whether there are enough threads for tiny_http and for us. It panics where it gets none of its own, and does so in one
-/// of them, where nobody is told.
-fn try_threads(threads: usize) -> io::Result<()> {
-    let gate = Mutex::new(());
-    thread::scope(|scope| {
-        let _all_at_once = lock(&gate);
-        let mut threads = (0..threads).map(|_| thread::Builder::new().spawn_scoped(scope, || drop(lock(&gate))));
-        threads.try_for_each(|thread| thread.map(drop))
-    })
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-fn panic_words(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without words")
 }
 
 fn whatever_happens(answer: impl FnOnce()) {
@@ -297,4 +247,30 @@ fn is_look(request: &Request) -> bool {
 
 fn line(name: &str, value: &str) -> Header {
     Header::from_bytes(name, value).expect("our header values are visible ASCII")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_fails_again_and_again_is_started_anew_less_and_less_often() {
+        let folder = tempfile::tempdir().unwrap();
+        let page_server = PageServer::start(vec![folder.path().to_owned()], Resources { www: None }).unwrap();
+        let began = Instant::now();
+        for _ in 0..3 {
+            let path = page_server.socket_path().unwrap();
+            // As if it had failed at once.
+            assert!(page_server.restart(&path));
+            while page_server.socket_path().as_ref() == Some(&path) {
+                thread::sleep(Duration::from_millis(1));
+                assert!(began.elapsed() < Duration::from_secs(60), "it is not started anew");
+            }
+        }
+        let [first, _] = HTTP_RESTART_BACKOFF;
+        assert!(began.elapsed() >= first + 2 * first + 4 * first, "it has taken only {:?}", began.elapsed());
+        page_server.close();
+    }
 }

@@ -150,7 +150,7 @@ fn the_heart_has_no_sockets_no_clock_and_no_async() {
 #[test]
 fn each_of_these_crates_has_its_home() {
     for (name, homes) in [
-        ("tiny_http::", &["page_server"][..]),
+        ("tiny_http::", &["page_server", "running_server"][..]),
         (
             "async_tungstenite::",
             &[
