@@ -11,6 +11,9 @@ BENCH := BENCH_PYTHON=/usr/bin/python3 bench/target/release/foghorn-bench
 SOAK_SECONDS ?= 300
 KILLS ?= 200
 KILL_SEED ?=
+TORTURE_SECONDS ?=
+TORTURE_SEED ?=
+TORTURE_ONLY ?=
 FUZZ_SECONDS ?= 60
 FILES ?= src/hub/**
 
@@ -23,7 +26,7 @@ run: ## build and run it here
 test: test-rust test-browser ## all tests: unit, property, integration, browser
 
 test-rust: ## unit, property and integration tests
-	scripts/need ip:iproute2 zbarimg:zbar-tools /usr/lib/python3/dist-packages/prometheus_client:python3-prometheus-client curl:curl /usr/sbin/mosquitto:mosquitto mosquitto_sub:mosquitto-clients faketime:faketime
+	scripts/need ip:iproute2 zbarimg:zbar-tools /usr/lib/python3/dist-packages/prometheus_client:python3-prometheus-client curl:curl /usr/sbin/mosquitto:mosquitto mosquitto_sub:mosquitto-clients faketime:faketime strace:strace
 	cargo test --locked
 	cargo test --locked --manifest-path bench/Cargo.toml
 	cargo test --locked --manifest-path soak/Cargo.toml
@@ -62,6 +65,12 @@ kills: ## kill -9 the server KILLS times under load, and hold that nothing is lo
 mutants: ## change the code of FILES in one place after the other, and name the changes that no unit test notices (or none of TESTS)
 	command -v cargo-mutants >/dev/null || { echo "mutants: it needs cargo-mutants: cargo install --locked cargo-mutants" >&2; exit 1; }
 	PROPTEST_MAX_SHRINK_ITERS=0 nice -n 19 cargo mutants --output target $(foreach glob,$(FILES),--file '$(glob)') -- $(or $(TESTS),--lib)
+
+torture: ## make each system call fail in turn, all of it in half an hour or a sample in TORTURE_SECONDS (TORTURE_SEED, TORTURE_ONLY)
+	scripts/need strace:strace setpriv:util-linux
+	cargo build --release --locked
+	cargo run --release --locked --manifest-path soak/Cargo.toml --bin torture -- $(if $(TORTURE_SECONDS),--seconds $(TORTURE_SECONDS)) \
+		$(if $(TORTURE_SEED),--seed $(TORTURE_SEED)) $(if $(TORTURE_ONLY),--only $(TORTURE_ONLY))
 
 deny: ## licences, sources, duplicates and, where the database can be reached, advisories of all crates
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
@@ -116,3 +125,5 @@ deploy: ## build for a board, install there, print the address; HOST=pi@raspberr
 	scripts/deploy $(HOST)
 
 .PHONY: help run test test-rust test-browser screenshots lint fuzz soak kills mutants deny bench bench-quick bench-heart bench-shell bench-tools arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy
+
+.PHONY: help run test test-rust test-browser screenshots lint fuzz soak kills torture deny bench bench-quick bench-heart bench-shell bench-tools arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy
