@@ -43,6 +43,8 @@ use visit::Visitor;
 
 /// How many cases run at a time: most of their time is waiting.
 const WORKERS: usize = 8;
+/// How long before the time is over the last cases begin.
+const LAST_CASE: Duration = Duration::from_secs(12);
 /// How many calls in a row of one kind fail in turn.
 const OCCURRENCES: usize = 6;
 
@@ -116,7 +118,7 @@ fn run(options: &Options) -> Result<(), String> {
     println!("{} cases, recorded in {} s", cases.len(), began.elapsed().as_secs());
     let outcomes = Mutex::new(Vec::new());
     let place = AtomicUsize::new(0);
-    let is_over = || options.seconds.is_some_and(|seconds| began.elapsed() > Duration::from_secs(seconds));
+    let is_over = || options.seconds.is_some_and(|seconds| began.elapsed() + LAST_CASE > Duration::from_secs(seconds));
     thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {
