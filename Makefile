@@ -124,6 +124,4 @@ test-deb: ## install, load, break, upgrade and purge the packages in a booted De
 deploy: ## build for a board, install there, print the address; HOST=pi@raspberrypi.local
 	scripts/deploy $(HOST)
 
-.PHONY: help run test test-rust test-browser screenshots lint fuzz soak kills mutants deny bench bench-quick bench-heart bench-shell bench-tools arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy
-
-.PHONY: help run test test-rust test-browser screenshots lint fuzz soak kills torture deny bench bench-quick bench-heart bench-shell bench-tools arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy
+.PHONY: help run test test-rust test-browser screenshots lint fuzz soak kills torture mutants deny bench bench-quick bench-heart bench-shell bench-tools arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy

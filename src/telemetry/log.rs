@@ -5,7 +5,7 @@
 //! so a thread of its own writes them. It wakes an idle board only to say what was left out.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
@@ -20,6 +20,9 @@ use crate::config::limits::{
 };
 use crate::runtime::clock;
 
+/// What the thread is called that writes lines.
+const THREAD: &str = "log";
+
 /// Starts logging.
 ///
 /// # Errors
@@ -30,6 +33,7 @@ pub fn start(level: LevelFilter) -> Result<(), Box<dyn std::error::Error>> {
         Some(journal) => Box::new(journal),
         None => Box::new(SimpleLogger::new().with_level(level).with_utc_timestamps()),
     };
+    keep_quiet_where_lines_cannot_be_written();
     let queue = Queue::start(sink)?;
     log::set_max_level(level);
     log::set_boxed_logger(Box::new(queue))?;
@@ -87,13 +91,23 @@ impl Log for Queue {
     }
 }
 
+/// Printing panics where a line cannot be written, and whoever reads on would find that panic's words in place of it.
+fn keep_quiet_where_lines_cannot_be_written() {
+    let report = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if thread::current().name() != Some(THREAD) {
+            report(panic);
+        }
+    }));
+}
+
 impl Queue {
     /// Starts the thread that writes lines to `sink`.
     fn start(sink: Box<dyn Log>) -> io::Result<Self> {
         let (queue, entries) = sync_channel(LOG_QUEUE_LINES);
         let allowance = Arc::new(Mutex::new(Allowance::new(clock::now())));
         let writer = Writer { sink, allowance: Arc::clone(&allowance) };
-        thread::Builder::new().name("log".into()).spawn(move || writer.write_all(&entries))?;
+        thread::Builder::new().name(THREAD.into()).spawn(move || writer.write_all(&entries))?;
         Ok(Self { queue, allowance })
     }
 
