@@ -110,9 +110,11 @@ impl Server {
 
 /// An address of this machine that nobody else uses: each server has one of its own.
 fn addresses(nth: usize) -> [SocketAddr; 2] {
-    let [a, b] = u16::try_from(nth % 60_000).expect("it is small").to_be_bytes();
-    let ours = u8::try_from(64 + std::process::id() % 128).expect("it is small");
-    [1919, 1920].map(|port| (Ipv4Addr::new(127, ours, a, b.max(1)), port).into())
+    let small = |number: usize| u8::try_from(number).expect("it is small");
+    let ours = small(64 + std::process::id() as usize % 128);
+    // No last byte of 0, which is a network's.
+    let [third, last] = [small(nth / 250 % 250), small(1 + nth % 250)];
+    [1919, 1920].map(|port| (Ipv4Addr::new(127, ours, third, last), port).into())
 }
 
 fn make_www(www: &Path) -> std::io::Result<()> {
