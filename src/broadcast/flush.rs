@@ -188,6 +188,10 @@ impl Broadcaster {
             }
             self.expel(live, channel, slot);
         }
+        if self.keeper.is_some() {
+            // Others wait for the file with it. When that has come, it has all its patience.
+            channel.excuse(|transport| transport.is_held());
+        }
         look_again
     }
 

@@ -98,6 +98,15 @@ impl Laggards {
         }
         (late, look_again)
     }
+
+    /// Begins the accounts of these anew: others have waited for something else.
+    pub fn excuse(&mut self, is_excused: impl Fn(usize) -> bool) {
+        for (&(cursor, slot), account) in &mut self.accounts {
+            if is_excused(slot) {
+                *account = Account { waited: Duration::ZERO, since: None, progress_mark: cursor };
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -139,6 +148,20 @@ mod tests {
         let ends = much_later + Duration::from_millis(200);
         assert_eq!(laggards.review(much_later, Some(1)), (vec![], Some(ends)), "1.8 of 2 seconds are used up");
         assert_eq!(laggards.review(ends, Some(1)).0, [0]);
+    }
+
+    #[test]
+    fn who_is_excused_has_all_patience_again() {
+        let mut laggards = Laggards::new(PATIENCE);
+        let start = Instant::now();
+        for slot in [0, 1] {
+            laggards.insert(slot, 0);
+        }
+        laggards.review(start, Some(1));
+        laggards.excuse(|slot| slot == 1);
+        let ends = start + PATIENCE;
+        assert_eq!(laggards.review(ends, Some(1)).0, [0]);
+        assert_eq!(laggards.review(ends + PATIENCE, Some(1)).0, [0, 1]);
     }
 
     #[test]

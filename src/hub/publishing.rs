@@ -155,4 +155,9 @@ impl<T> Channel<T> {
         });
         self.laggards.review(now, charged_below)
     }
+    /// Begins the account of each of these anew: it was not for them that others have waited.
+    pub fn excuse(&mut self, is_excused: impl Fn(&T) -> bool) {
+        let subscribers = &self.subscribers;
+        self.laggards.excuse(|slot| subscribers.get(slot).is_some_and(|subscriber| is_excused(&subscriber.transport)));
+    }
 }

@@ -414,6 +414,32 @@ fn patience_ends_for_nobody_who_is_held_back() {
 }
 
 #[test]
+fn the_account_of_who_is_held_back_begins_anew_until_then() {
+    let (store, hand) = Store::by_hand();
+    let kept = KeptState::On(Rc::new(Keeper::new(store)), Restored::default());
+    let stage = Stage::with_patience(kept, Duration::from_secs(3600));
+    write(&stage, &hand, &["begin"]);
+    let live = stage.broadcaster.channels().open(&ChannelName::MAIN).unwrap();
+    let post = || stage.broadcaster.post(&live, super::super::tests::large());
+    let _first = post();
+    stage.broadcaster.flush();
+    write(&stage, &hand, &["append", "begin"]);
+    let (held, _theirs) = stage.connect(&ChannelName::MAIN);
+    stage.broadcaster.assign_connection_id(&held, None);
+    stage.broadcaster.join(&held, true, Start::History(1), |_, _| b"hello".to_vec());
+    let _second = post();
+    stage.broadcaster.flush();
+    hand.done(hand.take().unwrap(), Ok(()));
+    stage.broadcaster.apply_done();
+    stage.broadcaster.flush();
+    let _third = post();
+    let charged_until = stage.broadcaster.flush().expect("others wait");
+    assert_eq!(held.live.figures().publishers_waiting, 1, "for it");
+    let _fourth = post();
+    assert!(stage.broadcaster.flush() > Some(charged_until), "the time before was the disk's");
+}
+
+#[test]
 fn a_channel_that_came_back_gives_way_to_no_other_until_its_clients_have_had_time_to_come() {
     let (store, hand) = Store::by_hand();
     let name = |nth: usize| ChannelName::parse(&format!("c{nth}")).unwrap();
