@@ -44,7 +44,7 @@ use visit::Visitor;
 /// How many cases run at a time: most of their time is waiting.
 const WORKERS: usize = 8;
 /// How long before the time is over the last cases begin.
-const LAST_CASE: Duration = Duration::from_secs(12);
+const LAST_CASE: Duration = Duration::from_secs(20);
 /// How many calls in a row of one kind fail in turn.
 const OCCURRENCES: usize = 6;
 
@@ -123,11 +123,12 @@ fn run(options: &Options) -> Result<(), String> {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 while let Some(case) = cases.get(place.fetch_add(1, Relaxed)).filter(|_| !is_over()) {
+                    let began = Instant::now();
                     let outcome = run_case(&options.bin, case, address, next());
                     if let Outcome::Wrong(story) = &outcome {
                         eprintln!("\n{case}: {story}");
                     }
-                    outcomes.lock().unwrap_or_else(PoisonError::into_inner).push((case, outcome));
+                    outcomes.lock().unwrap_or_else(PoisonError::into_inner).push((case, outcome, began.elapsed()));
                 }
             });
         }
@@ -198,11 +199,16 @@ fn judge(result: Result<(), String>, traced: &mut Traced, folder: &mut Folder) -
     ))
 }
 
-fn report(options: &Options, cases: &[Case], outcomes: &[(&Case, Outcome)], took: Duration) -> Result<(), String> {
-    let count = |is_it: fn(&Outcome) -> bool| outcomes.iter().filter(|(_, outcome)| is_it(outcome)).count();
+fn report(
+    options: &Options,
+    cases: &[Case],
+    outcomes: &[(&Case, Outcome, Duration)],
+    took: Duration,
+) -> Result<(), String> {
+    let count = |is_it: fn(&Outcome) -> bool| outcomes.iter().filter(|(_, outcome, _)| is_it(outcome)).count();
     let wrong = count(|outcome| matches!(outcome, Outcome::Wrong(_)));
     let mut met: BTreeMap<&str, usize> = BTreeMap::new();
-    for (case, outcome) in outcomes {
+    for (case, outcome, _) in outcomes {
         *met.entry(&case.call).or_default() += usize::from(matches!(outcome, Outcome::Right | Outcome::Wrong(_)));
     }
     let all: BTreeSet<&str> = cases.iter().map(|case| &*case.call).collect();
@@ -213,6 +219,9 @@ fn report(options: &Options, cases: &[Case], outcomes: &[(&Case, Outcome)], took
     println!("  call not made      {:>6}", count(|outcome| matches!(outcome, Outcome::NotMet)));
     println!("  no real failure    {:>6}", count(|outcome| matches!(outcome, Outcome::Impossible)));
     println!("  calls that failed  {:>6} of {}", met.values().filter(|times| **times > 0).count(), all.len());
+    if let Some((case, _, its)) = outcomes.iter().max_by_key(|(.., its)| *its) {
+        println!("  the slowest        {:>6} s, {case}", its.as_secs());
+    }
     if wrong > 0 {
         return Err(format!("{wrong} cases are wrong (seed {}); --only NAME runs one again", options.seed));
     }

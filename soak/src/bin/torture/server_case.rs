@@ -88,7 +88,7 @@ impl Server {
                         self.patience.as_secs()
                     ));
                 }
-                Err(_) if self.traced.failures() > failures_max => self.traced.heal()?,
+                Err(_) if self.traced.failures().len() > failures_max => self.traced.heal()?,
                 Err(_) => thread::sleep(Duration::from_millis(20)),
             }
         }
@@ -104,7 +104,19 @@ impl Server {
     /// If it goes on.
     pub fn stop(&mut self) -> Result<ExitStatus, String> {
         self.traced.ask_to_stop();
-        self.traced.wait(PATIENCE).ok_or_else(|| format!("told to stop, it goes on for {} s", PATIENCE.as_secs()))
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.traced.wait(Duration::from_secs(1)) {
+                return Ok(status);
+            }
+            // Such as to hear of the signal: it would be waited for in vain.
+            if self.traced.failures().iter().any(|line| calls::is_impossible(line)) {
+                return Err("what has failed cannot fail".to_owned());
+            }
+            if Instant::now() > deadline {
+                return Err(format!("told to stop, it goes on for {} s", PATIENCE.as_secs()));
+            }
+        }
     }
 }
 

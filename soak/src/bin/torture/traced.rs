@@ -224,10 +224,10 @@ impl Traced {
         [0, 1].map(|nth: usize| String::from_utf8_lossy(&lock(&self.heard[nth])).into_owned())
     }
 
-    /// How many failures were made by now.
-    pub fn failures(&self) -> usize {
+    /// The failures that were made by now.
+    pub fn failures(&self) -> Vec<String> {
         let trace = fs::read(&self.trace).unwrap_or_default();
-        calls::failures(&String::from_utf8_lossy(&trace)).len()
+        calls::failures(&String::from_utf8_lossy(&trace))
     }
 
     /// What is in the trace.
