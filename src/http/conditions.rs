@@ -260,5 +260,15 @@ mod tests {
         let range = Some(ByteRange::Between(0, 0));
         let conditions = Conditions { range, if_range: Some("\"1\"".into()), ..Conditions::default() };
         assert_eq!(conditions.select(&weak, 10), Selected::Whole);
+        let head = b"GET / HTTP/1.1\r\nHost: x\r\nRange: bytes=1-2\r\nIf-Range: W/\"1\"\r\n\r\n";
+        let conditions = Conditions::parse(&Head::parse(head, || None).unwrap().headers, "GET").unwrap();
+        assert_eq!(conditions.select(&weak, 10), Selected::Whole, "a weak tag does not say that it is the same");
+    }
+
+    #[test]
+    fn conditions_are_as_large_as_their_texts() {
+        let [if_match, if_none_match, if_range] = ["1", "22", "333"].map(|text| Some(text.to_owned()));
+        let conditions = Conditions { if_match, if_none_match, if_range, ..Conditions::default() };
+        assert_eq!((conditions.bytes(), Conditions::default().bytes()), (6, 0));
     }
 }

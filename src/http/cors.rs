@@ -140,7 +140,10 @@ mod tests {
                 format!("Access-Control-Allow-Origin: {origin}"),
                 "Access-Control-Expose-Headers: Foghorn-Seq, Foghorn-Lost, Age, ETag, Retry-After".to_owned(),
             ];
-            assert_eq!(answer(&[&format!("Origin: {origin}")], allowed).as_deref(), Some(&expected[..]), "{origin}");
+            let lines = [&*format!("Origin: {origin}")];
+            assert_eq!(answer(&lines, allowed).as_deref(), Some(&expected[..]), "{origin}");
+            let named = told(&lines, allowed, |cors, _| format!("{}\r\n", cors.origin().expect("it has one")));
+            assert_eq!(named, Some(vec![origin.to_owned()]));
         }
     }
 
