@@ -1,6 +1,14 @@
 //! Which heads are taken, what of them is understood, and what is refused.
 
+use std::cell::Cell;
+use std::io::Write;
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+
 use super::*;
+use crate::http::refusal::FULL;
+use crate::runtime::reactor;
 
 fn parse(bytes: &str) -> Result<Head<'_>, Refusal> {
     Head::parse(bytes.as_bytes(), || "[::ffff:192.168.1.5]:1920".parse().ok())
@@ -115,6 +123,28 @@ fn the_end_of_a_head_is_found_however_it_is_cut() {
 }
 
 #[test]
+fn what_no_head_has_is_refused_before_its_end_has_come() {
+    for begin in [&b"GET /\0"[..], b"GET /\n", b"\x16\x03\x01"] {
+        assert!(scan(begin, 0).is_err(), "{begin:?}");
+    }
+}
+
+#[test]
+fn a_connection_stays_unless_the_client_says_that_it_closes_it_or_is_an_old_one() {
+    for (first, line, stays) in [
+        ("GET / HTTP/1.1", "A: b", true),
+        ("GET / HTTP/1.1", "Connection: keep-alive", true),
+        ("GET / HTTP/1.1", "Connection: close", false),
+        ("GET / HTTP/1.1", "Connection: upgrade, Close", false),
+        ("GET / HTTP/1.0", "A: b", false),
+        ("GET / HTTP/1.0", "Connection: keep-alive", false),
+    ] {
+        let bytes = format!("{first}\r\nHost: x\r\n{line}\r\n\r\n");
+        assert_eq!(parse(&bytes).unwrap().keep_alive(), stays, "{first} {line}");
+    }
+}
+
+#[test]
 fn a_body_is_seen_however_it_is_announced() {
     let refused = |line: &str| {
         let bytes = format!("GET / HTTP/1.1\r\nHost: x\r\n{line}\r\n\r\n");
@@ -123,4 +153,52 @@ fn a_body_is_seen_however_it_is_announced() {
     assert_eq!(refused("Transfer-Encoding: chunked"), Err(411));
     assert_eq!(refused("Content-Length: 010"), Err(413));
     assert_eq!(refused("Content-Length: 00"), Ok(()));
+}
+
+/// A connection over which these bytes have come, and then its end.
+fn socket(bytes: &[u8]) -> Async<TcpSocket> {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    theirs.write_all(bytes).unwrap();
+    Async::new(TcpStream::from(OwnedFd::from(ours)).into()).unwrap()
+}
+
+#[test]
+fn empty_lines_before_a_request_are_as_long_as_a_head_at_most() {
+    let wait = |bytes: &[u8]| {
+        let waited = reactor::block_on(wait_for_head(&socket(bytes), &mut Vec::new())).unwrap();
+        waited.map_err(|refusal| refusal.status)
+    };
+    assert_eq!((wait(b""), wait(b"GET"), wait(b"\r\n\r\nGET")), (Ok(false), Ok(true), Ok(true)));
+    let empty_lines = b"\r\n".repeat(HEAD_BYTES_MAX / 2);
+    assert_eq!(wait(&empty_lines), Ok(false));
+    assert_eq!(wait(&[&empty_lines[..], b"\r\n"].concat()), Err(431));
+}
+
+#[test]
+fn a_large_head_needs_a_permit_and_one_that_is_too_large_is_refused() {
+    let asked = Cell::new(0);
+    // So many bytes have come with what was before.
+    let read = |bytes: &[u8], ahead: usize, may_be_large: bool| {
+        asked.set(0);
+        let admit_large = || {
+            asked.set(asked.get() + 1);
+            if may_be_large { Ok(()) } else { Err(FULL) }
+        };
+        let (mut buffer, mut large, socket) = (bytes[..ahead].to_vec(), None, socket(&bytes[ahead..]));
+        let read = reactor::block_on(read_head(&socket, &mut buffer, &mut large, admit_large)).unwrap();
+        assert!(bytes.starts_with(&buffer) && buffer.len() <= HEAD_BYTES_MAX);
+        (read.map_err(|refusal| refusal.status), asked.get())
+    };
+    let head = |bytes: usize| format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "b".repeat(bytes - 23)).into_bytes();
+    for ahead in [0, 50] {
+        for (bytes, permits) in [(100, 0), (HEAD_SMALL_BYTES, 0), (HEAD_SMALL_BYTES + 1, 1), (HEAD_BYTES_MAX, 1)] {
+            assert_eq!(head(bytes).len(), bytes);
+            assert_eq!(read(&head(bytes), ahead, true), (Ok(Some(bytes)), permits));
+            let refused = if permits == 0 { Ok(Some(bytes)) } else { Err(503) };
+            assert_eq!(read(&head(bytes), ahead, false), (refused, permits));
+            assert_eq!(read(&head(bytes)[..bytes - 1], ahead, true).0, Ok(None), "it has no end");
+        }
+        assert_eq!(read(&head(HEAD_BYTES_MAX + 1), ahead, true), (Err(431), 1));
+        assert_eq!(read(&[&head(100)[..], &head(100)].concat(), ahead, true).0, Ok(Some(100)));
+    }
 }
