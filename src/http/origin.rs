@@ -139,6 +139,7 @@ mod tests {
             let origin = Origin::parse(text);
             assert_eq!(origin.text().as_deref(), Some(expected), "{text}");
             assert_eq!(Origin::parse(expected), origin, "{text}");
+            assert_eq!(origin == Origin::Null, expected == "null", "{text}");
         }
     }
 
@@ -161,6 +162,8 @@ mod tests {
             "http://evil.example\\/",
             "http://evil.example#/",
             "http://evil.example?/",
+            "http://evil.example/?",
+            "http://evil.example/,http://board.local",
             "other://a?b",
             "other://./x",
             "http://évil.example/",
