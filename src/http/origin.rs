@@ -118,6 +118,7 @@ mod tests {
         for (text, expected) in [
             ("HTTP://Evil.Example", "http://evil.example"),
             ("http://evil.example.", "http://evil.example"),
+            ("http://evil.example:80", "http://evil.example"),
             ("https://evil.example:443", "https://evil.example"),
             ("https://evil.example:80", "https://evil.example:80"),
             ("http://[0::1]:8080", "http://[::1]:8080"),
@@ -149,6 +150,8 @@ mod tests {
             "http://",
             "http:///",
             "http://./x",
+            "file://[x",
+            "app://..",
             "ws://",
             "://board.local",
             "board.local/x",
