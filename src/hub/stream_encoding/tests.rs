@@ -128,6 +128,19 @@ fn a_binary_message_is_base64() {
 }
 
 #[test]
+fn base64_has_its_padding_at_the_end_wherever_the_ring_begins_again() {
+    let payload: Vec<u8> = (0..40).collect();
+    for len in 0..payload.len() {
+        let at_once = whole(Encoding::Events, false, &payload[..len]).into_bytes();
+        for wrap in 0..len {
+            let halves = [&payload[..wrap], &payload[wrap..len]];
+            let message = Message { payload: halves, ..message(42, false, b"") };
+            assert_eq!(in_pieces(Encoding::Events, &message, 1), at_once, "{len} bytes, {wrap} before the wrap");
+        }
+    }
+}
+
+#[test]
 fn json_escapes_what_would_end_a_string_or_a_line() {
     let text = " \"\\/\u{0}\u{8}\t\n\u{c}\r\u{1f}\u{7f}\u{2028}ü🎉";
     let escaped = r#" \"\\/\u0000\u0008\t\n\u000c\r\u001f"#.to_owned() + "\u{7f}\u{2028}ü🎉";
