@@ -1,0 +1,68 @@
+//! Who takes part: what an actor is called for, and what it can do.
+//!
+//! Leaves what actors do to `clients`. What must stay true: an actor's chance is its own, so that leaving another out changes nothing of it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use crate::book::Book;
+use crate::net::link::Link;
+use crate::net::wire::Wire;
+
+/// Somebody who takes part.
+pub trait Actor {
+    /// Called at the start, when it is due (`wake_at`), when a wire of it has news (bytes, an end, a reset, refused, or room again for bytes
+    /// that waited), and when the server has ended or begun. Never called within itself.
+    fn step(&mut self, cx: &mut Context<'_>);
+
+    /// For people: what it is.
+    fn name(&self) -> String;
+}
+
+/// What an actor has in a step.
+pub struct Context<'a> {
+    /// Simulated time since the start of the scenario (monotonic: it stands still while the machine is suspended).
+    pub now: Duration,
+    /// The actor's id: its index in the crowd.
+    pub id: usize,
+    /// Its own chance.
+    pub random: &'a mut Rng,
+    /// What the world knows.
+    pub book: &'a mut Book,
+}
+
+impl Context<'_> {
+    /// Connects from the actor's own address.
+    pub fn connect(&mut self, link: Link) -> Wire {
+        let from = self.address();
+        self.connect_from(link, from)
+    }
+
+    /// Connects from another address, as of one machine with several actors, or of loopback.
+    pub fn connect_from(&mut self, _link: Link, _from: IpAddr) -> Wire {
+        todo!()
+    }
+
+    /// The actor's own address: each has one in 10.0.0.0/8.
+    pub fn address(&self) -> IpAddr {
+        let [_, _, high, low] = u32::try_from(self.id + 1).expect("few actors").to_be_bytes();
+        IpAddr::from([10, 0, high, low])
+    }
+
+    /// Has it called at this moment. The earliest of all that were asked for holds, and is forgotten when it has come.
+    pub fn wake_at(&mut self, _at: Duration) {
+        todo!()
+    }
+
+    /// Whether there is a server.
+    pub fn server_is_up(&self) -> bool {
+        todo!()
+    }
+
+    /// Says that something was seen that cannot be: first what kind, then a colon and the rest.
+    pub fn contradiction(&mut self, what: String) {
+        self.book.contradiction(what);
+    }
+}
