@@ -3,18 +3,21 @@
 //! Leaves what actors do to `clients`. What must stay true: an actor's chance is its own, so that leaving another out changes nothing of it.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use fastrand::Rng;
 
 use crate::book::Book;
 use crate::net::link::Link;
+use crate::net::network::{Happening, Network};
+use crate::net::timeline::Nanos;
 use crate::net::wire::Wire;
 
 /// Somebody who takes part.
 pub trait Actor {
     /// Called at the start, when it is due (`wake_at`), when a wire of it has news (bytes, an end, a reset, refused, or room again for bytes
-    /// that waited), and when the server has ended or begun. Never called within itself.
+    /// that waited), when the server has ended or begun, and when everybody is to leave. Never called within itself.
     fn step(&mut self, cx: &mut Context<'_>);
 
     /// For people: what it is.
@@ -31,6 +34,10 @@ pub struct Context<'a> {
     pub random: &'a mut Rng,
     /// What the world knows.
     pub book: &'a mut Book,
+    pub(crate) network: &'a Rc<Network>,
+    pub(crate) due: &'a mut Nanos,
+    pub(crate) server_is_up: bool,
+    pub(crate) is_leaving: bool,
 }
 
 impl Context<'_> {
@@ -41,8 +48,8 @@ impl Context<'_> {
     }
 
     /// Connects from another address, as of one machine with several actors, or of loopback.
-    pub fn connect_from(&mut self, _link: Link, _from: IpAddr) -> Wire {
-        todo!()
+    pub fn connect_from(&mut self, link: Link, from: IpAddr) -> Wire {
+        Wire::new(self.network.connect(self.id, link, from))
     }
 
     /// The actor's own address: each has one in 10.0.0.0/8.
@@ -52,13 +59,23 @@ impl Context<'_> {
     }
 
     /// Has it called at this moment. The earliest of all that were asked for holds, and is forgotten when it has come.
-    pub fn wake_at(&mut self, _at: Duration) {
-        todo!()
+    pub fn wake_at(&mut self, at: Duration) {
+        let at = Nanos::try_from(at.as_nanos()).unwrap_or(Nanos::MAX).max(self.network.now());
+        if at < *self.due {
+            *self.due = at;
+            self.network.push(at, Happening::Due(self.id));
+        }
     }
 
     /// Whether there is a server.
     pub fn server_is_up(&self) -> bool {
-        todo!()
+        self.server_is_up
+    }
+
+    /// Whether everybody is to leave: nothing more is sent, what is under way is awaited, then the wires are closed. Faults are over. Whoever
+    /// is still there after a while is broken off.
+    pub fn is_leaving(&self) -> bool {
+        self.is_leaving
     }
 
     /// Says that something was seen that cannot be: first what kind, then a colon and the rest.

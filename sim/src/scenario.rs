@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use foghorn::config::settings::Config;
+use foghorn::config::settings::{CodeSettings, Config, Limits};
+use log::LevelFilter;
 
 /// A scenario.
 #[derive(Debug, Clone)]
@@ -82,15 +83,116 @@ pub struct Faults {
     pub accept_errors: Option<Duration>,
 }
 
+/// The longest scenario, but for its end.
+const LONGEST: Duration = Duration::from_secs(1200);
+
 impl Scenario {
     /// The scenario of a seed.
-    pub fn of(_seed: u64) -> Self {
-        todo!("filled in with the world")
+    pub fn of(seed: u64) -> Self {
+        let chance = |what: u64| Rng::with_seed(mixed(seed, what));
+        let mut random = chance(0x5ce0);
+        let state = match random.u32(..10) {
+            0..2 => State::Off,
+            2..7 => State::InMemory,
+            _ => State::OnDisk,
+        };
+        // As many short ones as long ones.
+        let lasts = Duration::from_millis(1000 << random.u32(..10)) + Duration::from_millis(random.u64(..1000));
+        let lasts = lasts.min(LONGEST);
+        Self {
+            seed,
+            lasts,
+            config: config(&mut chance(0xc0f1)),
+            state,
+            crowd: crowd(&mut chance(0xc20d), lasts),
+            faults: faults(&mut chance(0xfa17), state, lasts),
+        }
     }
 
     /// The chance of one actor.
     pub fn chance_of_actor(&self, id: usize) -> Rng {
         Rng::with_seed(mixed(self.seed, 0x0a00_0000 + id as u64))
+    }
+}
+
+fn config(random: &mut Rng) -> Config {
+    // Small logs are where it gets tight, the default is what people have.
+    let backlog_bytes = [2 << 10, 8 << 10, 64 << 10, 256 << 10, 4 << 20][random.usize(..5)];
+    let channel_backlog_bytes = [2 << 10, 16 << 10, 128 << 10, 1 << 20][random.usize(..4)];
+    let message_bytes_max = (backlog_bytes / 2).min([250, 1000, 16 << 10, 1 << 20][random.usize(..4)]);
+    let patience = Duration::from_millis([50, 300, 2000, 2000, 10_000][random.usize(..5)]);
+    let heartbeat = match random.u32(..6) {
+        0 => None,
+        1 => Some(Duration::from_millis(random.u64(500..3000))),
+        2..4 => Some(Duration::from_secs(random.u64(3..20))),
+        _ => Some(Duration::from_secs(25)),
+    };
+    Config {
+        listen: Vec::new(),
+        greeting: if random.u32(..4) == 0 { String::new() } else { "connected to WebSocket server".into() },
+        echo: random.u32(..4) > 0,
+        history: if random.bool() { 0 } else { random.u64(1..20) },
+        www: None,
+        list_folders: false,
+        state: None,
+        allow_hosts: Vec::new(),
+        allow_origins: Vec::new(),
+        codes: CodeSettings::default(),
+        log_level: LevelFilter::Debug,
+        limits: Limits {
+            message_bytes_max,
+            backlog_bytes,
+            channels_max: [1, 2, 4, 32, 32][random.usize(..5)],
+            channel_backlog_bytes,
+            patience,
+            clients_max: if random.u32(..6) == 0 { random.usize(2..12) } else { 4096 },
+            clients_per_ip_max: if random.u32(..6) == 0 { Some(random.usize(1..4)) } else { Some(256) },
+            heartbeat,
+        },
+    }
+}
+
+fn crowd(random: &mut Rng, lasts: Duration) -> Vec<Role> {
+    // Long scenarios with few, short ones with many, so that each seed costs about the same.
+    let most = if lasts > Duration::from_secs(120) { 8 } else { 30 };
+    let weights: Vec<(Role, u32)> =
+        [Role::Member, Role::Idle, Role::Plain, Role::Reader, Role::Poster, Role::Looker, Role::Vandal]
+            .into_iter()
+            .map(|role| (role, random.u32(..5)))
+            .collect();
+    let all: u32 = weights.iter().map(|(_, weight)| weight).sum();
+    let mut crowd = vec![Role::Member, Role::Member];
+    for _ in 0..random.usize(1..most) {
+        let mut place = random.u32(..all.max(1));
+        let role = weights.iter().find(|(_, weight)| {
+            let is_it = place < *weight;
+            place = place.saturating_sub(*weight);
+            is_it
+        });
+        crowd.push(role.map_or(Role::Member, |(role, _)| *role));
+    }
+    crowd
+}
+
+fn faults(random: &mut Rng, state: State, lasts: Duration) -> Faults {
+    let mut every = |one_in: u32, shortest: Duration| {
+        // All are drawn, whether or not they happen.
+        let (is_on, times) = (random.u32(..one_in) == 0, random.u32(1..12));
+        is_on.then(|| (lasts / times).max(shortest))
+    };
+    let second = Duration::from_secs(1);
+    Faults {
+        kills: every(2, second),
+        stops: every(3, 5 * second),
+        reboots: every(5, 5 * second),
+        disk_errors: every(5, 5 * second).filter(|_| state != State::Off),
+        resets: every(2, second / 4),
+        vanishings: every(3, second / 4),
+        stalls: every(3, second / 4),
+        clock_jumps: every(5, second),
+        suspends: every(5, second),
+        accept_errors: every(6, second),
+        torn_steps: [None, None, Some(50), Some(400)][random.usize(..4)],
     }
 }
 

@@ -9,6 +9,8 @@ use crate::scenario::Scenario;
 pub struct Book {
     /// Contradictions: first what kind, then a colon and the rest. The run ends with the first.
     pub found: Vec<String>,
+    /// Messages that clients were given.
+    pub deliveries: u64,
 }
 
 /// One life of the server.
@@ -41,7 +43,7 @@ pub enum End {
 impl Book {
     /// A book in which nothing stands yet.
     pub fn new(_scenario: &Scenario) -> Self {
-        Self { found: Vec::new() }
+        Self { found: Vec::new(), deliveries: 0 }
     }
 
     /// A life begins.

@@ -18,6 +18,8 @@ pub struct Link {
     pub segment_bytes_max: usize,
     /// Which of the server's two listeners.
     pub listener: usize,
+    /// The server writes short, without need, in one of so many writes; 0 is never.
+    pub short_one_in: u32,
 }
 
 impl Default for Link {
@@ -28,6 +30,7 @@ impl Default for Link {
             to_server_bytes: 64 * 1024,
             segment_bytes_max: 64 * 1024,
             listener: 0,
+            short_one_in: 64,
         }
     }
 }

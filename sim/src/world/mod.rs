@@ -1,0 +1,9 @@
+//! The world around the server: what happens in it, and what the server has of it.
+
+pub mod course;
+pub mod disk;
+pub mod faulting;
+pub mod serving;
+pub mod simulated;
+pub mod stage;
+pub mod stop;

@@ -1,0 +1,371 @@
+//! The world that a server is in: what its kernel would do for it.
+//!
+//! Leaves what goes wrong to `faulting`, and actors to `stage`. What must stay true: time moves only while the server waits; what the server
+//! is not told of at once it is told of at its next wait; once it is killed, nothing that it does has an effect.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use foghorn::config::settings::Limits;
+use foghorn::simulation::clocks::{Clocks, set_clocks};
+use foghorn::simulation::disk::{Course, DiskStep};
+use foghorn::simulation::socket::Socket;
+use foghorn::simulation::world::{Event, World};
+
+use crate::net::network::{Happening, Network};
+use crate::net::server_end::ServerEnd;
+use crate::net::timeline::Nanos;
+use crate::scenario::{Scenario, State, mixed};
+use crate::statistics::Figures;
+use crate::turn::{FAULTS, Turn};
+use crate::voice;
+use crate::world::disk::{Disk, Mood};
+use crate::world::faulting::Plan;
+use crate::world::stage::Stage;
+use crate::world::stop::Stop;
+
+/// Waits at one moment, after which the server counts as one that spins.
+const WAITS_AT_ONE_MOMENT_MAX: u32 = 1_000_000;
+/// What the clock of the day says at the start: the year 2026.
+const UNIX_AT_START: Duration = Duration::from_secs(1_780_000_000);
+/// How long the machine has run at the start.
+const BOOT_AT_START: Duration = Duration::from_secs(25);
+
+/// How a life is to end, once it has begun to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It was killed.
+    Kill,
+    /// It was told to stop.
+    Stop,
+    /// The machine is started anew, after it was told to stop, or at once.
+    Reboot {
+        /// Whether it was told.
+        is_in_order: bool,
+    },
+    /// It was told to stop, and no life follows.
+    ForGood,
+}
+
+/// The world that a server is in.
+pub struct Simulated {
+    /// Connections, and what is going to happen.
+    pub network: Rc<Network>,
+    /// Who is there.
+    pub stage: RefCell<Stage>,
+    /// What was counted.
+    pub figures: RefCell<Figures>,
+    /// The disk under `--state`.
+    pub disk: RefCell<Disk>,
+    /// How this life is to end.
+    pub ending: Cell<Option<Ending>>,
+    /// The number of this life.
+    pub life: Cell<u64>,
+    /// What cannot be and yet was seen.
+    pub verdict: RefCell<Option<String>>,
+    /// By how much the clocks differ from the monotonic one.
+    pub(super) boot_offset: Cell<i128>,
+    pub(super) unix_offset: Cell<i128>,
+    /// How often the machine was started.
+    pub boot: Cell<u64>,
+    /// By which this life is told to stop.
+    pub stop: RefCell<Stop>,
+    pub(super) plan: RefCell<Plan>,
+    pub(super) limits: Limits,
+    /// What the files of `--state` may take, as the server is told.
+    state: State,
+    is_dead: Cell<bool>,
+    random: RefCell<Rng>,
+    worker: RefCell<Option<Box<dyn FnMut() -> bool>>>,
+    work_is_planned: Cell<bool>,
+    last_wait: Cell<Nanos>,
+    waits_at_once: Cell<u32>,
+}
+
+/// What follows from something that has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    GoesOn,
+    /// The server has something to do that it is not told of as an event.
+    Wakes,
+    /// The server is dead.
+    Dies,
+}
+
+impl Simulated {
+    /// The world of a scenario, with these in it.
+    pub fn new(scenario: &Scenario, network: Rc<Network>, stage: Stage) -> Self {
+        let random = |what: u64| Rng::with_seed(mixed(scenario.seed, what));
+        let is_on = scenario.state != State::Off;
+        let disk = Disk::new(random(0xd15c), scenario.faults.torn_steps.filter(|_| is_on));
+        let world = Self {
+            network,
+            stage: RefCell::new(stage),
+            figures: RefCell::default(),
+            disk: RefCell::new(disk),
+            ending: Cell::new(None),
+            life: Cell::new(0),
+            verdict: RefCell::default(),
+            boot_offset: Cell::new(i128::try_from(BOOT_AT_START.as_nanos()).expect("small")),
+            unix_offset: Cell::new(i128::try_from(UNIX_AT_START.as_nanos()).expect("small")),
+            boot: Cell::new(0),
+            stop: RefCell::default(),
+            plan: RefCell::new(Plan::new(scenario)),
+            limits: scenario.config.limits.clone(),
+            state: scenario.state,
+            is_dead: Cell::new(true),
+            random: RefCell::new(random(0x0e1d)),
+            worker: RefCell::default(),
+            work_is_planned: Cell::new(false),
+            last_wait: Cell::new(0),
+            waits_at_once: Cell::new(0),
+        };
+        for fault in FAULTS {
+            world.plan_next(fault);
+        }
+        let lasts = Nanos::try_from(scenario.lasts.as_nanos()).expect("years are few");
+        world.network.push(lasts, Happening::World(Turn::Leave));
+        world
+    }
+
+    /// A server begins to live: it finds all as a new process does.
+    pub fn begin_life(&self) {
+        self.is_dead.set(false);
+        self.disk.borrow_mut().set_dead(false);
+        self.ending.set(None);
+        *self.stop.borrow_mut() = Stop::default();
+        self.work_is_planned.set(false);
+        self.network.open_listeners();
+        self.show_clocks();
+    }
+
+    /// The server is gone, however it went.
+    pub fn end_life(&self) {
+        self.is_dead.set(true);
+        self.disk.borrow_mut().set_dead(true);
+        self.network.kill();
+        *self.worker.borrow_mut() = None;
+        self.life.set(self.life.get() + 1);
+    }
+
+    /// The server is dead from now on, wherever it is.
+    pub(super) fn kill(&self) {
+        self.is_dead.set(true);
+        self.disk.borrow_mut().set_dead(true);
+        self.network.kill();
+    }
+
+    /// Whether there is a server that was not killed.
+    pub fn is_alive(&self) -> bool {
+        !self.is_dead.get()
+    }
+
+    /// Something cannot be: the server is stopped on the spot.
+    pub fn contradict(&self, what: String) {
+        self.verdict.borrow_mut().get_or_insert(what);
+    }
+
+    /// Lets the world go on without a server, until this moment.
+    pub fn pass_until(&self, until: Nanos) {
+        loop {
+            let next = self.network.timeline.borrow_mut().advance(until);
+            match next {
+                Some(what) => self.happen(what),
+                None => return,
+            };
+            if self.verdict.borrow().is_some() {
+                return;
+            }
+        }
+    }
+
+    /// The machine is started anew: another boot, and the clock that counts from there.
+    pub fn restart_machine(&self) {
+        self.boot.set(self.boot.get() + 1);
+        self.boot_offset.set(i128::try_from(BOOT_AT_START.as_nanos()).expect("small") - i128::from(self.network.now()));
+    }
+
+    /// What the server's clocks say from now on.
+    pub fn show_clocks(&self) {
+        let now = self.network.now();
+        let with = |offset: i128| {
+            Duration::from_nanos(u64::try_from((i128::from(now) + offset).max(0)).expect("some hundred years are few"))
+        };
+        voice::set_now(Duration::from_nanos(now));
+        set_clocks(Clocks {
+            monotonic: Duration::from_nanos(now),
+            boot: with(self.boot_offset.get()),
+            unix: with(self.unix_offset.get()),
+        });
+    }
+
+    fn happen(&self, what: Happening) -> Then {
+        match what {
+            Happening::Passes(connection, passing) => {
+                if connection.pass(passing) {
+                    self.stage.borrow_mut().step(connection.actor);
+                }
+            }
+            Happening::Due(actor) => self.stage.borrow_mut().step_if_due(actor),
+            Happening::World(turn) => {
+                let then = self.turn(turn);
+                if then != Then::GoesOn && self.is_sound() {
+                    return then;
+                }
+            }
+        }
+        if self.is_sound() { Then::GoesOn } else { Then::Dies }
+    }
+
+    /// Whether nothing was seen that cannot be. If so, the server is dead.
+    fn is_sound(&self) -> bool {
+        if let Some(first) = self.stage.borrow().book.found.first() {
+            self.contradict(first.clone());
+        }
+        let is_sound = self.verdict.borrow().is_none();
+        if !is_sound && self.is_alive() {
+            self.kill();
+        }
+        is_sound
+    }
+
+    /// The worker does a job, if there is one.
+    pub(super) fn work(&self) -> Then {
+        self.work_is_planned.set(false);
+        self.show_clocks();
+        let Some(mut worker) = self.worker.borrow_mut().take() else { return Then::GoesOn };
+        let has_worked = {
+            let _of_the_server = self.network.foreign.pause();
+            worker()
+        };
+        let mut place = self.worker.borrow_mut();
+        place.get_or_insert(worker);
+        if !self.is_alive() {
+            return Then::Dies;
+        }
+        if has_worked { Then::Wakes } else { Then::GoesOn }
+    }
+
+    fn plan_work(&self) {
+        if self.worker.borrow().is_some() && !self.work_is_planned.replace(true) {
+            // A card takes from a fraction of a millisecond to the better part of a second.
+            let mut random = self.random.borrow_mut();
+            let longest = if random.u32(..50) == 0 { 700_000_000 } else { 5_000_000 };
+            let at = self.network.now() + random.u64(50_000..longest);
+            self.network.push(at, Happening::World(Turn::Works));
+        }
+    }
+
+    fn note_wait(&self, now: Nanos) {
+        let mut figures = self.figures.borrow_mut();
+        figures.waits += 1;
+        figures.server_bytes_max = figures.server_bytes_max.max(self.network.foreign.of_server());
+        let at_once = if self.last_wait.replace(now) == now { self.waits_at_once.get() + 1 } else { 0 };
+        self.waits_at_once.set(at_once);
+        if at_once > WAITS_AT_ONE_MOMENT_MAX {
+            self.contradict(format!("spin: the server has waited {at_once} times and no time has passed"));
+        }
+    }
+}
+
+fn killed() -> io::Error {
+    io::Error::other("the simulated server is killed")
+}
+
+impl World for Simulated {
+    fn wait(&self, timeout: Option<Duration>, events: &mut Vec<Event>) -> io::Result<()> {
+        let now = self.network.now();
+        self.note_wait(now);
+        let _not_the_servers = self.network.foreign.begin();
+        if !self.is_sound() || !self.is_alive() {
+            return Err(killed());
+        }
+        self.plan_work();
+        let until = timeout.map_or(Nanos::MAX, |span| {
+            now.saturating_add(Nanos::try_from(span.as_nanos()).unwrap_or(Nanos::MAX)).min(Nanos::MAX - 1)
+        });
+        loop {
+            if self.network.has_edges() {
+                self.network.report(&mut self.random.borrow_mut(), events);
+                break;
+            }
+            if until == now {
+                break;
+            }
+            let next = self.network.timeline.borrow_mut().advance(until);
+            let then = match next {
+                Some(what) => self.happen(what),
+                None if until == Nanos::MAX => {
+                    self.contradict("rest: the world has come to its end before the scenario".into());
+                    Then::Dies
+                }
+                None => break,
+            };
+            match then {
+                Then::GoesOn => {}
+                Then::Wakes => break,
+                Then::Dies => return Err(killed()),
+            }
+        }
+        self.show_clocks();
+        Ok(())
+    }
+
+    fn accept(&self, listener: usize) -> io::Result<(Rc<dyn Socket>, SocketAddr)> {
+        let _not_the_servers = self.network.foreign.begin();
+        let connection = self.network.accept(listener)?;
+        let peer = connection.peer;
+        Ok((Rc::new(ServerEnd::new(connection)), peer))
+    }
+
+    fn listens(&self, listener: usize, key: u64) {
+        let _not_the_servers = self.network.foreign.begin();
+        self.network.listens(listener, key);
+    }
+
+    fn listens_no_more(&self, listener: usize) {
+        let _not_the_servers = self.network.foreign.begin();
+        self.network.close_listener(listener);
+    }
+
+    fn disk_step(&self, step: DiskStep) -> io::Result<Course> {
+        let _not_the_servers = self.network.foreign.begin();
+        let mood = self.disk.borrow_mut().step(step);
+        match mood {
+            Mood::Goes(course) => course,
+            Mood::Killed(course) => {
+                self.ending.set(Some(Ending::Kill));
+                self.figures.borrow_mut().torn_steps += 1;
+                self.kill();
+                course
+            }
+        }
+    }
+
+    fn is_on_disk(&self) -> bool {
+        self.state == State::OnDisk
+    }
+
+    fn free_bytes(&self) -> u64 {
+        1 << 30
+    }
+
+    fn employ(&self, worker: Box<dyn FnMut() -> bool>) {
+        *self.worker.borrow_mut() = Some(worker);
+    }
+
+    fn boot_id(&self) -> String {
+        format!("00000000-0000-4000-8000-{:012x}", self.boot.get())
+    }
+}
+
+impl fmt::Debug for Simulated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Simulated").field("network", &self.network).finish_non_exhaustive()
+    }
+}
