@@ -1,16 +1,63 @@
 //! What the world knows: the model against which all that clients are told is held.
+//!
+//! Leaves an epoch's messages to `log`, a channel's epochs to `channel`, and what was sent to `sources`. What must stay true: whatever cannot be true beside what was told before is
+//! found when it is told, in one sentence that says what, where, to whom, and when.
 
+pub mod channel;
+pub mod content;
+pub mod ending;
+pub mod log;
+pub mod sources;
+pub mod starting;
+pub mod telling;
+pub mod waiting;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::scenario::Scenario;
+use foghorn::config::settings::Limits;
+
+use crate::book::channel::{Channel, Mark};
+use crate::book::content::{Content, Style};
+use crate::book::sources::Source;
+use crate::scenario::{Scenario, State};
+
+/// Channels by their names; the first is the main one.
+pub const CHANNELS: [&str; 6] = ["", "a", "lights", "c-3", "under_score", "z"];
+/// Of what others may be behind: what sockets, windows and a stream's epochs can hold beside a backlog, in bytes.
+const BEHIND_BYTES: usize = 1 << 20;
 
 /// What the world knows.
 #[derive(Debug)]
 pub struct Book {
     /// Contradictions: first what kind, then a colon and the rest. The run ends with the first.
     pub found: Vec<String>,
-    /// Messages that clients were given.
+    /// Messages that were told and held against the model.
     pub deliveries: u64,
+    /// Answers and hellos that were.
+    pub answers: u64,
+    /// The server's limits.
+    pub limits: Limits,
+    /// Which life of the server this is.
+    pub life: u64,
+    /// How many there are who come.
+    pub crowd: usize,
+    /// How many connections were asked for that the server may remember.
+    pub arrivals: u64,
+    /// Until when so many connections may be there that have asked for nothing that some are dropped.
+    pub flooded_until: Duration,
+    /// Whether it is being stopped.
+    pub is_stopping: bool,
+    /// Since which life what was said has been kept.
+    kept_since: u64,
+    /// The disk has failed: channels may begin anew whenever that is found out.
+    is_disk_doubtful: bool,
+    ids: BTreeMap<String, (usize, Duration)>,
+    state: State,
+    channels: Vec<Channel>,
+    sources: Vec<Source>,
+    /// Of each channel, how many empty binary and text messages were sent, and how many were seen.
+    nameless: Vec<[[u64; 2]; 2]>,
 }
 
 /// One life of the server.
@@ -42,30 +89,163 @@ pub enum End {
 
 impl Book {
     /// A book in which nothing stands yet.
-    pub fn new(_scenario: &Scenario) -> Self {
-        Self { found: Vec::new(), deliveries: 0 }
+    pub fn new(scenario: &Scenario) -> Self {
+        Self::with(scenario.config.limits.clone(), scenario.state, scenario.crowd.len())
+    }
+
+    fn with(limits: Limits, state: State, crowd: usize) -> Self {
+        let mut channels = Vec::new();
+        for (nth, name) in CHANNELS.into_iter().enumerate() {
+            let backlog_bytes = if nth == 0 { limits.backlog_bytes } else { limits.channel_backlog_bytes };
+            let mut channel = Channel::new(name.to_owned(), backlog_bytes + BEHIND_BYTES);
+            channel.may_begin_anew = nth > 0 && CHANNELS.len() - 1 > limits.channels_max;
+            channels.push(channel);
+        }
+        Self {
+            found: Vec::new(),
+            deliveries: 0,
+            answers: 0,
+            limits,
+            life: 0,
+            crowd,
+            arrivals: 0,
+            flooded_until: Duration::ZERO,
+            is_stopping: false,
+            kept_since: 0,
+            is_disk_doubtful: false,
+            ids: BTreeMap::new(),
+            state,
+            nameless: vec![[[0; 2]; 2]; channels.len()],
+            channels,
+            sources: Vec::new(),
+        }
     }
 
     /// A life begins.
-    pub fn life_begins(&mut self, _life: &Life) {}
+    pub fn life_begins(&mut self, life: &Life) {
+        self.life = life.number;
+        self.is_stopping = false;
+        if self.kept_since == life.number {
+            self.channels.iter_mut().for_each(|channel| channel.lose(life.began));
+            self.sources.iter_mut().for_each(Source::lose);
+        }
+    }
 
     /// A life has ended.
-    pub fn life_ends(&mut self, _end: End) {}
+    pub fn life_ends(&mut self, end: End) {
+        let is_kept = self.state != State::Off
+            && match end {
+                End::Killed | End::Stopped => true,
+                End::Reboot { was_in_order } => was_in_order,
+                End::DiskLost => false,
+            };
+        if !is_kept {
+            self.kept_since = self.life + 1;
+        }
+    }
 
     /// The server is told to stop in order from now on: clients may be closed with 1001 or refused.
-    pub fn stop_begins(&mut self) {}
+    pub fn stop_begins(&mut self) {
+        self.is_stopping = true;
+    }
 
     /// The disk of `--state` fails from now on, or does no more. Channels may lose what is kept, and begin a new epoch.
-    pub fn disk_fails(&mut self, _fails: bool) {}
+    pub fn disk_fails(&mut self, fails: bool) {
+        if fails {
+            self.is_disk_doubtful = true;
+            self.channels.iter_mut().for_each(|channel| channel.may_begin_anew = true);
+        }
+    }
 
     /// Everybody has left, all that was under way has arrived, and the server has come to rest.
     pub fn at_rest(&mut self, _now: Duration) {}
-
-    /// The last checks, at the end.
-    pub fn close(&mut self) {}
 
     /// Something was seen that cannot be: first what kind, then a colon and the rest.
     pub fn contradiction(&mut self, what: String) {
         self.found.push(what);
     }
+
+    /// What is known of a channel now.
+    pub fn mark(&self, channel: usize, now: Duration) -> Mark {
+        self.channels[channel].mark(now)
+    }
+
+    /// Whether a channel may begin anew without a word: it may be forgotten, or the disk has failed.
+    pub fn may_begin_anew(&self, channel: usize) -> bool {
+        self.channels[channel].may_begin_anew
+    }
+
+    /// Somebody is about to ask for a deletion.
+    pub fn ask_deletion(&mut self, channel: usize) {
+        self.channels[channel].reasons += 1;
+    }
+
+    /// How many deletions were asked for, and how often all was lost.
+    pub fn reasons(&self, channel: usize) -> usize {
+        self.channels[channel].reasons
+    }
+
+    /// The name of an epoch.
+    pub fn epoch(&self, channel: usize, epoch: usize) -> &str {
+        &self.channels[channel].epochs[epoch].epoch
+    }
+
+    /// The largest message of a channel, in bytes.
+    pub fn message_bytes_max(&self, channel: usize) -> usize {
+        let of_channel = if channel == 0 { usize::MAX } else { self.limits.channel_backlog_bytes / 2 };
+        self.limits.message_bytes_max.min(of_channel)
+    }
+
+    /// What a channel's backlog was set to, in bytes.
+    pub fn backlog_bytes(&self, channel: usize) -> usize {
+        if channel == 0 { self.limits.backlog_bytes } else { self.limits.channel_backlog_bytes }
+    }
+
+    /// Somebody was told the name of its connection.
+    ///
+    /// # Errors
+    /// If another has it.
+    pub fn join(&mut self, id: &str, by: usize, now: Duration) -> Result<(), String> {
+        match self.ids.insert(id.to_owned(), (by, now)) {
+            Some((other, at)) => {
+                Err(format!("id: client {by} has {id} at {now:?}, which client {other} was given at {at:?}"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A connection that may send to a channel.
+    pub fn add_source(&mut self, actor: usize, channel: usize) -> u32 {
+        self.arrivals += 1;
+        self.sources.push(Source::new(u32::try_from(actor).unwrap_or(u32::MAX), channel, self.life));
+        u32::try_from(self.sources.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// It is about to send a message.
+    pub fn send(&mut self, source: u32, bytes: usize, style: Style) -> Content {
+        let its = &mut self.sources[source as usize];
+        let content = its.send(source, bytes, style);
+        if content.is_empty() {
+            self.nameless[its.channel][usize::from(style.is_text())][0] += 1;
+        }
+        content
+    }
+
+    /// A connection that sends.
+    pub fn source(&self, source: u32) -> &Source {
+        &self.sources[source as usize]
+    }
+
+    /// Whether what a connection has sent must be known to a server that lives now: nothing was lost since.
+    pub fn must_be_known(&self, source: u32) -> bool {
+        self.sources[source as usize].life >= self.kept_since && !self.is_disk_doubtful
+    }
+
+    /// Whether it cannot be known any more.
+    pub fn is_lost(&self, source: u32) -> bool {
+        self.sources[source as usize].life < self.kept_since
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,49 @@
+//! For how long somebody may wait whose message has to get into a log.
+//!
+//! Leaves which message it is to others. What must stay true: the bounds follow from what README and SECURITY say, and none is so wide that a hang
+//! gets past it.
+
+use std::time::Duration;
+
+use foghorn::config::settings::Limits;
+
+use crate::book::Book;
+use crate::book::telling::Told;
+use crate::scenario::State;
+
+/// A client that others wait for has to take so much in each patience, in bytes.
+const PROGRESS_BYTES: usize = 64 * 1024;
+/// What else takes time: the way there and back, what a disk takes.
+const ON_ITS_WAY: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(60)];
+
+/// For how long a channel may stand still in which somebody waits: each client that keeps the next message waiting takes 64 KiB in each
+/// patience or is dropped, and all of them have to take what makes room for it: its own length, and that of one message that is out in part.
+pub fn standstill_max(limits: &Limits, message_bytes_max: usize) -> Duration {
+    let turns = (2 * (message_bytes_max + 26)).div_ceil(PROGRESS_BYTES) + 2;
+    limits.patience * u32::try_from(turns).unwrap_or(u32::MAX)
+}
+
+impl Book {
+    /// Whether somebody who is prompt, and has waited `since` then for its message to get into the log, still may.
+    ///
+    /// # Errors
+    /// If the channel has stood still for too long.
+    pub fn check_wait(&self, channel: usize, since: Duration, told: Told) -> Result<(), String> {
+        let its = &self.channels[channel];
+        let stands_since = since.max(its.last_news);
+        let due = stands_since + self.wait_max(channel);
+        if told.at <= due || self.is_disk_doubtful {
+            return Ok(());
+        }
+        Err(format!(
+            "waited too long: client {} waits for the pong behind its messages since {since:?}, and channel /{} has had nothing new since {:?}, now it is {:?}",
+            told.by, its.name, its.last_news, told.at
+        ))
+    }
+
+    /// For how long a channel may stand still in which somebody waits, and what else takes time.
+    pub fn wait_max(&self, channel: usize) -> Duration {
+        let on_its_way = ON_ITS_WAY[usize::from(self.state == State::OnDisk)];
+        standstill_max(&self.limits, self.message_bytes_max(channel)) + on_its_way
+    }
+}
