@@ -226,7 +226,8 @@ impl Network {
         for listener in 0..LISTENERS {
             self.close_listener(listener);
         }
-        while let Some(connection) = self.open.borrow().last().map(Rc::clone) {
+        let open = self.open.borrow().clone();
+        for connection in open {
             connection.close_server_end(false);
         }
         self.edges.borrow_mut().clear();

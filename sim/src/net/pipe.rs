@@ -206,7 +206,8 @@ mod tests {
             pipe.arrive(now);
             let mut piece = [0; 64];
             let len = random.usize(..64);
-            for byte in &piece[..pipe.take(&mut piece[..len])] {
+            let len = pipe.take(&mut piece[..len]);
+            for byte in &piece[..len] {
                 assert_eq!(*byte, got);
                 got = got.wrapping_add(1);
             }

@@ -9,6 +9,9 @@ use std::collections::BinaryHeap;
 /// Moments and spans of simulated time, in nanoseconds.
 pub type Nanos = u64;
 
+/// A second.
+pub const SECOND: Nanos = 1_000_000_000;
+
 /// What is going to happen, in order.
 #[derive(Debug)]
 pub struct Timeline<H> {

@@ -9,7 +9,7 @@ use fastrand::Rng;
 use foghorn::config::limits::{DRAIN_TIMEOUT, SWEEPS_PER_HEARTBEAT};
 
 use crate::net::network::Happening;
-use crate::net::timeline::Nanos;
+use crate::net::timeline::{Nanos, SECOND};
 use crate::scenario::{Faults, Scenario, mixed};
 use crate::turn::{FAULTS, Fault, Turn};
 use crate::world::simulated::{Ending, Simulated, Then};
@@ -24,7 +24,6 @@ const REST_TIME: Nanos = 3600 * SECOND;
 const WAKES_AT_REST_MAX: u64 = 8;
 /// How long a stop may take beside the drain, as for what the disk has left to do.
 const STOP_SLACK: Nanos = 25 * SECOND;
-const SECOND: Nanos = 1_000_000_000;
 
 /// When what goes wrong.
 #[derive(Debug)]
