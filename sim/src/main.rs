@@ -19,6 +19,7 @@ mod scenario;
 mod shrinking;
 mod speed;
 mod statistics;
+mod talker;
 mod turn;
 mod voice;
 mod world;

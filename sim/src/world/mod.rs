@@ -7,3 +7,5 @@ pub mod serving;
 pub mod simulated;
 pub mod stage;
 pub mod stop;
+#[cfg(test)]
+mod tests;

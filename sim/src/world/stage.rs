@@ -47,8 +47,7 @@ impl Stage {
         Self::with(Book::new(scenario), parts.collect(), network)
     }
 
-    /// Actors of a test.
-    #[cfg(test)]
+    /// These actors.
     pub fn of(scenario: &Scenario, actors: Vec<Box<dyn Actor>>, network: &Rc<Network>) -> Self {
         let parts = actors.into_iter().enumerate().map(|(id, actor)| Part {
             id,

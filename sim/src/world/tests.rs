@@ -1,0 +1,51 @@
+//! The simulator itself: that it replays, and that it finds what was planted.
+
+use std::time::Duration;
+
+use crate::scenario::State;
+use crate::speed::{calm, talk};
+use crate::turn::{FAULTS, Fault};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn talkers_get_all_that_is_said_and_nothing_is_left_of_them() {
+    let (outcome, seen) = talk(&calm(1, 20 * SECOND), 5, Some(SECOND));
+    assert_eq!(outcome.contradiction, None);
+    assert_eq!(seen.opened.get(), 5);
+    assert!((90..=100).contains(&seen.sent.get()), "{seen:?}");
+    assert!(seen.got.get() + 10 >= 5 * seen.sent.get(), "{seen:?}");
+    assert!(outcome.figures.simulated > Duration::from_secs(3600), "an idle hour follows");
+}
+
+#[test]
+fn the_same_seed_has_the_same_course_with_all_kinds_of_faults_and_another_seed_another() {
+    for state in [State::Off, State::InMemory, State::OnDisk] {
+        let run = |seed| {
+            let mut scenario = calm(seed, 60 * SECOND);
+            scenario.state = state;
+            for fault in FAULTS {
+                *fault.mean(&mut scenario.faults) = Some(5 * SECOND);
+            }
+            scenario.faults.torn_steps = Some(40);
+            talk(&scenario, 8, Some(SECOND / 3)).0
+        };
+        let [first, again, other] = [run(5), run(5), run(6)];
+        assert_eq!(first.contradiction, None);
+        assert_eq!(first, again);
+        assert_ne!(first.trace, other.trace);
+        assert!(first.figures.restarts > 3, "{:?}", first.figures);
+    }
+}
+
+#[test]
+fn leaving_out_a_kind_of_fault_changes_no_time_of_another() {
+    let run = |has_stalls: bool| {
+        let mut scenario = calm(9, 60 * SECOND);
+        *Fault::Kill.mean(&mut scenario.faults) = Some(3 * SECOND);
+        *Fault::Stall.mean(&mut scenario.faults) = has_stalls.then_some(SECOND);
+        talk(&scenario, 3, Some(SECOND)).0.figures.restarts
+    };
+    let restarts = run(true);
+    assert!(restarts > 3 && run(false) == restarts);
+}
