@@ -16,6 +16,8 @@ TORTURE_SEED ?=
 TORTURE_ONLY ?=
 FUZZ_SECONDS ?= 60
 FILES ?= src/hub/**
+SIM_SECONDS ?= 60
+SIM_SEED ?=
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | column -t -s '|'
@@ -30,6 +32,7 @@ test-rust: ## unit, property and integration tests
 	cargo test --locked
 	cargo test --locked --manifest-path bench/Cargo.toml
 	cargo test --locked --manifest-path soak/Cargo.toml
+	cargo test --locked --manifest-path sim/Cargo.toml
 
 test-browser: ## the page in headless Chromium
 	scripts/need node:nodejs npm:npm chromium:chromium openssl:openssl
@@ -47,7 +50,7 @@ lint: ## format, clippy, rustdoc
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --features simulation -- -D warnings
-	for crate in fuzz soak bench; do cargo fmt --check --manifest-path $$crate/Cargo.toml && \
+	for crate in fuzz soak sim bench; do cargo fmt --check --manifest-path $$crate/Cargo.toml && \
 		cargo clippy --locked --all-targets --manifest-path $$crate/Cargo.toml -- -D warnings || exit 1; done
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
@@ -71,6 +74,9 @@ torture: ## make each system call fail in turn, all of it in half an hour or a s
 	cargo build --release --locked
 	cargo run --release --locked --manifest-path soak/Cargo.toml --bin torture -- $(if $(TORTURE_SECONDS),--seconds $(TORTURE_SECONDS)) \
 		$(if $(TORTURE_SEED),--seed $(TORTURE_SEED)) $(if $(TORTURE_ONLY),--only $(TORTURE_ONLY))
+
+sim: ## the real server in a simulated world, one seed after the other for SIM_SECONDS (SIM_SEED replays one)
+	cargo run --release --locked --manifest-path sim/Cargo.toml -- $(if $(SIM_SEED),--seed $(SIM_SEED),--seconds $(SIM_SECONDS))
 
 deny: ## licences, sources, duplicates and, where the database can be reached, advisories of all crates
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
@@ -124,4 +130,4 @@ test-deb: ## install, load, break, upgrade and purge the packages in a booted De
 deploy: ## build for a board, install there, print the address; HOST=pi@raspberrypi.local
 	scripts/deploy $(HOST)
 
-.PHONY: help run test test-rust test-browser screenshots lint fuzz soak kills torture mutants deny bench bench-quick bench-heart bench-shell bench-tools arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy
+.PHONY: help run test test-rust test-browser screenshots lint fuzz soak kills torture sim mutants deny bench bench-quick bench-heart bench-shell bench-tools arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy
