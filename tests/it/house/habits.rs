@@ -33,8 +33,20 @@ fn main_is_at_most_80_lines_and_alone_decides_exit_codes() {
 }
 
 /// Where the files lie that the papers name.
-const NAMED_FOLDERS: [&str; 12] =
-    ["src/", "tests/", "fuzz/", "docs/", "scripts/", "systemd/", "www/", "packaging/", "soak/", "sim/", "bench/", ".ci/"];
+const NAMED_FOLDERS: [&str; 12] = [
+    "src/",
+    "tests/",
+    "fuzz/",
+    "docs/",
+    "scripts/",
+    "systemd/",
+    "www/",
+    "packaging/",
+    "soak/",
+    "sim/",
+    "bench/",
+    ".ci/",
+];
 
 #[test]
 fn every_file_that_the_papers_name_is_there() {
