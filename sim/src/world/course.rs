@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use foghorn::config::settings::{Config, PORTS};
-use foghorn::server::run::{Ended, StartError};
+use foghorn::server::run::{Ended, StartError, run};
 use foghorn::simulation::chance;
 use foghorn::simulation::entered::enter;
 use foghorn::simulation::socket::Listener;
@@ -26,7 +26,6 @@ use crate::net::timeline::Nanos;
 use crate::panics;
 use crate::scenario::{Scenario, State, mixed};
 use crate::statistics::Figures;
-use crate::world::serving::serve;
 use crate::world::simulated::{Ending, Simulated};
 use crate::world::stage::Stage;
 
@@ -145,8 +144,8 @@ impl Course<'_> {
         });
         let stop = self.world.stop.borrow().clone();
         self.world.network.foreign.reset();
-        let (config, listeners) = (self.config.clone(), listeners.collect());
-        let result = panics::quietly(|| catch_unwind(AssertUnwindSafe(|| serve(listeners, config, stop))));
+        let (config, listeners) = (self.config.clone(), listeners.collect::<Vec<_>>());
+        let result = panics::quietly(|| catch_unwind(AssertUnwindSafe(|| run(listeners, config, stop))));
         drop(entered);
         result.map_err(|_| panics::last())
     }

@@ -3,7 +3,6 @@
 pub mod course;
 pub mod disk;
 pub mod faulting;
-pub mod serving;
 pub mod simulated;
 pub mod stage;
 pub mod stop;
