@@ -46,7 +46,7 @@ pub struct Book {
     pub arrivals: u64,
     /// Until when so many connections may be there that have asked for nothing that some are dropped.
     pub flooded_until: Duration,
-    /// Whether it is being stopped.
+    /// Whether it is being stopped, or has ended.
     pub is_stopping: bool,
     /// Since which life what was said has been kept.
     kept_since: u64,
@@ -133,6 +133,8 @@ impl Book {
 
     /// A life has ended.
     pub fn life_ends(&mut self, end: End) {
+        // Until the next one nobody is there to be told anything.
+        self.is_stopping = true;
         let is_kept = self.state != State::Off
             && match end {
                 End::Killed | End::Stopped => true,
