@@ -80,6 +80,11 @@ impl Book {
         self.channels[channel].epochs[epoch].get(seq).map(|entry| entry.content)
     }
 
+    /// A message by its name, if it was sent to this channel.
+    pub fn content(&self, channel: usize, source: u32, nth: u32) -> Option<Content> {
+        self.sources.get(source as usize).filter(|its| its.channel == channel)?.content(source, nth)
+    }
+
     /// Where a message is by what it says, if anybody was told.
     pub fn find(&self, channel: usize, payload: &[u8]) -> Option<Place> {
         let (source, nth) = name_of(payload)?;

@@ -41,6 +41,11 @@ impl Book {
         ))
     }
 
+    /// Whether what is said has to be on a disk before it is told.
+    pub fn has_disk(&self) -> bool {
+        self.state == State::OnDisk || self.is_disk_doubtful
+    }
+
     /// For how long a channel may stand still in which somebody waits, and what else takes time.
     pub fn wait_max(&self, channel: usize) -> Duration {
         let on_its_way = ON_ITS_WAY[usize::from(self.state == State::OnDisk)];

@@ -4,13 +4,20 @@
 
 pub mod behaviour;
 pub mod connection;
+pub mod forms;
 pub mod frames;
 pub mod hearing;
 pub mod hello;
 pub mod http;
 pub mod line;
+pub mod looker;
+pub mod mischief;
 pub mod participant;
+pub mod poster;
+pub mod reading;
+pub mod stream;
 pub mod talking;
+pub mod vandal;
 pub mod verdict;
 
 use fastrand::Rng;
@@ -19,7 +26,11 @@ use crate::actor::Actor;
 use crate::book::CHANNELS;
 use crate::clients::behaviour::Behaviour;
 use crate::clients::hello::Settings;
+use crate::clients::looker::Looker;
 use crate::clients::participant::Participant;
+use crate::clients::poster::Poster;
+use crate::clients::stream::Stream;
+use crate::clients::vandal::Vandal;
 use crate::scenario::{Role, Scenario};
 
 /// The actor of an id.
@@ -29,7 +40,7 @@ pub fn actor(scenario: &Scenario, id: usize, random: &mut Rng) -> Box<dyn Actor>
     let role = scenario.crowd[id];
     // Most are in one channel, so that something happens there.
     let channel = if random.u8(..3) > 0 { 0 } else { random.usize(..CHANNELS.len()) };
-    let participant = |random: &mut Rng, resumes, talks| {
+    let participant = |random: &mut Rng, resumes, talks| -> Box<dyn Actor> {
         let behaviour = Behaviour::draw(random, &config.limits, resumes, talks);
         Box::new(Participant::new(format!("{role:?}"), behaviour, settings.clone(), channel, random))
     };
@@ -39,6 +50,13 @@ pub fn actor(scenario: &Scenario, id: usize, random: &mut Rng) -> Box<dyn Actor>
             participant(random, resumes, false)
         }
         Role::Plain => participant(random, false, true),
-        _ => participant(random, true, true),
+        Role::Reader => {
+            let behaviour = Behaviour::draw(random, &config.limits, false, false);
+            Box::new(Stream::new(behaviour, settings.clone(), channel, random))
+        }
+        Role::Looker => Box::new(Looker::new(&config.limits, random)),
+        Role::Vandal => Box::new(Vandal::new(random)),
+        Role::Poster => Box::new(Poster::new(channel, &config.limits, random)),
+        Role::Member => participant(random, true, true),
     }
 }

@@ -1,0 +1,230 @@
+//! A client that listens over HTTP: streams one after the other, each going on where the last one has ended.
+//!
+//! Leaves the forms of messages to `forms`, and their places to the book. What must stay true: a stream that ends in order ends between two messages.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use crate::actor::{Actor, Context};
+use crate::book::CHANNELS;
+use crate::book::telling::Told;
+use crate::clients::behaviour::{Behaviour, Leave, Pace, around};
+use crate::clients::forms::Form;
+use crate::clients::hello::{Asked, Settings};
+use crate::clients::http;
+use crate::clients::line::Line;
+use crate::clients::reading::Reading;
+use crate::clients::verdict::{self, Conduct, How};
+use crate::net::wire::WireState;
+
+/// How soon something that others have to be told of first is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// For how long one reads on that has finished sending.
+const READS_ON: Duration = Duration::from_secs(20);
+
+/// A stream that is there.
+#[derive(Debug)]
+struct Open {
+    line: Line,
+    reading: Reading,
+    conduct: Conduct,
+    began: Duration,
+    leaves: (Duration, Leave),
+    has_finished: bool,
+    reads_at: Duration,
+    is_reading: bool,
+}
+
+/// A client.
+#[derive(Debug)]
+pub struct Stream {
+    form: Form,
+    behaviour: Behaviour,
+    settings: Settings,
+    channel: usize,
+    open: Option<Open>,
+    comes_at: Duration,
+    after: Option<(String, u64)>,
+}
+
+impl Stream {
+    /// One that comes soon.
+    pub fn new(behaviour: Behaviour, settings: Settings, channel: usize, random: &mut Rng) -> Self {
+        let form = [Form::Events, Form::Lines, Form::Json][random.usize(..3)];
+        let comes_at = around(random, behaviour.away.min(Duration::from_secs(2)));
+        Self { form, behaviour, settings, channel, open: None, comes_at, after: None }
+    }
+
+    fn connect(&mut self, cx: &mut Context<'_>) {
+        let channel = self.channel;
+        let mut asked = Asked { channel, mark: cx.book.mark(channel, cx.now), ..Asked::default() };
+        let mut query = vec![format!("as={}", self.form.name())];
+        let mut lines = Vec::new();
+        asked.history = self.behaviour.history;
+        query.extend(asked.history.map(|count| format!("history={count}")));
+        if let Some((epoch, seq)) = self.after.clone().filter(|_| cx.random.u8(..12) > 0) {
+            let place = format!("{epoch}:{seq}");
+            if cx.random.bool() {
+                query.push(format!("after={place}"));
+            } else {
+                lines.push(("Last-Event-ID", place));
+                // Which wins.
+                query.extend(cx.random.bool().then(|| "after=nowhere:1".to_owned()));
+            }
+            asked.after = Some((epoch, seq));
+        }
+        let count = (cx.random.u8(..6) == 0).then(|| cx.random.u64(1..50));
+        query.extend(count.map(|count| format!("count={count}")));
+        cx.random.shuffle(&mut query);
+        let target = format!("{}?{}", http::path(CHANNELS[channel]), query.join("&"));
+        let lines: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let mut line = Line::new(cx.connect(self.behaviour.link.clone()), None);
+        line.send(http::request("GET", &target, &lines).as_bytes());
+        cx.book.arrivals += 1;
+        let conduct = Conduct {
+            life: cx.book.life,
+            is_prompt: self.behaviour.pace == Pace::Prompt
+                && crate::clients::behaviour::is_quick(&self.behaviour.link, &cx.book.limits),
+            answers: true,
+            channel,
+            ..Conduct::default()
+        };
+        let how = [Leave::Close, Leave::Reset, Leave::Vanish, Leave::HalfClose][cx.random.usize(..4)];
+        let leaves = (cx.now + around(cx.random, self.behaviour.stays), how);
+        self.open = Some(Open {
+            line,
+            reading: Reading::new(self.form, asked, count),
+            conduct,
+            began: cx.now,
+            leaves,
+            has_finished: false,
+            reads_at: cx.now,
+            is_reading: true,
+        });
+    }
+
+    fn step_open(&mut self, cx: &mut Context<'_>, wakes: &mut Vec<Duration>) -> Result<(), String> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let told = Told { by: cx.id, at: cx.now };
+        open.conduct.was_hit |= open.line.wire.is_disturbed();
+        open.receive(self.behaviour.pace, cx.now, wakes);
+        open.reading.read(cx, &mut open.line, &self.settings)?;
+        open.conduct.is_in = open.reading.is_greeted();
+        if open.reading.is_waiting() {
+            wakes.push(cx.now + LOOK_AGAIN);
+        }
+        if let Some(place) = open.reading.place(cx.book) {
+            self.after = Some(place);
+        }
+        let state = open.line.state();
+        let status = open.reading.status();
+        if state == WireState::Ended && !open.reading.is_between_messages(&open.line) {
+            return Err(format!(
+                "stream: it ended in order within a message, or with what nobody knows: \"{}\" ({:?}, client {} at {:?})",
+                crate::clients::forms::shown(open.line.unread()),
+                self.form,
+                told.by,
+                told.at
+            ));
+        }
+        let how = match (state, status) {
+            (_, Some(status)) => How::Status(status),
+            (WireState::Ended, _) => How::Ended,
+            (WireState::Reset | WireState::Refused, _) => How::Reset,
+            _ => return self.leave(cx, wakes),
+        };
+        let is_complete = open.reading.is_complete() && how == How::Ended;
+        if !is_complete && verdict::reason(how, &open.conduct, cx.book).is_none() {
+            return Err(format!(
+                "dropped: client {} (a stream of {:?}) was {how:?} at {:?}, having come at {:?}, and there was no reason ({:?})",
+                cx.id, self.form, cx.now, open.began, open.conduct
+            ));
+        }
+        open.line.wire.close();
+        self.open = None;
+        Ok(())
+    }
+
+    fn leave(&mut self, cx: &mut Context<'_>, wakes: &mut Vec<Duration>) -> Result<(), String> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        open.reading.check_end(cx, &open.conduct, self.behaviour.link.latency.end)?;
+        let at = if open.has_finished { open.leaves.0 + READS_ON } else { open.leaves.0 };
+        if cx.now < at && !cx.is_leaving() {
+            wakes.push(at);
+            return Ok(());
+        }
+        match open.leaves.1 {
+            Leave::HalfClose if !open.has_finished && !cx.is_leaving() => {
+                open.line.wire.shut_down_writing();
+                open.has_finished = true;
+                wakes.push(open.leaves.0 + READS_ON);
+                return Ok(());
+            }
+            Leave::Reset => open.line.wire.reset(),
+            Leave::Vanish if !cx.is_leaving() => open.line.wire.vanish(),
+            _ => open.line.wire.close(),
+        }
+        self.open = None;
+        Ok(())
+    }
+}
+
+impl Open {
+    fn receive(&mut self, pace: Pace, now: Duration, wakes: &mut Vec<Duration>) {
+        let bytes_max = match pace {
+            Pace::Prompt => usize::MAX,
+            Pace::Slow(trickle) => {
+                let is_due = now >= self.reads_at;
+                if is_due {
+                    self.reads_at = now + trickle.every;
+                }
+                wakes.push(self.reads_at);
+                if is_due { trickle.bytes } else { 0 }
+            }
+            Pace::Pauses { reads, stops } => {
+                if now >= self.reads_at {
+                    self.is_reading = !self.is_reading;
+                    let lasts = if self.is_reading { reads } else { stops };
+                    self.reads_at = now + lasts.max(Duration::from_millis(1));
+                }
+                wakes.push(self.reads_at);
+                if self.is_reading { usize::MAX } else { 0 }
+            }
+            Pace::Stops(after) if now < self.began + after => usize::MAX,
+            Pace::Stops(_) => 0,
+        };
+        if bytes_max > 0 {
+            self.line.receive(bytes_max);
+        }
+    }
+}
+
+impl Actor for Stream {
+    fn step(&mut self, cx: &mut Context<'_>) {
+        let mut wakes = Vec::new();
+        let was_there = self.open.is_some();
+        if let Err(what) = self.step_open(cx, &mut wakes) {
+            self.open = None;
+            return cx.contradiction(what);
+        }
+        if was_there && self.open.is_none() {
+            self.comes_at = cx.now + around(cx.random, self.behaviour.away);
+        }
+        if self.open.is_none() && cx.server_is_up() && !cx.is_leaving() {
+            if cx.now >= self.comes_at {
+                self.connect(cx);
+                wakes.extend(self.open.as_ref().map(|open| open.leaves.0));
+            } else {
+                wakes.push(self.comes_at);
+            }
+        }
+        if let Some(at) = wakes.into_iter().min() {
+            cx.wake_at(at.max(cx.now + Duration::from_micros(1)));
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("Reader of {:?}", self.form)
+    }
+}
