@@ -48,8 +48,10 @@ pub struct Book {
     pub flooded_until: Duration,
     /// Whether it is being stopped, or has ended.
     pub is_stopping: bool,
-    /// Since which life what was said has been kept.
-    kept_since: u64,
+    /// Since which life what was said may have been kept, and since which it was.
+    kept_since: [u64; 2],
+    /// The last life was stopped in order, and this one may have changed nothing of what it has left.
+    is_stopped_in_order: bool,
     /// The disk has failed: channels may begin anew whenever that is found out.
     is_disk_doubtful: bool,
     ids: BTreeMap<String, (usize, Duration)>,
@@ -111,7 +113,8 @@ impl Book {
             arrivals: 0,
             flooded_until: Duration::ZERO,
             is_stopping: false,
-            kept_since: 0,
+            kept_since: [0; 2],
+            is_stopped_in_order: false,
             is_disk_doubtful: false,
             ids: BTreeMap::new(),
             state,
@@ -125,25 +128,35 @@ impl Book {
     pub fn life_begins(&mut self, life: &Life) {
         self.life = life.number;
         self.is_stopping = false;
-        if self.kept_since == life.number {
+        if self.kept_since[0] == life.number && life.number > 0 {
             self.channels.iter_mut().for_each(|channel| channel.lose(life.began));
+        } else if self.kept_since[1] == life.number && life.number > 0 {
+            self.channels.iter_mut().for_each(|channel| channel.reasons += 1);
+        }
+        if self.kept_since.contains(&life.number) {
             self.sources.iter_mut().for_each(Source::lose);
         }
     }
 
     /// A life has ended.
     pub fn life_ends(&mut self, end: End) {
+        ::log::debug!("life {} has ended: {end:?} ({:?})", self.life, self.state);
         // Until the next one nobody is there to be told anything.
         self.is_stopping = true;
-        let is_kept = self.state != State::Off
-            && match end {
-                End::Killed | End::Stopped => true,
-                End::Reboot { was_in_order } => was_in_order,
-                End::DiskLost => false,
-            };
-        if !is_kept {
-            self.kept_since = self.life + 1;
+        let is_in_order = matches!(end, End::Stopped | End::Reboot { was_in_order: true });
+        let [may_be_kept, is_kept] = match end {
+            _ if self.state == State::Off => [false; 2],
+            End::Killed | End::Stopped | End::Reboot { was_in_order: true } => [true; 2],
+            // What a stop in order has left counts until something is changed of it.
+            End::Reboot { was_in_order: false } => [self.is_stopped_in_order, false],
+            End::DiskLost => [false; 2],
+        };
+        for (since, is_kept) in self.kept_since.iter_mut().zip([may_be_kept, is_kept]) {
+            if !is_kept {
+                *since = self.life + 1;
+            }
         }
+        self.is_stopped_in_order = is_in_order;
     }
 
     /// The server is told to stop in order from now on: clients may be closed with 1001 or refused.
@@ -240,12 +253,12 @@ impl Book {
 
     /// Whether what a connection has sent must be known to a server that lives now: nothing was lost since.
     pub fn must_be_known(&self, source: u32) -> bool {
-        self.sources[source as usize].life >= self.kept_since && !self.is_disk_doubtful
+        self.sources[source as usize].life >= self.kept_since[1] && !self.is_disk_doubtful
     }
 
     /// Whether it cannot be known any more.
     pub fn is_lost(&self, source: u32) -> bool {
-        self.sources[source as usize].life < self.kept_since
+        self.sources[source as usize].life < self.kept_since[0]
     }
 }
 

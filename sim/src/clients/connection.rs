@@ -122,6 +122,9 @@ impl Connection {
         self.conduct.was_hit |= self.line.wire.is_disturbed();
         self.read(cx, behaviour, settings, wakes)?;
         self.check_start(cx)?;
+        if let Some(status) = self.refused() {
+            return Ok(Some(How::Status(status)));
+        }
         let state = self.line.state();
         if matches!(state, WireState::Ended | WireState::Reset | WireState::Refused) {
             return Ok(Some(match (self.stage, state) {
@@ -129,9 +132,6 @@ impl Connection {
                 (_, WireState::Ended) => How::Ended,
                 _ => How::Reset,
             }));
-        }
-        if let Some(status) = self.refused() {
-            return Ok(Some(How::Status(status)));
         }
         if self.conduct.has_left.is_some() || self.conduct.is_broken {
             wakes.push(self.leaves.0 + GOODBYE);

@@ -83,11 +83,7 @@ fn over_websocket(random: &mut Rng, message_bytes_max: usize) -> Mischief {
         }
         13 => ("half a code", frame(random, FIN | CLOSE, &[3]), &[1002]),
         14 => ("a reason that is no text", frame(random, FIN | CLOSE, b"\x03\xe8\xff"), &[1002, 1007]),
-        _ => (
-            "a length that has no end",
-            vec![FIN | BINARY, 0xff, 0xff, 255, 255, 255, 255, 255, 255, 255],
-            &[1002, 1009],
-        ),
+        _ => ("a length that has no end", [&[FIN | BINARY][..], &[0xff; 9], &[1, 2, 3, 4]].concat(), &[1002, 1009]),
     };
     Mischief { name, is_websocket: true, bytes, expects }
 }

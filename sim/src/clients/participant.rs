@@ -178,7 +178,7 @@ impl Participant {
             }
         }
         connection.line.wire.close();
-        if verdict::reason(how, &connection.conduct, cx.book).is_none() {
+        if verdict::reason(how, &connection.conduct, cx.book, cx.now).is_none() {
             return Err(format!(
                 "dropped: client {} ({}) was {how:?} at {:?}, having come at {:?}, and there was no reason ({:?})",
                 cx.id, self.name, cx.now, connection.began, connection.conduct

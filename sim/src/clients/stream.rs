@@ -135,7 +135,7 @@ impl Stream {
             _ => return self.leave(cx, wakes),
         };
         let is_complete = open.reading.is_complete() && how == How::Ended;
-        if !is_complete && verdict::reason(how, &open.conduct, cx.book).is_none() {
+        if !is_complete && verdict::reason(how, &open.conduct, cx.book, cx.now).is_none() {
             return Err(format!(
                 "dropped: client {} (a stream of {:?}) was {how:?} at {:?}, having come at {:?}, and there was no reason ({:?})",
                 cx.id, self.form, cx.now, open.began, open.conduct

@@ -3,6 +3,8 @@
 //! Leaves what led there to `connection`. What must stay true: who reads, answers and breaks no rule is dropped by nobody but its own goodbye, its successor, the
 //! network, a deletion, or the end of the server.
 
+use std::time::Duration;
+
 use foghorn::config::settings::Limits;
 
 use crate::book::{Book, CHANNELS};
@@ -47,7 +49,7 @@ pub struct Conduct {
 }
 
 /// Why a connection may have ended like this. `None`: for no reason.
-pub fn reason(how: How, conduct: &Conduct, book: &Book) -> Option<&'static str> {
+pub fn reason(how: How, conduct: &Conduct, book: &Book, now: Duration) -> Option<&'static str> {
     if conduct.was_hit {
         return Some("the network");
     }
@@ -68,6 +70,7 @@ pub fn reason(how: How, conduct: &Conduct, book: &Book) -> Option<&'static str> 
         How::Closed(Some(1013)) if conduct.is_in && !conduct.is_prompt => Some("others that wait for it"),
         How::Closed(Some(1013)) if !conduct.is_in && conduct.resumes && may_be_full => Some("no place"),
         How::Status(429 | 503) if may_be_full => Some("no place"),
+        How::Ended | How::Reset if !conduct.is_in && now < book.flooded_until => Some("too many who ask for nothing"),
         How::Status(408) if !conduct.is_prompt => Some("a slow request"),
         How::Ended | How::Reset if !conduct.answers && book.limits.heartbeat.is_some() => Some("its silence"),
         // A frame that is out in part may be lost with the rest of the connection.
