@@ -34,7 +34,7 @@ fn measure_one(what: &str, every: Option<Duration>, lasts: Duration) -> f64 {
         return 0.0;
     }
     let (sent, got) = (seen.sent.get(), seen.got.get());
-    let ratio = outcome.figures.simulated.as_secs_f64() / took.as_secs_f64();
+    let ratio = lasts.as_secs_f64() / took.as_secs_f64();
     let each = took.as_secs_f64() * 1e9 / (got.max(1) as f64);
     println!(
         "{what}: {ratio:.0} times real time; {sent} sent, {got} delivered, {each:.0} ns for each, {} waits",

@@ -19,6 +19,8 @@ pub struct Figures {
     pub torn_steps: u64,
     /// How often the server has waited.
     pub waits: u64,
+    /// In how many of these waits time has passed.
+    pub sleeps: u64,
     /// What has happened.
     pub events: u64,
     /// The most memory that a server had, in bytes.
@@ -34,6 +36,7 @@ impl Figures {
         self.restarts += other.restarts;
         self.torn_steps += other.torn_steps;
         self.waits += other.waits;
+        self.sleeps += other.sleeps;
         self.events += other.events;
         self.server_bytes_max = self.server_bytes_max.max(other.server_bytes_max);
     }

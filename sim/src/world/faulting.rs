@@ -30,13 +30,13 @@ const STOP_SLACK: Nanos = 25 * SECOND;
 pub(super) struct Plan {
     faults: Faults,
     chances: Vec<Rng>,
-    waits_at_rest: u64,
+    sleeps_before_rest: u64,
 }
 
 impl Plan {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let chances = (0..FAULTS.len() as u64).map(|kind| Rng::with_seed(mixed(scenario.seed, 0xfa00 + kind)));
-        Self { faults: scenario.faults.clone(), chances: chances.collect(), waits_at_rest: 0 }
+        Self { faults: scenario.faults.clone(), chances: chances.collect(), sleeps_before_rest: 0 }
     }
 }
 
@@ -188,15 +188,15 @@ impl Simulated {
         if left > 0 {
             self.contradict(format!("descriptors: {left} sockets are open though everybody has gone"));
         }
-        self.plan.borrow_mut().waits_at_rest = self.figures.borrow().waits;
+        self.plan.borrow_mut().sleeps_before_rest = self.figures.borrow().sleeps;
     }
 
     fn end_rest(&self, now: Nanos) {
-        let waits = self.figures.borrow().waits - self.plan.borrow().waits_at_rest;
+        let wakes = self.figures.borrow().sleeps - self.plan.borrow().sleeps_before_rest;
         let heartbeats = self.limits.heartbeat.map_or(0, |heartbeat| REST_TIME / nanos(heartbeat) + 1);
-        let waits_max = WAKES_AT_REST_MAX + heartbeats * u64::from(SWEEPS_PER_HEARTBEAT);
-        if waits > waits_max {
-            self.contradict(format!("rest: {waits} wakes in an idle hour, where {waits_max} are enough"));
+        let wakes_max = WAKES_AT_REST_MAX + heartbeats * u64::from(SWEEPS_PER_HEARTBEAT);
+        if wakes > wakes_max {
+            self.contradict(format!("rest: {wakes} wakes in an idle hour, where {wakes_max} are enough"));
         }
         self.stage.borrow_mut().book.at_rest(Duration::from_nanos(now));
     }
