@@ -35,8 +35,9 @@ impl Foreign {
 
     /// Bytes of the server, in its own turn or at its beginning.
     pub fn of_server(&self) -> usize {
-        // Wrapping, since what was allocated in one turn is freed in another.
-        allocated().wrapping_sub(self.bytes.get())
+        // What the world has allocated can be freed by the server, as a socket is.
+        let bytes = allocated().wrapping_sub(self.bytes.get());
+        if bytes > usize::MAX / 2 { 0 } else { bytes }
     }
 
     /// All that is allocated by now is not the server's.
