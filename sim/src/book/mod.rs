@@ -48,8 +48,8 @@ pub struct Book {
     pub flooded_until: Duration,
     /// Whether it is being stopped, or has ended.
     pub is_stopping: bool,
-    /// Since which life what was said may have been kept, and since which it was.
-    kept_since: [u64; 2],
+    /// Lives that began with nothing of what was before; and those that may have.
+    losses: [Vec<u64>; 2],
     /// The last life was stopped in order, and this one may have changed nothing of what it has left.
     is_stopped_in_order: bool,
     /// The disk has failed: channels may begin anew whenever that is found out.
@@ -113,7 +113,7 @@ impl Book {
             arrivals: 0,
             flooded_until: Duration::ZERO,
             is_stopping: false,
-            kept_since: [0; 2],
+            losses: [Vec::new(), Vec::new()],
             is_stopped_in_order: false,
             is_disk_doubtful: false,
             ids: BTreeMap::new(),
@@ -128,12 +128,13 @@ impl Book {
     pub fn life_begins(&mut self, life: &Life) {
         self.life = life.number;
         self.is_stopping = false;
-        if self.kept_since[0] == life.number && life.number > 0 {
+        let [is_lost, may_be_lost] = [0, 1].map(|nth| self.losses[nth].last() == Some(&life.number));
+        if is_lost {
             self.channels.iter_mut().for_each(|channel| channel.lose(life.began));
-        } else if self.kept_since[1] == life.number && life.number > 0 {
+        } else if may_be_lost {
             self.channels.iter_mut().for_each(|channel| channel.reasons += 1);
         }
-        if self.kept_since.contains(&life.number) {
+        if may_be_lost {
             self.sources.iter_mut().for_each(Source::lose);
         }
     }
@@ -151,9 +152,9 @@ impl Book {
             End::Reboot { was_in_order: false } => [self.is_stopped_in_order, false],
             End::DiskLost => [false; 2],
         };
-        for (since, is_kept) in self.kept_since.iter_mut().zip([may_be_kept, is_kept]) {
+        for (losses, is_kept) in self.losses.iter_mut().zip([may_be_kept, is_kept]) {
             if !is_kept {
-                *since = self.life + 1;
+                losses.push(self.life + 1);
             }
         }
         self.is_stopped_in_order = is_in_order;
@@ -251,14 +252,22 @@ impl Book {
         &self.sources[source as usize]
     }
 
-    /// Whether what a connection has sent must be known to a server that lives now: nothing was lost since.
-    pub fn must_be_known(&self, source: u32) -> bool {
-        self.sources[source as usize].life >= self.kept_since[1] && !self.is_disk_doubtful
+    /// Whether what a connection has sent must be known to the server of a life: nothing was lost since.
+    pub fn must_be_known(&self, source: u32, life: u64) -> bool {
+        let its = &self.sources[source as usize];
+        // A server that comes up does not know those of a channel that was forgotten before.
+        let is_forgotten = its.life != life && self.channels[its.channel].may_begin_anew;
+        !self.is_behind(1, source, life) && !self.is_disk_doubtful && !is_forgotten
     }
 
-    /// Whether it cannot be known any more.
-    pub fn is_lost(&self, source: u32) -> bool {
-        self.sources[source as usize].life < self.kept_since[0]
+    /// Whether it cannot be known to it.
+    pub fn is_lost(&self, source: u32, life: u64) -> bool {
+        self.is_behind(0, source, life)
+    }
+
+    fn is_behind(&self, losses: usize, source: u32, life: u64) -> bool {
+        let began = self.sources[source as usize].life;
+        self.losses[losses].iter().any(|&loss| began < loss && loss <= life)
     }
 }
 

@@ -216,7 +216,7 @@ fn numbers_go_on_over_a_restart_only_where_they_are_kept() {
         scene.now += Duration::from_secs(1);
         scene.book.life_begins(&Life { number: 1, began: scene.now, boot: 0 });
         scene.now += Duration::from_secs(1);
-        assert_eq!(scene.book.must_be_known(scene.source), goes_on, "{state:?} {end:?}");
+        assert_eq!(scene.book.must_be_known(scene.source, 1), goes_on, "{state:?} {end:?}");
         if goes_on {
             wrong(scene.position("other", 0), "new epoch");
             wrong(scene.position("e", 2), "head");

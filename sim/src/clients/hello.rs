@@ -114,20 +114,20 @@ impl Hello {
         Ok(Self { start, goes_on, id: None, taken: None })
     }
 
-    /// Holds `taken` against what is known of the connection that was replaced. `comes_late`: so many have ended since that it may be forgotten.
+    /// Holds `taken` against what is known of the connection that was replaced, by the server of that life. `comes_late`: so many have ended since that it may be forgotten.
     ///
     /// # Errors
     /// If it cannot be.
-    pub fn check_taken(&self, cx: &mut Context<'_>, asked: &Asked, comes_late: bool) -> Result<(), String> {
+    pub fn check_taken(&self, cx: &mut Context<'_>, asked: &Asked, life: u64, comes_late: bool) -> Result<(), String> {
         let Some((source, is_same_channel)) = asked.replaces else { return Ok(()) };
         let whose = || format!("(connection {source:x} of client {} at {:?})", cx.id, cx.now);
         match self.taken {
             Some(taken) if !is_same_channel => Err(format!("taken: {taken} of another channel {}", whose())),
-            Some(taken) if cx.book.is_lost(source) => {
+            Some(taken) if cx.book.is_lost(source, life) => {
                 Err(format!("taken: {taken}, although all was lost since {}", whose()))
             }
             Some(taken) => cx.book.take(source, taken, Told { by: cx.id, at: cx.now }),
-            None if is_same_channel && cx.book.must_be_known(source) && !comes_late => {
+            None if is_same_channel && cx.book.must_be_known(source, life) && !comes_late => {
                 Err(format!("taken: it is not known {}", whose()))
             }
             None => Ok(()),

@@ -262,8 +262,8 @@ impl Actor for Looker {
             }
             wakes.push(self.next_at);
         }
-        if let Some(at) = wakes.into_iter().min() {
-            cx.wake_at(at.max(cx.now + Duration::from_micros(1)));
+        if let Some(at) = wakes.into_iter().filter(|at| *at > cx.now).min() {
+            cx.wake_at(at);
         }
     }
 

@@ -120,7 +120,7 @@ impl Participant {
         let replaced = connection.asked.replaces;
         let its = replaced.and_then(|(source, _)| self.earlier.iter().find(|earlier| earlier.source == source));
         let comes_late = its.is_some_and(|its| arrivals - its.arrivals > REMEMBERED);
-        hello.check_taken(cx, &connection.asked, comes_late)?;
+        hello.check_taken(cx, &connection.asked, connection.conduct.life, comes_late)?;
         if let (Some((source, true)), Some(taken), Some(talker)) = (replaced, hello.taken, &mut connection.talker) {
             let sent = cx.book.source(source).iter().skip(usize::try_from(taken).unwrap_or(usize::MAX));
             let again = sent.filter(|(_, sent)| (sent.bytes as usize) < AGAIN_MAX[1]);
@@ -206,7 +206,7 @@ impl Participant {
             if !has_gone && cx.is_leaving() {
                 self.connections[at].leaves = (cx.now, Leave::Goodbye);
                 self.leave(cx, at);
-                wakes.push(cx.now);
+                wakes.push(cx.now + Duration::from_micros(1));
             } else if is_last && !has_gone && cx.now >= connection.leaves.0 {
                 self.leave(cx, at);
                 if self.connections.len() < before {
@@ -243,8 +243,8 @@ impl Actor for Participant {
                 wakes.push(self.comes_at);
             }
         }
-        if let Some(at) = wakes.into_iter().min() {
-            cx.wake_at(at.max(cx.now + Duration::from_micros(1)));
+        if let Some(at) = wakes.into_iter().filter(|at| *at > cx.now).min() {
+            cx.wake_at(at);
         }
     }
 

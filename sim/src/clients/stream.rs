@@ -119,6 +119,10 @@ impl Stream {
         }
         let state = open.line.state();
         let status = open.reading.status();
+        if open.reading.is_waiting() && !cx.is_leaving() {
+            // What its end means cannot be said before all of it is read.
+            return Ok(());
+        }
         if state == WireState::Ended && !open.reading.is_between_messages(&open.line) {
             return Err(format!(
                 "stream: it ended in order within a message, or with what nobody knows: \"{}\" ({:?}, client {} at {:?})",
@@ -134,7 +138,7 @@ impl Stream {
             (WireState::Reset | WireState::Refused, _) => How::Reset,
             _ => return self.leave(cx, wakes),
         };
-        let is_complete = open.reading.is_complete() && how == How::Ended;
+        let is_complete = (open.reading.is_complete() || open.reading.is_waiting()) && how == How::Ended;
         if !is_complete && verdict::reason(how, &open.conduct, cx.book, cx.now).is_none() {
             return Err(format!(
                 "dropped: client {} (a stream of {:?}) was {how:?} at {:?}, having come at {:?}, and there was no reason ({:?})",
@@ -219,8 +223,8 @@ impl Actor for Stream {
                 wakes.push(self.comes_at);
             }
         }
-        if let Some(at) = wakes.into_iter().min() {
-            cx.wake_at(at.max(cx.now + Duration::from_micros(1)));
+        if let Some(at) = wakes.into_iter().filter(|at| *at > cx.now).min() {
+            cx.wake_at(at);
         }
     }
 
