@@ -123,7 +123,8 @@ impl Stream {
             // What its end means cannot be said before all of it is read.
             return Ok(());
         }
-        if state == WireState::Ended && !open.reading.is_between_messages(&open.line) {
+        let is_gone = cx.book.life != open.conduct.life || cx.book.is_stopping;
+        if state == WireState::Ended && !is_gone && !open.reading.is_between_messages(&open.line) {
             return Err(format!(
                 "stream: it ended in order within a message, or with what nobody knows: \"{}\" ({:?}, client {} at {:?})",
                 crate::clients::forms::shown(open.line.unread()),
