@@ -26,6 +26,8 @@ pub struct Channel {
     pub reasons: usize,
     /// Any number may have begun: it may have been forgotten for another, or the disk has failed.
     pub may_begin_anew: bool,
+    /// One that was over may be there again: its files could not be removed, and a later server has found them.
+    pub may_go_back: bool,
     /// Since when there has been nobody who could have been told of what the server had then.
     pub lost_at: Duration,
     /// When somebody was told last of a message that nobody was told of before.
@@ -37,7 +39,7 @@ impl Channel {
     /// One that nobody was told of.
     pub fn new(name: String, kept_bytes_max: usize) -> Self {
         let (epochs, lost_at, last_news) = (Vec::new(), Duration::ZERO, Duration::ZERO);
-        Self { name, epochs, reasons: 0, may_begin_anew: false, lost_at, last_news, kept_bytes_max }
+        Self { name, epochs, reasons: 0, may_begin_anew: false, may_go_back: false, lost_at, last_news, kept_bytes_max }
     }
 
     /// What is known now.
@@ -78,7 +80,7 @@ impl Channel {
         let (first, last) = (log.windows[0].1, log.windows[1].0);
         let lies_between = |window: &(Duration, Duration)| first < window.0 && window.1 < last;
         for (other, log) in self.epochs.iter().enumerate() {
-            if other != nth && log.windows.iter().any(lies_between) {
+            if other != nth && !self.may_go_back && log.windows.iter().any(lies_between) {
                 return Err(format!("epoch: {epoch} is there again, and between was {}", log.epoch));
             }
         }

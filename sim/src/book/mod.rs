@@ -169,7 +169,9 @@ impl Book {
     pub fn disk_fails(&mut self, fails: bool) {
         if fails {
             self.is_disk_doubtful = true;
-            self.channels.iter_mut().for_each(|channel| channel.may_begin_anew = true);
+            self.channels.iter_mut().for_each(|channel| {
+                (channel.may_begin_anew, channel.may_go_back) = (true, true);
+            });
         }
     }
 

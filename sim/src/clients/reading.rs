@@ -142,9 +142,11 @@ impl Reading {
                     if self.place.is_some() && start.seq != 0 {
                         return Err(with(format!("stream: another hello begins with {start:?}")));
                     }
+                    if self.place.is_none() {
+                        self.hello = Some(hello);
+                    }
                     self.place = Some(Place { epoch: start.epoch, next: start.seq + 1 });
                     cx.book.epoch(self.asked.channel, start.epoch).clone_into(&mut epoch);
-                    self.hello.get_or_insert(hello);
                     // What comes from here on was not asked for.
                     self.asked.after = None;
                     self.asked.history = Some(0);
