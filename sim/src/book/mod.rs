@@ -92,6 +92,7 @@ pub enum End {
 impl Book {
     /// A book in which nothing stands yet.
     pub fn new(scenario: &Scenario) -> Self {
+        ::log::debug!("{:?}, {:?}", scenario.state, scenario.config.limits);
         Self::with(scenario.config.limits.clone(), scenario.state, scenario.crowd.len())
     }
 
@@ -201,6 +202,11 @@ impl Book {
     /// How many deletions were asked for, and how often all was lost.
     pub fn reasons(&self, channel: usize) -> usize {
         self.channels[channel].reasons
+    }
+
+    /// Whether the disk has failed, so that less may be kept than was.
+    pub fn is_disk_doubtful(&self) -> bool {
+        self.is_disk_doubtful
     }
 
     /// The name of an epoch.

@@ -104,6 +104,7 @@ impl Participant {
             talker.again.append(&mut self.again);
             connection.talker = Some(talker);
         }
+        ::log::debug!("client {} comes: {target}, {:?}, {:?}", cx.id, behaviour.link, behaviour.pace);
         self.connections.push(connection);
     }
 
