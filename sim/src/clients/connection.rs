@@ -353,7 +353,9 @@ impl Connection {
                 cx.id, self.last_sent, cx.now
             ));
         }
-        wakes.push(due + Duration::from_millis(1));
+        if cx.now <= due {
+            wakes.push(due + Duration::from_millis(1));
+        }
         Ok(())
     }
 }
