@@ -41,6 +41,7 @@ impl Connection {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         let len = state.to_client.take_onto(into, bytes_max);
+        log::debug!(target: "wire", "{self:?} gets {}", into[into.len() - len..].escape_ascii());
         if len > 0 && state.server.wants_room && state.has_good_room(&self.link) {
             state.server.wants_room = false;
             let at = state.arrival(self.network.now());

@@ -285,7 +285,7 @@ impl Connection {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("actor", &self.actor).field("peer", &self.peer).finish_non_exhaustive()
+        write!(f, "{} ({})", self.actor, self.peer)
     }
 }
 

@@ -19,6 +19,7 @@ impl Connection {
         let state = &mut *state;
         if state.to_server.arrived() > 0 {
             let len = state.to_server.take(into);
+            log::debug!(target: "wire", "{self:?} gives {}", into[..len].escape_ascii());
             if !state.waiting.is_empty() && !state.is_vanished {
                 // Word of the room goes to the client, and then its bytes come.
                 self.pump(state, self.network.now(), 2);
