@@ -107,5 +107,6 @@ fn say(seed: u64, cut: &Cut, outcome: Outcome, no_shrink: bool) {
     }
     let (cut, outcome) = shrinking::shrink(seed, cut, outcome, SHRINK_FOR);
     println!("    made smaller: {}", outcome.contradiction.unwrap_or_default());
+    println!("    with {}", outcome.who.join("; "));
     println!("    make sim SIM_SEED='{seed}{}'", cut.words());
 }

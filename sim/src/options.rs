@@ -9,6 +9,7 @@ use crate::turn::{FAULTS, Fault};
 
 /// What is asked for.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of the command line")]
 pub struct Options {
     /// Runs one seed after the other for so long.
     pub seconds: u64,
@@ -102,7 +103,8 @@ pub fn read(mut words: impl Iterator<Item = String>) -> Result<Options, String> 
             "--from" => options.from = Some(number(&value()?)?),
             "--seed" => options.seed = Some(number(&value()?)?),
             "--only" => {
-                let ids: Result<_, _> = value()?.split(',').map(|id| number(id).map(|id| id as usize)).collect();
+                let ids: Result<_, _> =
+                    value()?.split(',').map(|id| id.parse().map_err(|_| format!("{id} is no id"))).collect();
                 options.cut.only = Some(ids?);
             }
             "--until" => options.cut.until = Some(span(&value()?)?),

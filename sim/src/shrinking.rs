@@ -10,7 +10,17 @@ use crate::world::course::{Outcome, run_scenario};
 
 /// Leaves out actors, faults and time as long as the same kind of contradiction remains, for at most so long.
 pub fn shrink(seed: u64, cut: &Cut, outcome: Outcome, at_most: Duration) -> (Cut, Outcome) {
-    let mut shrinking = Shrinking { seed, cut: cut.clone(), outcome, ends: Instant::now() + at_most };
+    shrink_by(seed, cut, outcome, at_most, |cut| run_scenario(&cut.of(seed), cut.only.as_deref()))
+}
+
+fn shrink_by(
+    seed: u64,
+    cut: &Cut,
+    outcome: Outcome,
+    at_most: Duration,
+    run: impl Fn(&Cut) -> Outcome,
+) -> (Cut, Outcome) {
+    let mut shrinking = Shrinking { seed, cut: cut.clone(), outcome, ends: Instant::now() + at_most, run };
     shrinking.leave_out_faults();
     shrinking.leave_out_actors();
     shrinking.shorten();
@@ -19,20 +29,21 @@ pub fn shrink(seed: u64, cut: &Cut, outcome: Outcome, at_most: Duration) -> (Cut
     (shrinking.cut, shrinking.outcome)
 }
 
-struct Shrinking {
+struct Shrinking<R> {
     seed: u64,
     cut: Cut,
     outcome: Outcome,
     ends: Instant,
+    run: R,
 }
 
-impl Shrinking {
+impl<R: Fn(&Cut) -> Outcome> Shrinking<R> {
     /// Takes this if it fails in the same way.
     fn try_cut(&mut self, cut: Cut) -> bool {
         if Instant::now() > self.ends {
             return false;
         }
-        let outcome = run_scenario(&cut.of(self.seed), cut.only.as_deref());
+        let outcome = (self.run)(&cut);
         let is_same = outcome.kind().is_some() && outcome.kind() == self.outcome.kind();
         if is_same {
             (self.cut, self.outcome) = (cut, outcome);
@@ -76,9 +87,43 @@ impl Shrinking {
         let mut step = self.cut.of(self.seed).lasts / 2;
         while step > Duration::from_millis(10) {
             let lasts = self.cut.of(self.seed).lasts;
-            if lasts <= step || !self.try_cut(Cut { until: Some(lasts - step), ..self.cut.clone() }) {
+            if lasts <= step || !self.try_cut(Cut { until: Some(lasts.saturating_sub(step)), ..self.cut.clone() }) {
                 step /= 2;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statistics::Figures;
+
+    #[test]
+    fn what_has_no_part_in_it_is_left_out_and_what_has_stays() {
+        // One with enough of all.
+        let is_rich = |seed: &u64| {
+            let scenario = Scenario::of(*seed);
+            let faults = faults_of(&scenario);
+            scenario.crowd.len() > 8 && scenario.lasts > Duration::from_secs(20) && faults.len() > 3
+        };
+        let seed = (0..10_000).find(is_rich).unwrap();
+        let culprit = faults_of(&Scenario::of(seed))[1].clone();
+        let run = |cut: &Cut| {
+            let scenario = cut.of(seed);
+            let is_there = |id| cut.only.as_ref().is_none_or(|only| only.contains(&id));
+            let fails = is_there(3)
+                && is_there(7)
+                && scenario.lasts > Duration::from_secs(5)
+                && faults_of(&scenario).contains(&culprit);
+            let contradiction = fails.then(|| format!("order: at {:?}", scenario.lasts));
+            Outcome { contradiction, trace: 0, figures: Figures::default(), who: Vec::new() }
+        };
+        let whole = Cut::default();
+        let (cut, outcome) = shrink_by(seed, &whole, run(&whole), Duration::from_secs(60), run);
+        assert_eq!((outcome.kind(), cut.only.as_deref()), (Some("order"), Some(&[3, 7][..])));
+        assert_eq!(faults_of(&cut.of(seed)), [culprit.clone()]);
+        let lasts = cut.of(seed).lasts;
+        assert!(lasts > Duration::from_secs(5) && lasts < Duration::from_millis(5_100), "{lasts:?}");
     }
 }

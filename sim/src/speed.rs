@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::actor::Actor;
 use crate::net::network::Network;
-use crate::scenario::{Scenario, State};
+use crate::scenario::{Faults, Scenario, State};
 use crate::talker::{Seen, Talker};
 use crate::world::course::{Outcome, run_stage};
 use crate::world::stage::Stage;
@@ -49,7 +49,7 @@ pub fn calm(seed: u64, lasts: Duration) -> Scenario {
     let mut scenario = Scenario::of(seed);
     scenario.lasts = lasts;
     scenario.state = State::Off;
-    scenario.faults = Default::default();
+    scenario.faults = Faults::default();
     scenario.config.echo = true;
     scenario.config.history = 0;
     let limits = &mut scenario.config.limits;

@@ -32,6 +32,18 @@ pub enum Happening {
     World(Turn),
 }
 
+/// What is wrong with all wires, in a test of the simulator: one segment to a client in so many.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plant {
+    /// Is left out.
+    Drops(u32),
+    /// Comes twice.
+    Doubles(u32),
+    /// Has a bit turned in its last byte.
+    Turns(u32),
+}
+
 /// How many listeners there are.
 pub const LISTENERS: usize = 2;
 
@@ -44,6 +56,9 @@ pub struct Network {
     pub foreign: Foreign,
     /// How many of the next accepts fail, for want of a descriptor.
     pub accept_failures: Cell<u32>,
+    /// What a test has planted in all wires.
+    #[cfg(test)]
+    pub plant: Cell<Option<Plant>>,
     listening: [Listening; LISTENERS],
     edges: RefCell<Vec<Edge>>,
     /// Connections whose server's end is open, or waits to be accepted.
@@ -75,6 +90,8 @@ impl Network {
             timeline: RefCell::default(),
             foreign: Foreign::default(),
             accept_failures: Cell::new(0),
+            #[cfg(test)]
+            plant: Cell::new(None),
             listening: Default::default(),
             edges: RefCell::default(),
             open: RefCell::default(),
@@ -99,11 +116,6 @@ impl Network {
         for listening in &self.listening {
             listening.is_open.set(true);
         }
-    }
-
-    /// Whether connections are taken.
-    pub fn is_listening(&self, listener: usize) -> bool {
-        self.listening[listener].is_open.get()
     }
 
     /// The server knows a listener by this key.

@@ -78,6 +78,9 @@ impl Connection {
                     at = state.arrival(now);
                 }
                 let (piece, rest) = bytes.split_at(bytes.len().min(of_segment));
+                #[cfg(test)]
+                self.plant(state, piece, at);
+                #[cfg(not(test))]
                 state.to_client.put(piece, at);
                 of_segment -= piece.len();
                 bytes = rest;
@@ -87,6 +90,27 @@ impl Connection {
             self.set_expiry(state, now);
         } else {
             self.schedule_to_client(state);
+        }
+    }
+
+    /// Puts a segment under way, with what a test has planted.
+    #[cfg(test)]
+    fn plant(&self, state: &mut State, piece: &[u8], at: Nanos) {
+        use crate::net::network::Plant;
+
+        let is_one = |one_in: u32, state: &mut State| state.random.u32(..one_in) == 0;
+        match self.network.plant.get() {
+            Some(Plant::Drops(one_in)) if is_one(one_in, state) => {}
+            Some(Plant::Doubles(one_in)) if is_one(one_in, state) => {
+                state.to_client.put(piece, at);
+                state.to_client.put(piece, at);
+            }
+            Some(Plant::Turns(one_in)) if is_one(one_in, state) => {
+                let mut turned = piece.to_vec();
+                *turned.last_mut().expect("a segment has bytes") ^= 1;
+                state.to_client.put(&turned, at);
+            }
+            _ => state.to_client.put(piece, at),
         }
     }
 
@@ -101,9 +125,9 @@ impl Connection {
         let at = state.arrival(now);
         state.to_client.put_end(at);
         if state.is_vanished {
-            self.set_expiry(state, now)
+            self.set_expiry(state, now);
         } else {
-            self.schedule_to_client(state)
+            self.schedule_to_client(state);
         }
         Ok(())
     }

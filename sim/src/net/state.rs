@@ -116,9 +116,9 @@ impl State {
         self.to_server.lose_flight();
         // Some kernels forget what was not read, others keep it.
         if self.random.bool() {
-            self.to_client.lose_all()
+            self.to_client.lose_all();
         } else {
-            self.to_client.lose_flight()
+            self.to_client.lose_flight();
         }
         true
     }

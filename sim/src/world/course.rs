@@ -41,6 +41,8 @@ pub struct Outcome {
     pub trace: u64,
     /// What was counted.
     pub figures: Figures,
+    /// Who was there.
+    pub who: Vec<String>,
 }
 
 impl Outcome {
@@ -76,7 +78,8 @@ pub fn run_stage(scenario: &Scenario, network: Rc<Network>, stage: Stage) -> Out
     figures.deliveries = stage.book.deliveries;
     figures.restarts = world.life.get().saturating_sub(1);
     figures.events = timeline.events();
-    let outcome = Outcome { contradiction: world.verdict.borrow().clone(), trace: timeline.trace(), figures };
+    let outcome =
+        Outcome { contradiction: world.verdict.borrow().clone(), trace: timeline.trace(), figures, who: stage.names() };
     drop((timeline, stage));
     // Connections know the network, and what is going to happen knows connections.
     world.network.timeline.borrow_mut().clear();

@@ -1,36 +1,28 @@
 //! The world that a server is in: what its kernel would do for it.
 //!
-//! Leaves what goes wrong to `faulting`, and actors to `stage`. What must stay true: time moves only while the server waits; what the server
-//! is not told of at once it is told of at its next wait; once it is killed, nothing that it does has an effect.
+//! Leaves what the server calls to `kernel`, what goes wrong to `faulting`, and actors to `stage`. What must stay true: time moves only while the
+//! server waits.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use fastrand::Rng;
 use foghorn::config::settings::Limits;
 use foghorn::simulation::clocks::{Clocks, set_clocks};
-use foghorn::simulation::disk::{Course, DiskStep};
-use foghorn::simulation::socket::Socket;
-use foghorn::simulation::world::{Event, World};
 
 use crate::net::network::{Happening, Network};
-use crate::net::server_end::ServerEnd;
 use crate::net::timeline::Nanos;
 use crate::scenario::{Scenario, State, mixed};
 use crate::statistics::Figures;
 use crate::turn::{FAULTS, Turn};
 use crate::voice;
-use crate::world::disk::{Disk, Mood};
+use crate::world::disk::Disk;
 use crate::world::faulting::Plan;
 use crate::world::stage::Stage;
 use crate::world::stop::Stop;
 
-/// Waits at one moment, after which the server counts as one that spins.
-const WAITS_AT_ONE_MOMENT_MAX: u32 = 1_000_000;
 /// What the clock of the day says at the start: the year 2026.
 const UNIX_AT_START: Duration = Duration::from_secs(1_780_000_000);
 /// How long the machine has run at the start.
@@ -78,13 +70,13 @@ pub struct Simulated {
     pub(super) plan: RefCell<Plan>,
     pub(super) limits: Limits,
     /// What the files of `--state` may take, as the server is told.
-    state: State,
+    pub(super) state: State,
     is_dead: Cell<bool>,
-    random: RefCell<Rng>,
-    worker: RefCell<Option<Box<dyn FnMut() -> bool>>>,
-    work_is_planned: Cell<bool>,
-    last_wait: Cell<Nanos>,
-    waits_at_once: Cell<u32>,
+    pub(super) random: RefCell<Rng>,
+    pub(super) worker: RefCell<Option<Box<dyn FnMut() -> bool>>>,
+    pub(super) work_is_planned: Cell<bool>,
+    pub(super) last_wait: Cell<Nanos>,
+    pub(super) waits_at_once: Cell<u32>,
 }
 
 /// What follows from something that has happened.
@@ -204,7 +196,7 @@ impl Simulated {
         });
     }
 
-    fn happen(&self, what: Happening) -> Then {
+    pub(super) fn happen(&self, what: Happening) -> Then {
         match what {
             Happening::Passes(connection, passing) => {
                 if connection.pass(passing) {
@@ -223,7 +215,7 @@ impl Simulated {
     }
 
     /// Whether nothing was seen that cannot be. If so, the server is dead.
-    fn is_sound(&self) -> bool {
+    pub(super) fn is_sound(&self) -> bool {
         if let Some(first) = self.stage.borrow().book.found.first() {
             self.contradict(first.clone());
         }
@@ -249,120 +241,6 @@ impl Simulated {
             return Then::Dies;
         }
         if has_worked { Then::Wakes } else { Then::GoesOn }
-    }
-
-    fn plan_work(&self) {
-        if self.worker.borrow().is_some() && !self.work_is_planned.replace(true) {
-            // A card takes from a fraction of a millisecond to the better part of a second.
-            let mut random = self.random.borrow_mut();
-            let longest = if random.u32(..50) == 0 { 700_000_000 } else { 5_000_000 };
-            let at = self.network.now() + random.u64(50_000..longest);
-            self.network.push(at, Happening::World(Turn::Works));
-        }
-    }
-
-    fn note_wait(&self, now: Nanos) {
-        let mut figures = self.figures.borrow_mut();
-        figures.waits += 1;
-        figures.server_bytes_max = figures.server_bytes_max.max(self.network.foreign.of_server());
-        let at_once = if self.last_wait.replace(now) == now { self.waits_at_once.get() + 1 } else { 0 };
-        self.waits_at_once.set(at_once);
-        if at_once > WAITS_AT_ONE_MOMENT_MAX {
-            self.contradict(format!("spin: the server has waited {at_once} times and no time has passed"));
-        }
-    }
-}
-
-fn killed() -> io::Error {
-    io::Error::other("the simulated server is killed")
-}
-
-impl World for Simulated {
-    fn wait(&self, timeout: Option<Duration>, events: &mut Vec<Event>) -> io::Result<()> {
-        let now = self.network.now();
-        self.note_wait(now);
-        let _not_the_servers = self.network.foreign.begin();
-        if !self.is_sound() || !self.is_alive() {
-            return Err(killed());
-        }
-        self.plan_work();
-        let until = timeout.map_or(Nanos::MAX, |span| {
-            now.saturating_add(Nanos::try_from(span.as_nanos()).unwrap_or(Nanos::MAX)).min(Nanos::MAX - 1)
-        });
-        loop {
-            if self.network.has_edges() {
-                self.network.report(&mut self.random.borrow_mut(), events);
-                break;
-            }
-            if until == now {
-                break;
-            }
-            let next = self.network.timeline.borrow_mut().advance(until);
-            let then = match next {
-                Some(what) => self.happen(what),
-                None if until == Nanos::MAX => {
-                    self.contradict("rest: the world has come to its end before the scenario".into());
-                    Then::Dies
-                }
-                None => break,
-            };
-            match then {
-                Then::GoesOn => {}
-                Then::Wakes => break,
-                Then::Dies => return Err(killed()),
-            }
-        }
-        // The executor gives way now and then, which is a wait without a sleep.
-        self.figures.borrow_mut().sleeps += u64::from(self.network.now() > now);
-        self.show_clocks();
-        Ok(())
-    }
-
-    fn accept(&self, listener: usize) -> io::Result<(Rc<dyn Socket>, SocketAddr)> {
-        let _not_the_servers = self.network.foreign.begin();
-        let connection = self.network.accept(listener)?;
-        let peer = connection.peer;
-        Ok((Rc::new(ServerEnd::new(connection)), peer))
-    }
-
-    fn listens(&self, listener: usize, key: u64) {
-        let _not_the_servers = self.network.foreign.begin();
-        self.network.listens(listener, key);
-    }
-
-    fn listens_no_more(&self, listener: usize) {
-        let _not_the_servers = self.network.foreign.begin();
-        self.network.close_listener(listener);
-    }
-
-    fn disk_step(&self, step: DiskStep) -> io::Result<Course> {
-        let _not_the_servers = self.network.foreign.begin();
-        let mood = self.disk.borrow_mut().step(step);
-        match mood {
-            Mood::Goes(course) => course,
-            Mood::Killed(course) => {
-                self.ending.set(Some(Ending::Kill));
-                self.figures.borrow_mut().torn_steps += 1;
-                self.kill();
-                course
-            }
-        }
-    }
-
-    fn is_on_disk(&self) -> bool {
-        self.state == State::OnDisk
-    }
-
-    fn free_bytes(&self) -> u64 {
-        1 << 30
-    }
-
-    fn employ(&self, worker: Box<dyn FnMut() -> bool>) {
-        *self.worker.borrow_mut() = Some(worker);
-    }
-
-    fn boot_id(&self) -> String {
-        format!("00000000-0000-4000-8000-{:012x}", self.boot.get())
     }
 }
 

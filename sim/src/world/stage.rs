@@ -32,6 +32,7 @@ struct Part {
     actor: Box<dyn Actor>,
     random: Rng,
     due: Nanos,
+    is_absent: bool,
 }
 
 impl Stage {
@@ -42,7 +43,7 @@ impl Stage {
             let mut random = scenario.chance_of_actor(id);
             let actor: Box<dyn Actor> =
                 if is_there(&id) { clients::actor(scenario, id, &mut random) } else { Box::new(Absent) };
-            Part { id, actor, random, due: Nanos::MAX }
+            Part { id, actor, random, due: Nanos::MAX, is_absent: !is_there(&id) }
         });
         Self::with(Book::new(scenario), parts.collect(), network)
     }
@@ -54,6 +55,7 @@ impl Stage {
             actor,
             random: scenario.chance_of_actor(id),
             due: Nanos::MAX,
+            is_absent: false,
         });
         Self::with(Book::new(scenario), parts.collect(), network)
     }
@@ -64,7 +66,7 @@ impl Stage {
 
     /// An actor acts.
     pub fn step(&mut self, id: usize) {
-        let Part { id, actor, random, due } = &mut self.parts[id];
+        let Part { id, actor, random, due, .. } = &mut self.parts[id];
         let mut cx = Context {
             now: Duration::from_nanos(self.network.now()),
             id: *id,
@@ -93,9 +95,10 @@ impl Stage {
         }
     }
 
-    /// What an actor is, for people.
-    pub fn name(&self, id: usize) -> String {
-        self.parts[id].actor.name()
+    /// Who is there, for people.
+    pub fn names(&self) -> Vec<String> {
+        let there = self.parts.iter().filter(|part| !part.is_absent);
+        there.map(|part| format!("{}: {}", part.id, part.actor.name())).collect()
     }
 }
 

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use crate::scenario::State;
+use crate::net::network::{Network, Plant};
+use crate::scenario::{Faults, Role, Scenario, State};
 use crate::speed::{calm, talk};
 use crate::turn::{FAULTS, Fault};
+use crate::world::course::{Outcome, run_stage};
+use crate::world::stage::Stage;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -49,4 +52,27 @@ fn leaving_out_a_kind_of_fault_changes_no_time_of_another() {
     };
     let restarts = run(true);
     assert!(restarts > 3 && run(false) == restarts);
+}
+
+/// Members and readers who talk for a minute, with what is planted in their wires.
+fn run_with(plant: Option<Plant>, seed: u64) -> Outcome {
+    let mut scenario = Scenario::of(seed);
+    scenario.lasts = 60 * SECOND;
+    scenario.faults = Faults::default();
+    scenario.crowd = [Role::Member, Role::Reader, Role::Poster].repeat(4);
+    let network = Network::new(seed);
+    network.plant.set(plant);
+    let stage = Stage::new(&scenario, None, &network);
+    run_stage(&scenario, network, stage)
+}
+
+#[test]
+fn a_wire_that_leaves_out_doubles_or_turns_what_it_carries_is_found() {
+    for plant in [Plant::Drops(50), Plant::Doubles(50), Plant::Turns(50)] {
+        let found = (0..4).filter(|seed| run_with(Some(plant), *seed).contradiction.is_some()).count();
+        assert!(found >= 3, "{plant:?}: {found} of 4");
+    }
+    for seed in 0..4 {
+        assert_eq!(run_with(None, seed).contradiction, None, "seed {seed}");
+    }
 }
