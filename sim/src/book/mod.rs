@@ -260,21 +260,25 @@ impl Book {
         &self.sources[source as usize]
     }
 
-    /// Whether what a connection has sent must be known to the server of a life: nothing was lost since.
+    /// The client of a connection that sends is told that it is there.
+    pub fn let_in(&mut self, source: u32) {
+        self.sources[source as usize].lives[1] = self.life;
+    }
+
+    /// Whether what a connection has sent must be known to a server whose life is this one at the latest: nothing was lost since.
     pub fn must_be_known(&self, source: u32, life: u64) -> bool {
         let its = &self.sources[source as usize];
         // A server that comes up does not know those of a channel that was forgotten before.
-        let is_forgotten = its.life != life && self.channels[its.channel].may_begin_anew;
-        !self.is_behind(1, source, life) && !self.is_disk_doubtful && !is_forgotten
+        let is_forgotten = its.lives[0] != life && self.channels[its.channel].may_begin_anew;
+        !self.is_behind(1, its.lives[0], life) && !self.is_disk_doubtful && !is_forgotten
     }
 
-    /// Whether it cannot be known to it.
+    /// Whether it cannot be known to a server whose life is this one at the earliest.
     pub fn is_lost(&self, source: u32, life: u64) -> bool {
-        self.is_behind(0, source, life)
+        self.is_behind(0, self.sources[source as usize].lives[1], life)
     }
 
-    fn is_behind(&self, losses: usize, source: u32, life: u64) -> bool {
-        let began = self.sources[source as usize].life;
+    fn is_behind(&self, losses: usize, began: u64, life: u64) -> bool {
         self.losses[losses].iter().any(|&loss| began < loss && loss <= life)
     }
 }

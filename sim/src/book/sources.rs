@@ -38,8 +38,8 @@ pub struct Source {
     pub actor: u32,
     /// To which channel.
     pub channel: usize,
-    /// In which life of the server it began to send.
-    pub life: u64,
+    /// In which life of the server it was asked for, and in which its client was told that it is there: it was let in in one of these.
+    pub lives: [u64; 2],
     /// How many of its messages were taken, if its client was told.
     pub taken: Option<u64>,
     /// Up to which a pong has said that they are there.
@@ -50,7 +50,7 @@ pub struct Source {
 impl Source {
     /// One that has sent nothing yet.
     pub fn new(actor: u32, channel: usize, life: u64) -> Self {
-        Self { actor, channel, life, taken: None, answered: 0, messages: Vec::new() }
+        Self { actor, channel, lives: [life; 2], taken: None, answered: 0, messages: Vec::new() }
     }
 
     /// Notes one more message, as number `source` of all sources.

@@ -124,13 +124,22 @@ impl Book {
             let content = self.sent(channel, message)?;
             let epoch = u32::try_from(epoch).unwrap_or(u32::MAX);
             let its = &mut self.sources[content.source as usize];
+            // Files that could be neither written nor removed come back with what was told in another epoch meanwhile.
+            let seen = its.get(content.nth).map_or((0, 0), |sent| sent.seen);
+            if seen.1 != 0 && seen.0 != epoch && self.channels[channel].may_go_back {
+                return Ok(self.write_down((channel, epoch as usize, seq), content, told));
+            }
             its.see(content.nth, epoch, seq).map_err(|why| format!("{why} ({content})"))?;
             content
         };
+        self.write_down((channel, epoch, seq), content, told);
+        Ok(())
+    }
+
+    fn write_down(&mut self, (channel, epoch, seq): Place, content: Content, told: Told) {
         let by = u32::try_from(told.by).unwrap_or(u32::MAX);
         self.channels[channel].last_news = told.at;
         self.channels[channel].epochs[epoch].learn(seq, Entry { content, by, at: told.at });
-        Ok(())
     }
 
     /// Somebody was told, in answer to a request that began at `mark`, where the newest message of a channel is.

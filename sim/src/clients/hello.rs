@@ -114,7 +114,7 @@ impl Hello {
         Ok(Self { start, goes_on, id: None, taken: None })
     }
 
-    /// Holds `taken` against what is known of the connection that was replaced, by the server of that life. `comes_late`: so many have ended since that it may be forgotten.
+    /// Holds `taken` against what is known of the connection that was replaced, by the server of that life or a later one. `comes_late`: so many have ended since that it may be forgotten.
     ///
     /// # Errors
     /// If it cannot be.
@@ -127,7 +127,7 @@ impl Hello {
                 Err(format!("taken: {taken}, although all was lost since {}", whose()))
             }
             Some(taken) => cx.book.take(source, taken, Told { by: cx.id, at: cx.now }),
-            None if is_same_channel && cx.book.must_be_known(source, life) && !comes_late => {
+            None if is_same_channel && cx.book.must_be_known(source, cx.book.life) && !comes_late => {
                 Err(format!("taken: it is not known {}", whose()))
             }
             None => Ok(()),

@@ -117,6 +117,9 @@ impl Participant {
         if self.earlier.iter().any(|earlier| earlier.id == id) {
             return Ok(());
         }
+        if source != u32::MAX {
+            cx.book.let_in(source);
+        }
         let arrivals = cx.book.arrivals;
         let replaced = connection.asked.replaces;
         let its = replaced.and_then(|(source, _)| self.earlier.iter().find(|earlier| earlier.source == source));
