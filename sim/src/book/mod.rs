@@ -27,6 +27,9 @@ pub const CHANNELS: [&str; 6] = ["", "a", "lights", "c-3", "under_score", "z"];
 /// Of what others may be behind: what sockets, windows and a stream's epochs can hold beside a backlog, in bytes.
 const BEHIND_BYTES: usize = 1 << 20;
 
+/// Descriptors may be short for so long, with the pause after which the server tries again.
+const ACCEPT_ERRORS_LAST: Duration = Duration::from_secs(20);
+
 /// What the world knows.
 #[derive(Debug)]
 pub struct Book {
@@ -46,6 +49,8 @@ pub struct Book {
     pub arrivals: u64,
     /// Until when so many connections may be there that have asked for nothing that some are dropped.
     pub flooded_until: Duration,
+    /// For how long a connection may wait to be accepted, beside its way.
+    pub accepted_after: Duration,
     /// Whether it is being stopped, or has ended.
     pub is_stopping: bool,
     /// Lives that began with nothing of what was before; and those that may have.
@@ -93,7 +98,11 @@ impl Book {
     /// A book in which nothing stands yet.
     pub fn new(scenario: &Scenario) -> Self {
         ::log::debug!("{:?}, {:?}", scenario.state, scenario.config.limits);
-        Self::with(scenario.config.limits.clone(), scenario.state, scenario.crowd.len())
+        let mut book = Self::with(scenario.config.limits.clone(), scenario.state, scenario.crowd.len());
+        if scenario.faults.accept_errors.is_some() {
+            book.accepted_after = ACCEPT_ERRORS_LAST;
+        }
+        book
     }
 
     fn with(limits: Limits, state: State, crowd: usize) -> Self {
@@ -113,6 +122,7 @@ impl Book {
             crowd,
             arrivals: 0,
             flooded_until: Duration::ZERO,
+            accepted_after: Duration::ZERO,
             is_stopping: false,
             losses: [Vec::new(), Vec::new()],
             is_stopped_in_order: false,

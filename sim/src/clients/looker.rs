@@ -163,7 +163,7 @@ impl Looker {
                     cx.id, cx.now
                 ));
             }
-            let due = open.asked_at + HTTP_TIMEOUT + ON_ITS_WAY + self.link.latency.end * 8;
+            let due = open.asked_at + HTTP_TIMEOUT + ON_ITS_WAY + cx.book.accepted_after + self.link.latency.end * 8;
             if cx.now > due && is_bound {
                 return Err(format!("waited too long: client {} has asked for {look:?} at {:?}", cx.id, open.asked_at));
             }

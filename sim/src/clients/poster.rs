@@ -255,7 +255,11 @@ impl Open {
         };
         // As long as for room, and where there is a disk, for that.
         let on_its_way = if cx.book.has_disk() { cx.book.wait_max(channel) } else { ON_ITS_WAY };
-        let due = left_at.max(self.answered_at) + POST_ROOM_TIMEOUT + on_its_way + link.latency.end * 8;
+        let due = left_at.max(self.answered_at)
+            + POST_ROOM_TIMEOUT
+            + on_its_way
+            + cx.book.accepted_after
+            + link.latency.end * 8;
         if cx.now <= due {
             return Ok(());
         }

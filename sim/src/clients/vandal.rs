@@ -94,7 +94,7 @@ impl Vandal {
             _ => 1,
         };
         if count > PENDING_MAX / 2 {
-            cx.book.flooded_until = cx.now + HEAD_TIMEOUT + ON_ITS_WAY + way.latency.end * 8;
+            cx.book.flooded_until = cx.now + HEAD_TIMEOUT + ON_ITS_WAY + cx.book.accepted_after + way.latency.end * 8;
         }
         for _ in 0..count {
             let mut line = Line::new(cx.connect(way.clone()), None);
@@ -191,7 +191,8 @@ impl Vandal {
         } else if is_over && !is_free && self.is_quick {
             return Err(format!("vandal: no word before the end, in place of {:?}, for {}", mischief.expects, shown()));
         } else if !is_over {
-            let due = self.began + HEAD_TIMEOUT + CLOSING_TIMEOUT + ON_ITS_WAY + self.latency * 16;
+            let due =
+                self.began + HEAD_TIMEOUT + CLOSING_TIMEOUT + ON_ITS_WAY + cx.book.accepted_after + self.latency * 16;
             if cx.now > due && !is_free && self.is_quick {
                 return Err(format!("vandal: nothing comes of {}", shown()));
             }
@@ -218,7 +219,7 @@ impl Vandal {
         line.receive(usize::MAX);
         let status = Head::parse(line.unread())?.map(|head| head.status);
         let is_over = !matches!(line.state(), WireState::Connecting | WireState::Open);
-        let due = self.began + HEAD_TIMEOUT + ON_ITS_WAY + self.latency * 8;
+        let due = self.began + HEAD_TIMEOUT + ON_ITS_WAY + cx.book.accepted_after + self.latency * 8;
         let shown = || {
             format!(
                 "\"{}\" of client {}, begun at {:?}, now it is {:?}",
