@@ -28,7 +28,7 @@ pub const CHANNELS: [&str; 6] = ["", "a", "lights", "c-3", "under_score", "z"];
 const BEHIND_BYTES: usize = 1 << 20;
 
 /// Descriptors may be short for so long, with the pause after which the server tries again.
-const ACCEPT_ERRORS_LAST: Duration = Duration::from_secs(20);
+const ACCEPT_ERRORS_LAST: Duration = Duration::from_secs(10);
 
 /// What the world knows.
 #[derive(Debug)]

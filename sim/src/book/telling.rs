@@ -197,6 +197,10 @@ impl Book {
     /// If that cannot be.
     pub fn take(&mut self, source: u32, taken: u64, told: Told) -> Result<(), String> {
         self.answers += 1;
+        if self.channels[self.sources[source as usize].channel].may_go_back {
+            // Files that could be neither written nor removed come back, and say of it what was true once.
+            return Ok(());
+        }
         self.sources[source as usize].take(taken).map_err(|why| settled(&why, source, told))
     }
 

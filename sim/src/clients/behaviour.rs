@@ -9,26 +9,9 @@ use fastrand::Rng;
 use foghorn::config::settings::Limits;
 
 use crate::clients::line::Trickle;
+use crate::clients::pace::Pace;
 use crate::clients::talking::Talk;
 use crate::net::link::Link;
-
-/// How a client reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    /// All, at once.
-    Prompt,
-    /// So many bytes, each time after so long.
-    Slow(Trickle),
-    /// Nothing, for a while; then all for a while.
-    Pauses {
-        /// For how long it reads.
-        reads: Duration,
-        /// And for how long it does not.
-        stops: Duration,
-    },
-    /// Nothing any more, after so long.
-    Stops(Duration),
-}
 
 /// How a client leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

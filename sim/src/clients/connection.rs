@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use crate::actor::Context;
 use crate::book::telling::Told;
-use crate::clients::behaviour::{Behaviour, Leave, Pace};
+use crate::clients::behaviour::{Behaviour, Leave};
 use crate::clients::frames::{self, BINARY, CLOSE, FIN, Frame, PING, PONG, TEXT};
 use crate::clients::hearing::{Counted, Found};
 use crate::clients::hello::{Asked, Hello, Settings};
 use crate::clients::http::{Head, KEY};
 use crate::clients::line::Line;
+use crate::clients::pace::{Pace, Pacing};
 use crate::clients::talking::{Talker, mask};
 use crate::clients::verdict::{Conduct, How};
 use crate::net::wire::WireState;
@@ -62,9 +63,7 @@ pub struct Connection {
     stage: Stage,
     hearing: Hearing,
     is_start_open: bool,
-    /// When it reads, or stops reading.
-    reads_at: Duration,
-    is_reading: bool,
+    pacing: Pacing,
     last_sent: Duration,
 }
 
@@ -89,8 +88,7 @@ impl Connection {
             stage: Stage::Upgrading,
             hearing: Hearing::Found(found),
             is_start_open: false,
-            reads_at: now,
-            is_reading: true,
+            pacing: Pacing::new(now),
             last_sent: now,
         }
     }
@@ -169,33 +167,7 @@ impl Connection {
         settings: &Settings,
         wakes: &mut Vec<Duration>,
     ) -> Result<(), String> {
-        match behaviour.pace {
-            Pace::Prompt => {
-                self.line.receive(usize::MAX);
-            }
-            Pace::Slow(trickle) => {
-                if cx.now >= self.reads_at {
-                    self.line.receive(trickle.bytes);
-                    self.reads_at = cx.now + trickle.every;
-                }
-                wakes.push(self.reads_at);
-            }
-            Pace::Pauses { reads, stops } => {
-                if cx.now >= self.reads_at {
-                    self.is_reading = !self.is_reading;
-                    let lasts = if self.is_reading { reads } else { stops };
-                    self.reads_at = cx.now + lasts.max(Duration::from_millis(1));
-                }
-                if self.is_reading {
-                    self.line.receive(usize::MAX);
-                }
-                wakes.push(self.reads_at);
-            }
-            Pace::Stops(after) if cx.now < self.began + after => {
-                self.line.receive(usize::MAX);
-            }
-            Pace::Stops(_) => {}
-        }
+        self.pacing.read(behaviour.pace, &mut self.line, cx.now, wakes);
         if let Hearing::Found(found) = &mut self.hearing {
             if found.is_waiting() {
                 found.retry(cx.book, Told { by: cx.id, at: cx.now })?;

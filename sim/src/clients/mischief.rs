@@ -9,6 +9,21 @@ use crate::clients::frames::{self, BINARY, CLOSE, FIN, PING, TEXT};
 use crate::clients::http::{request, upgrade};
 use crate::clients::talking::mask;
 
+/// What a vandal does.
+#[derive(Debug, Clone)]
+pub enum Deed {
+    /// Breaks a rule.
+    Break(Mischief),
+    /// Says nothing, or half of a head.
+    Silent(&'static [u8]),
+    /// Comes with many connections that say nothing.
+    Crowd,
+    /// Comes with many WebSockets from one address.
+    Clients,
+    /// Has the server send pongs that it does not read.
+    Pings,
+}
+
 /// Something that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mischief {

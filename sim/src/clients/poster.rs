@@ -10,13 +10,13 @@ use fastrand::Rng;
 use foghorn::config::limits::{KEEP_ALIVE_ANNOUNCED, POST_ROOM_TIMEOUT};
 
 use crate::actor::{Actor, Context};
-use crate::book::CHANNELS;
 use crate::book::channel::Mark;
 use crate::book::content::{Content, Style};
 use crate::book::telling::{Message, Told};
 use crate::clients::behaviour::{around, is_quick, link};
-use crate::clients::http::{self, Head};
+use crate::clients::http::Head;
 use crate::clients::line::{Line, Trickle};
+use crate::clients::posting::put;
 use crate::clients::verdict::may_be_full;
 use crate::net::link::Link;
 use crate::net::wire::WireState;
@@ -268,43 +268,6 @@ impl Open {
             cx.id, self.posted[0].content, self.answered_at, cx.now
         ))
     }
-}
-
-/// Sends a post, in one of the ways in which that is done. Returns what of it is kept back.
-fn put(line: &mut Line, channel: usize, content: Content, random: &mut Rng) -> Option<Vec<u8>> {
-    let body = content.bytes();
-    let is_chunked = random.u8(..3) == 0;
-    let waits = !body.is_empty() && random.u8(..8) == 0;
-    let length = body.len().to_string();
-    let mut lines = Vec::new();
-    if content.style == Style::Binary {
-        lines.push(("Content-Type", ["application/octet-stream", "image/png", "audio/x"][random.usize(..3)]));
-    } else if random.bool() {
-        lines.push(("Content-Type", ["text/plain", "application/x-www-form-urlencoded"][random.usize(..2)]));
-    }
-    match (is_chunked, body.is_empty()) {
-        (true, _) => lines.push(("Transfer-Encoding", "chunked")),
-        (false, true) if random.bool() => {}
-        (false, _) => lines.push(("Content-Length", &length)),
-    }
-    if waits {
-        lines.push(("Expect", "100-continue"));
-    }
-    random.shuffle(&mut lines);
-    let target = http::path(CHANNELS[channel]);
-    let head = http::request(["POST", "PUT"][random.usize(..2)], &target, &lines);
-    let mut bytes = head.into_bytes();
-    let head_bytes = bytes.len();
-    if is_chunked {
-        // Not many: what is beside the data is bounded.
-        let most = (body.len() / 50).max(20);
-        http::put_chunks(&mut bytes, &body, || random.usize(most / 2..=most));
-    } else {
-        bytes.extend_from_slice(&body);
-    }
-    let kept_back = waits.then(|| bytes.split_off(head_bytes));
-    line.send(&bytes);
-    kept_back
 }
 
 impl Actor for Poster {

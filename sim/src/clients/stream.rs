@@ -9,11 +9,12 @@ use fastrand::Rng;
 use crate::actor::{Actor, Context};
 use crate::book::CHANNELS;
 use crate::book::telling::Told;
-use crate::clients::behaviour::{Behaviour, Leave, Pace, around};
+use crate::clients::behaviour::{Behaviour, Leave, around};
 use crate::clients::forms::Form;
 use crate::clients::hello::{Asked, Settings};
 use crate::clients::http;
 use crate::clients::line::Line;
+use crate::clients::pace::{Pace, Pacing};
 use crate::clients::reading::Reading;
 use crate::clients::verdict::{self, Conduct, How};
 use crate::net::wire::WireState;
@@ -32,8 +33,7 @@ struct Open {
     began: Duration,
     leaves: (Duration, Leave),
     has_finished: bool,
-    reads_at: Duration,
-    is_reading: bool,
+    pacing: Pacing,
 }
 
 /// A client.
@@ -99,8 +99,7 @@ impl Stream {
             began: cx.now,
             leaves,
             has_finished: false,
-            reads_at: cx.now,
-            is_reading: true,
+            pacing: Pacing::new(cx.now),
         });
     }
 
@@ -108,7 +107,7 @@ impl Stream {
         let Some(open) = &mut self.open else { return Ok(()) };
         let told = Told { by: cx.id, at: cx.now };
         open.conduct.was_hit |= open.line.wire.is_disturbed();
-        open.receive(self.behaviour.pace, cx.now, wakes);
+        open.pacing.read(self.behaviour.pace, &mut open.line, cx.now, wakes);
         open.reading.read(cx, &mut open.line, &self.settings)?;
         open.conduct.is_in = open.reading.is_greeted();
         if open.reading.is_waiting() {
@@ -172,36 +171,6 @@ impl Stream {
         }
         self.open = None;
         Ok(())
-    }
-}
-
-impl Open {
-    fn receive(&mut self, pace: Pace, now: Duration, wakes: &mut Vec<Duration>) {
-        let bytes_max = match pace {
-            Pace::Prompt => usize::MAX,
-            Pace::Slow(trickle) => {
-                let is_due = now >= self.reads_at;
-                if is_due {
-                    self.reads_at = now + trickle.every;
-                }
-                wakes.push(self.reads_at);
-                if is_due { trickle.bytes } else { 0 }
-            }
-            Pace::Pauses { reads, stops } => {
-                if now >= self.reads_at {
-                    self.is_reading = !self.is_reading;
-                    let lasts = if self.is_reading { reads } else { stops };
-                    self.reads_at = now + lasts.max(Duration::from_millis(1));
-                }
-                wakes.push(self.reads_at);
-                if self.is_reading { usize::MAX } else { 0 }
-            }
-            Pace::Stops(after) if now < self.began + after => usize::MAX,
-            Pace::Stops(_) => 0,
-        };
-        if bytes_max > 0 {
-            self.line.receive(bytes_max);
-        }
     }
 }
 

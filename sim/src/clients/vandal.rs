@@ -13,7 +13,7 @@ use crate::clients::behaviour::{around, is_quick, link};
 use crate::clients::frames::{self, CLOSE};
 use crate::clients::http::{self, Head};
 use crate::clients::line::Line;
-use crate::clients::mischief::Mischief;
+use crate::clients::mischief::{Deed, Mischief};
 use crate::clients::verdict::may_be_full;
 use crate::net::wire::WireState;
 
@@ -21,21 +21,6 @@ use crate::net::wire::WireState;
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
 /// How long connections of a crowd stay.
 const CROWD_STAYS: Duration = Duration::from_secs(8);
-
-/// What it does.
-#[derive(Debug, Clone)]
-enum Deed {
-    /// Breaks a rule.
-    Break(Mischief),
-    /// Says nothing, or half of a head.
-    Silent(&'static [u8]),
-    /// Comes with many connections that say nothing.
-    Crowd,
-    /// Comes with many WebSockets from one address.
-    Clients,
-    /// Has the server send pongs that it does not read.
-    Pings,
-}
 
 /// A client.
 #[derive(Debug)]
