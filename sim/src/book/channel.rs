@@ -74,7 +74,6 @@ impl Channel {
         }
         if window.0 >= log.windows[1].0 {
             log.windows[1] = window;
-            log.audit = log.audit.max((window.0, head));
         }
         log.head = log.head.max(head);
         let (first, last) = (log.windows[0].1, log.windows[1].0);

@@ -66,11 +66,6 @@ impl Content {
         self.bytes == 0
     }
 
-    /// Whether an event of a stream does not say all of it: which ends of lines it has.
-    pub fn is_bent_by_events(&self) -> bool {
-        self.style == Style::Lines && self.bytes > 0
-    }
-
     /// Appends the bytes.
     pub fn write(&self, into: &mut Vec<u8>) {
         if self.is_empty() {

@@ -37,12 +37,8 @@ pub struct Log {
     kept_bytes_max: usize,
     /// The largest number that anybody was told of.
     pub head: u64,
-    /// By when somebody was told of it first.
-    pub first_told: Duration,
     /// The first and the last request that was answered with it: begun, and answered.
     pub windows: [(Duration, Duration); 2],
-    /// When a request was begun whose answer has said that the newest is this one.
-    pub audit: (Duration, u64),
     /// Nobody who asks now may be told of it: what it was in is lost.
     pub is_dead: bool,
 }
@@ -59,9 +55,7 @@ impl Log {
             first: 1,
             kept_bytes_max,
             head: 0,
-            first_told: window.1,
             windows: [window; 2],
-            audit: (Duration::ZERO, 0),
             is_dead: false,
         }
     }
@@ -94,11 +88,6 @@ impl Log {
     /// How many numbers from `from` to `to` name an empty message, or are not known.
     pub fn room_for_nameless(&self, from: u64, to: u64) -> usize {
         (from..=to).filter(|&seq| self.get(seq).is_none_or(|entry| entry.content.is_empty())).count()
-    }
-
-    /// All that is known, in its order.
-    pub fn iter(&self) -> impl Iterator<Item = (u64, &Entry)> {
-        (1..).zip(&self.entries).filter_map(|(seq, entry)| Some((seq, entry.as_ref()?)))
     }
 
     /// Notes what a number names that was not known.
@@ -140,7 +129,7 @@ impl Log {
 
     /// The first number that the newer half of a backlog of this size has, if the newest is `head` and everything is known that this takes.
     pub fn newer_half(&self, head: u64, backlog_bytes: usize) -> Option<u64> {
-        let half_bytes = (backlog_bytes + 2 * (HEAD_BYTES_MAX + INDEX_ENTRY_BYTES)) / 2;
+        let half_bytes = backlog_bytes / 2 + HEAD_BYTES_MAX + INDEX_ENTRY_BYTES;
         let mut left_bytes = half_bytes;
         let mut first = head + 1;
         while first > 1 {

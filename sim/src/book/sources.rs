@@ -63,11 +63,6 @@ impl Source {
         content
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.messages.len()
-    }
-
     /// A message by its number, from 1.
     pub fn get(&self, nth: u32) -> Option<&Sent> {
         self.messages.get((nth as usize).checked_sub(1)?)

@@ -127,7 +127,8 @@ impl Book {
             // Files that could be neither written nor removed come back with what was told in another epoch meanwhile.
             let seen = its.get(content.nth).map_or((0, 0), |sent| sent.seen);
             if seen.1 != 0 && seen.0 != epoch && self.channels[channel].may_go_back {
-                return Ok(self.write_down((channel, epoch as usize, seq), content, told));
+                self.write_down((channel, epoch as usize, seq), content, told);
+                return Ok(());
             }
             its.see(content.nth, epoch, seq).map_err(|why| format!("{why} ({content})"))?;
             content

@@ -132,7 +132,7 @@ impl Behaviour {
     }
 
     /// How it leaves this time.
-    pub fn leave(&self, random: &mut Rng) -> Leave {
+    pub fn leave(random: &mut Rng) -> Leave {
         match random.u8(..12) {
             0..=3 => Leave::Goodbye,
             4 | 5 => Leave::HalfClose,

@@ -12,7 +12,7 @@ use crate::clients::hearing::{Counted, Found};
 use crate::clients::hello::{Asked, Hello, Settings};
 use crate::clients::http::{Head, KEY};
 use crate::clients::line::Line;
-use crate::clients::pace::{Pace, Pacing};
+use crate::clients::pace::Pacing;
 use crate::clients::talking::{Talker, mask};
 use crate::clients::verdict::{Conduct, How};
 use crate::net::wire::WireState;
@@ -37,9 +37,12 @@ enum Stage {
     Closed(Option<u16>),
 }
 
+/// How it knows its place.
 #[derive(Debug)]
-enum Hearing {
+pub(super) enum Hearing {
+    /// By counting.
     Counted(Counted),
+    /// By what the messages say.
     Found(Found),
 }
 
@@ -61,10 +64,10 @@ pub struct Connection {
     /// When it began.
     pub began: Duration,
     stage: Stage,
-    hearing: Hearing,
-    is_start_open: bool,
+    pub(super) hearing: Hearing,
+    pub(super) is_start_open: bool,
     pacing: Pacing,
-    last_sent: Duration,
+    pub(super) last_sent: Duration,
 }
 
 impl Connection {
@@ -284,50 +287,6 @@ impl Connection {
         self.hearing = Hearing::Counted(Counted { channel, epoch, next: seq + 1 });
         self.hello = Some(hello);
         self.is_start_open = true;
-        Ok(())
-    }
-
-    /// Holds what the hello has said of what is lost against the log, when that is known as far as the hello goes.
-    fn check_start(&mut self, cx: &mut Context<'_>) -> Result<(), String> {
-        let (Some(hello), Hearing::Counted(counted)) = (&self.hello, &self.hearing) else { return Ok(()) };
-        if self.is_start_open && counted.next > hello.start.head {
-            self.is_start_open = false;
-            cx.book.start(&hello.start, Told { by: cx.id, at: cx.now })?;
-        }
-        Ok(())
-    }
-
-    /// Whether a ping waits for longer for its pong than any message may wait for room.
-    fn check_wait(&mut self, cx: &mut Context<'_>) -> Result<(), String> {
-        let Some(talker) = self.talker.as_mut().filter(|_| self.conduct.is_prompt && !self.conduct.was_hit) else {
-            return Ok(());
-        };
-        let Some(since) = talker.waits_since(cx.now, &self.line) else { return Ok(()) };
-        cx.book.check_wait(self.asked.channel, since, Told { by: cx.id, at: cx.now })
-    }
-
-    /// Whether a client that says nothing is still there after two heartbeats and a sweep.
-    fn check_silence(
-        &mut self,
-        cx: &Context<'_>,
-        behaviour: &Behaviour,
-        wakes: &mut Vec<Duration>,
-    ) -> Result<(), String> {
-        let Some(heartbeat) = cx.book.limits.heartbeat.filter(|_| !behaviour.answers_pings && self.is_in()) else {
-            return Ok(());
-        };
-        // The last byte came behind a sweep: two heartbeats, one sweep more, and its way here.
-        let due = self.last_sent + heartbeat * 3 + behaviour.link.latency.end * 4 + Duration::from_millis(10);
-        let is_sure = behaviour.pace == Pace::Prompt && !self.conduct.was_hit && !cx.book.is_stopping;
-        if is_sure && cx.now > due && self.conduct.life == cx.book.life {
-            return Err(format!(
-                "not dropped: client {} has said nothing since {:?}, and is there at {:?} (heartbeat {heartbeat:?})",
-                cx.id, self.last_sent, cx.now
-            ));
-        }
-        if cx.now <= due {
-            wakes.push(due + Duration::from_millis(1));
-        }
         Ok(())
     }
 }

@@ -117,7 +117,7 @@ fn named(bytes: &[u8], payload_at: usize, is_text: Option<bool>, at: Option<u64>
     }
     let name = if is_text == Some(false) {
         // Whole groups of base64, in which the longest name lies, or all.
-        let groups = (NAME_BYTES_MAX + 2) / 3 * 4;
+        let groups = NAME_BYTES_MAX.div_ceil(3) * 4;
         let end = rest.iter().position(|&byte| byte == end);
         let length = end.unwrap_or(groups).min(groups);
         name_of(&BASE64.decode(rest.get(..length)?).ok()?)

@@ -40,8 +40,8 @@ pub fn next(bytes: &[u8]) -> Result<Option<Frame>, String> {
     let (head_bytes, payload_bytes) = match (second, rest) {
         (0..=125, _) => (2, usize::from(*second)),
         (126, [a, b, ..]) => (4, usize::from(u16::from_be_bytes([*a, *b]))),
-        (127, [a, b, c, d, e, f, g, h, ..]) => {
-            let length = u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]);
+        (127, [..]) if rest.len() >= 8 => {
+            let length = rest.first_chunk().map_or(0, |length| u64::from_be_bytes(*length));
             (10, usize::try_from(length).unwrap_or(usize::MAX / 2))
         }
         _ => return Ok(None),
@@ -83,11 +83,11 @@ pub fn put_length(into: &mut Vec<u8>, bytes: usize, mask_bit: u8) {
     match u16::try_from(bytes) {
         Ok(bytes @ ..=125) => into.push(mask_bit | bytes.to_be_bytes()[1]),
         Ok(bytes) => {
-            into.push(mask_bit | 126);
+            into.push(mask_bit | 0x7e);
             into.extend_from_slice(&bytes.to_be_bytes());
         }
         Err(_) => {
-            into.push(mask_bit | 127);
+            into.push(mask_bit | 0x7f);
             into.extend_from_slice(&(bytes as u64).to_be_bytes());
         }
     }

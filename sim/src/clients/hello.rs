@@ -30,8 +30,6 @@ pub struct Asked {
 pub struct Hello {
     /// Where it begins.
     pub start: Start,
-    /// Whether it goes on where it wanted.
-    pub goes_on: bool,
     /// The name of the connection, if it has one.
     pub id: Option<String>,
     /// How many messages of the one before were taken, if that is known.
@@ -111,7 +109,7 @@ impl Hello {
             head,
         };
         start.check().map_err(|why| format!("{why} (channel {channel}, client {} at {:?})", cx.id, cx.now))?;
-        Ok(Self { start, goes_on, id: None, taken: None })
+        Ok(Self { start, id: None, taken: None })
     }
 
     /// Holds `taken` against what is known of the connection that was replaced, by the server of that life or a later one. `comes_late`: so many have ended since that it may be forgotten.

@@ -77,8 +77,10 @@ impl Looker {
     fn ask(&mut self, cx: &mut Context<'_>) {
         if self.open.is_none() {
             let line = Line::new(cx.connect(self.link.clone()), None);
-            let (life, looks_left) = (cx.book.life, cx.random.u32(1..30));
-            self.open = Some(Open { line, life, asked: None, asked_at: cx.now, answered_at: cx.now, looks_left });
+            let looks_left = cx.random.u32(1..30);
+            let now = cx.now;
+            self.open =
+                Some(Open { line, life: cx.book.life, asked: None, asked_at: now, answered_at: now, looks_left });
         }
         let Some(open) = &mut self.open else { return };
         if open.asked.is_some() {
@@ -156,7 +158,8 @@ impl Looker {
         let Some(open) = &mut self.open else { return Ok(()) };
         if let Some((look, ..)) = &open.asked {
             let is_late = open.asked_at > open.answered_at + KEEP_ALIVE_ANNOUNCED;
-            let is_bound = self.is_quick && !is_free && !is_late && !(*look == Look::Delete && cx.book.has_disk());
+            let waits_for_disk = *look == Look::Delete && cx.book.has_disk();
+            let is_bound = self.is_quick && !is_free && !is_late && !waits_for_disk;
             if is_over && is_bound {
                 return Err(format!(
                     "dropped: client {} has asked for {look:?}, and its connection is over at {:?}",
@@ -221,7 +224,7 @@ fn answer(
             Ok(Some((tag.to_owned(), epoch, seq)))
         }
         (Look::Last | Look::LastHead | Look::LastIfNew(_) | Look::LastPart(..), 204) => match position {
-            Some((epoch, seq)) if seq == 0 => cx.book.position(channel, (&epoch, 0), mark, told).map(|_| None),
+            Some((epoch, 0)) => cx.book.position(channel, (&epoch, 0), mark, told).map(|_| None),
             Some(position) => Err(format!("look: nothing is there at {position:?}")),
             None if is_there => Err("look: the channel is not there, although it was".to_owned()),
             None => Ok(None),

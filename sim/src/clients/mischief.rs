@@ -89,7 +89,7 @@ fn over_websocket(random: &mut Rng, message_bytes_max: usize) -> Mischief {
         }
         11 => {
             let first = frame(random, BINARY, &vec![b'x'; message_bytes_max]);
-            let second = frame(random, FIN, &vec![b'x'; 100]);
+            let second = frame(random, FIN, &[b'x'; 100]);
             ("a message that is too large in fragments", [first, second].concat(), &[1009])
         }
         12 => {

@@ -17,7 +17,7 @@ use crate::clients::hello::{Asked, Settings};
 use crate::clients::http;
 use crate::clients::line::Line;
 use crate::clients::talking::{Talker, mask};
-use crate::clients::verdict::{self, Conduct, How};
+use crate::clients::verdict::{self, Conduct, Goodbye, How};
 
 /// Earlier connections that it remembers, to ask for them once more.
 const EARLIER_MAX: usize = 4;
@@ -96,7 +96,7 @@ impl Participant {
             channel,
             ..Conduct::default()
         };
-        let leaves = (cx.now + around(cx.random, behaviour.stays), behaviour.leave(cx.random));
+        let leaves = (cx.now + around(cx.random, behaviour.stays), Behaviour::leave(cx.random));
         let found = Found::new(channel, (!hears_own).then_some(source), since);
         let mut connection = Connection::new(line, asked, conduct, found, leaves, cx.now);
         if let Some(talk) = &behaviour.talk {
@@ -151,7 +151,7 @@ impl Participant {
                 let payload = code.map_or_else(Vec::new, |code: u16| code.to_be_bytes().to_vec());
                 frames::put(&mut close, FIN | CLOSE, &payload, mask(cx.random));
                 connection.line.send(&close);
-                connection.conduct.has_left = Some(code);
+                connection.conduct.has_left = Some(Goodbye(code));
             }
             Leave::HalfClose => {
                 connection.line.wire.shut_down_writing();

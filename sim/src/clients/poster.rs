@@ -151,7 +151,8 @@ impl Poster {
                 if !open.posted.is_empty() {
                     wakes.push(cx.now + LOOK_AGAIN);
                 }
-                return Ok(self.move_on(cx));
+                self.move_on(cx);
+                return Ok(());
             }
             state if !is_over && !open.posted.is_empty() => {
                 let excused = is_free || open.is_late || cx.now < cx.book.flooded_until || !self.is_prompt;

@@ -22,6 +22,10 @@ pub enum How {
     Status(u16),
 }
 
+/// A client's own Close frame, with this code, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Goodbye(pub Option<u16>);
+
 /// What may be the reason.
 #[derive(Debug, Clone, Copy, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a reason of its own")]
@@ -31,7 +35,7 @@ pub struct Conduct {
     /// Which life of the server it began in.
     pub life: u64,
     /// It has ended the connection itself: with a Close frame of this code, or by breaking it.
-    pub has_left: Option<Option<u16>>,
+    pub has_left: Option<Goodbye>,
     /// It has finished sending, closed or vanished.
     pub is_broken: bool,
     /// Its successor has come or was on its way.
@@ -59,7 +63,7 @@ pub fn reason(how: How, conduct: &Conduct, book: &Book, now: Duration) -> Option
     let may_be_full = may_be_full(&book.limits, book.crowd);
     match how {
         How::Closed(Some(1001)) | How::Status(_) if book.is_stopping => Some("the end of the server"),
-        How::Closed(code) if conduct.has_left == Some(code) => Some("its goodbye"),
+        How::Closed(code) if conduct.has_left == Some(Goodbye(code)) => Some("its goodbye"),
         How::Ended | How::Reset if conduct.has_left.is_some() || conduct.is_broken => Some("its going"),
         How::Closed(Some(1000)) | How::Ended | How::Reset if conduct.is_replaced => Some("its successor"),
         How::Closed(Some(1012))
