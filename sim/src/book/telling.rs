@@ -116,7 +116,7 @@ impl Book {
             let style = if message.is_text.unwrap_or(true) { Style::Words } else { Style::Binary };
             let [sent, seen] = &mut self.nameless[channel][usize::from(style.is_text())];
             *seen += 1;
-            if seen > sent {
+            if seen > sent && !self.channels[channel].may_go_back {
                 return Err(format!("unsent: it is the {seen}th empty one, and {sent} were sent"));
             }
             Content { source: 0, nth: 0, bytes: 0, style }

@@ -177,7 +177,7 @@ impl Connection {
                 wakes.push(cx.now + LOOK_AGAIN);
             }
         }
-        if self.stage == Stage::Upgrading && !self.upgrade(settings)? {
+        if self.stage == Stage::Upgrading && !self.upgrade(settings, cx.now)? {
             return Ok(());
         }
         let told = Told { by: cx.id, at: cx.now };
@@ -208,7 +208,7 @@ impl Connection {
     }
 
     /// Reads the answer to the request. False: it has not come.
-    fn upgrade(&mut self, settings: &Settings) -> Result<bool, String> {
+    fn upgrade(&mut self, settings: &Settings, now: Duration) -> Result<bool, String> {
         let Some(head) = Head::parse(self.line.unread())? else { return Ok(false) };
         if head.status != 101 {
             return Ok(false);
@@ -221,6 +221,8 @@ impl Connection {
         let is_greeted = self.conduct.resumes || !settings.greeting.is_empty();
         self.stage = if is_greeted { Stage::Greeting } else { Stage::In };
         self.conduct.is_in = !is_greeted;
+        // It may have been accepted late.
+        self.last_sent = now;
         Ok(true)
     }
 
