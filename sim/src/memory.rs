@@ -33,11 +33,9 @@ impl Foreign {
         Pausing { foreign: self, before: allocated() }
     }
 
-    /// Bytes of the server, in its own turn or at its beginning.
-    pub fn of_server(&self) -> usize {
-        // What the world has allocated can be freed by the server, as a socket is.
-        let bytes = allocated().wrapping_sub(self.bytes.get());
-        if bytes > usize::MAX / 2 { 0 } else { bytes }
+    /// Bytes of the server, in its own turn, at its beginning or behind its end. Below 0 where it has freed what is not its own.
+    pub fn of_server(&self) -> isize {
+        allocated().wrapping_sub(self.bytes.get()).cast_signed()
     }
 
     /// All that is allocated by now is not the server's.

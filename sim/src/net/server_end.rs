@@ -13,7 +13,8 @@ use crate::net::connection::Connection;
 /// The server's end of a connection.
 #[derive(Debug)]
 pub struct ServerEnd {
-    connection: Rc<Connection>,
+    /// Until it is dropped.
+    connection: Option<Rc<Connection>>,
 }
 
 impl ServerEnd {
@@ -21,54 +22,61 @@ impl ServerEnd {
     pub fn new(connection: Rc<Connection>) -> Self {
         let ends = &connection.network.ends;
         ends.set(ends.get() + 1);
-        Self { connection }
+        Self { connection: Some(connection) }
+    }
+
+    fn connection(&self) -> &Rc<Connection> {
+        self.connection.as_ref().expect("it is not dropped")
     }
 }
 
 impl Drop for ServerEnd {
     fn drop(&mut self) {
-        let network = &self.connection.network;
+        let Some(connection) = self.connection.take() else { return };
+        let network = Rc::clone(&connection.network);
         let _not_the_servers = network.foreign.begin();
         network.ends.set(network.ends.get() - 1);
-        self.connection.close_server_end(false);
+        connection.close_server_end(false);
+        // What the wire had is freed here, if the client has gone before.
+        drop(connection);
     }
 }
 
 impl Socket for ServerEnd {
     fn receive(&self, into: &mut [u8]) -> io::Result<usize> {
-        let _not_the_servers = self.connection.network.foreign.begin();
-        self.connection.server_receive(into)
+        let _not_the_servers = self.connection().network.foreign.begin();
+        self.connection().server_receive(into)
     }
 
     fn send(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let _not_the_servers = self.connection.network.foreign.begin();
-        self.connection.server_send(slices)
+        let _not_the_servers = self.connection().network.foreign.begin();
+        self.connection().server_send(slices)
     }
 
     fn shut_down_writing(&self) -> io::Result<()> {
-        let _not_the_servers = self.connection.network.foreign.begin();
-        self.connection.server_shut_down()
+        let _not_the_servers = self.connection().network.foreign.begin();
+        self.connection().server_shut_down()
     }
 
     fn local_addr(&self) -> SocketAddr {
-        self.connection.server_local_addr()
+        self.connection().server_local_addr()
     }
 
     fn take_error(&self) -> Option<io::Error> {
-        self.connection.server_error()
+        self.connection().server_error()
     }
 
     fn set(&self, option: SocketOption) {
-        let _not_the_servers = self.connection.network.foreign.begin();
-        self.connection.server_set(option);
+        let _not_the_servers = self.connection().network.foreign.begin();
+        self.connection().server_set(option);
     }
 
     fn registered(&self, key: u64) {
-        let _not_the_servers = self.connection.network.foreign.begin();
-        self.connection.server_registered(key);
+        let _not_the_servers = self.connection().network.foreign.begin();
+        self.connection().server_registered(key);
     }
 
     fn deregistered(&self) {
-        self.connection.server_deregistered();
+        self.connection().server_deregistered();
     }
 }

@@ -20,7 +20,6 @@ use foghorn::simulation::world::World;
 use tempfile::TempDir;
 
 use crate::book::{End, Life};
-use crate::memory::allocated;
 use crate::net::network::{LISTENERS, Network};
 use crate::net::timeline::Nanos;
 use crate::panics;
@@ -29,8 +28,8 @@ use crate::statistics::Figures;
 use crate::world::simulated::{Ending, Simulated};
 use crate::world::stage::Stage;
 
-/// What a life may leave in memory, in bytes: what is made once in a process, and what other threads are about to free.
-const LEFT_BYTES_MAX: usize = 256 * 1024;
+/// What a life may leave in memory, in bytes: what is made once in a process.
+const LEFT_BYTES_MAX: isize = 128 * 1024;
 
 /// What has come of a scenario.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,14 +98,8 @@ impl Course<'_> {
         loop {
             let number = self.world.life.get();
             self.begin(number);
-            let before = allocated();
             let result = self.live(number);
             self.end(result);
-            let left = allocated().saturating_sub(before);
-            if left > LEFT_BYTES_MAX && number > 0 {
-                // The world's own grows in a life, too; a leak shows in lives that follow each other.
-                log::debug!("life {number} leaves {left} bytes, the world's among them");
-            }
             if self.world.verdict.borrow().is_some() {
                 return;
             }
@@ -170,6 +163,11 @@ impl Course<'_> {
         let left = world.network.descriptors();
         if left > 0 {
             world.contradict(format!("descriptors: {left} are left after the server has ended"));
+        }
+        let left = world.network.foreign.of_server();
+        log::debug!("life {} leaves {left} bytes", world.life.get());
+        if left > LEFT_BYTES_MAX {
+            world.contradict(format!("memory: {left} bytes are left after the server has ended"));
         }
         if world.verdict.borrow().is_some() {
             return;

@@ -39,7 +39,7 @@ impl Simulated {
     fn note_wait(&self, now: Nanos) {
         let mut figures = self.figures.borrow_mut();
         figures.waits += 1;
-        figures.server_bytes_max = figures.server_bytes_max.max(self.network.foreign.of_server());
+        figures.server_bytes_max = figures.server_bytes_max.max(self.network.foreign.of_server().max(0).unsigned_abs());
         let at_once = if self.last_wait.replace(now) == now { self.waits_at_once.get() + 1 } else { 0 };
         self.waits_at_once.set(at_once);
         if at_once > WAITS_AT_ONE_MOMENT_MAX {
@@ -94,9 +94,9 @@ impl World for Simulated {
     }
 
     fn accept(&self, listener: usize) -> io::Result<(Rc<dyn Socket>, SocketAddr)> {
-        let _not_the_servers = self.network.foreign.begin();
         let connection = self.network.accept(listener)?;
         let peer = connection.peer;
+        // The socket itself is the server's, as it is what frees it.
         Ok((Rc::new(ServerEnd::new(connection)), peer))
     }
 

@@ -140,7 +140,10 @@ impl Simulated {
     pub fn end_life(&self) {
         self.is_dead.set(true);
         self.disk.borrow_mut().set_dead(true);
-        self.network.kill();
+        {
+            let _not_the_servers = self.network.foreign.begin();
+            self.network.kill();
+        }
         *self.worker.borrow_mut() = None;
         self.life.set(self.life.get() + 1);
     }
