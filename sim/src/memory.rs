@@ -35,7 +35,8 @@ impl Foreign {
 
     /// Bytes of the server, in its own turn, at its beginning or behind its end. Below 0 where it has freed what is not its own.
     pub fn of_server(&self) -> isize {
-        allocated().wrapping_sub(self.bytes.get()).cast_signed()
+        let bytes = allocated().wrapping_sub(self.bytes.get());
+        isize::from_ne_bytes(bytes.to_ne_bytes())
     }
 
     /// All that is allocated by now is not the server's.

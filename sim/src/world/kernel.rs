@@ -39,7 +39,12 @@ impl Simulated {
     fn note_wait(&self, now: Nanos) {
         let mut figures = self.figures.borrow_mut();
         figures.waits += 1;
-        figures.server_bytes_max = figures.server_bytes_max.max(self.network.foreign.of_server().max(0).unsigned_abs());
+        let bytes = self.network.foreign.of_server().max(0).unsigned_abs();
+        figures.server_bytes_max = figures.server_bytes_max.max(bytes);
+        let bytes_max = self.formula.bytes_max(self.network.open_connections());
+        if bytes > bytes_max {
+            self.contradict(format!("memory: {bytes} bytes, where the README's formula has {bytes_max}"));
+        }
         let at_once = if self.last_wait.replace(now) == now { self.waits_at_once.get() + 1 } else { 0 };
         self.waits_at_once.set(at_once);
         if at_once > WAITS_AT_ONE_MOMENT_MAX {

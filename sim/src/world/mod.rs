@@ -3,6 +3,7 @@
 pub mod course;
 pub mod disk;
 pub mod faulting;
+mod formula;
 pub mod kernel;
 pub mod simulated;
 pub mod stage;

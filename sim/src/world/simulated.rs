@@ -20,6 +20,7 @@ use crate::turn::{FAULTS, Turn};
 use crate::voice;
 use crate::world::disk::Disk;
 use crate::world::faulting::Plan;
+use crate::world::formula::Formula;
 use crate::world::stage::Stage;
 use crate::world::stop::Stop;
 
@@ -69,7 +70,7 @@ pub struct Simulated {
     pub stop: RefCell<Stop>,
     pub(super) plan: RefCell<Plan>,
     pub(super) limits: Limits,
-    /// What the files of `--state` may take, as the server is told.
+    pub(super) formula: Formula,
     pub(super) state: State,
     is_dead: Cell<bool>,
     pub(super) random: RefCell<Rng>,
@@ -109,6 +110,7 @@ impl Simulated {
             stop: RefCell::default(),
             plan: RefCell::new(Plan::new(scenario)),
             limits: scenario.config.limits.clone(),
+            formula: Formula::new(&scenario.config.limits, scenario.state),
             state: scenario.state,
             is_dead: Cell::new(true),
             random: RefCell::new(random(0x0e1d)),
