@@ -154,7 +154,11 @@ fn config(random: &mut Rng) -> Config {
 
 fn crowd(random: &mut Rng, lasts: Duration) -> Vec<Role> {
     // Long scenarios with few, short ones with many, so that each seed costs about the same.
-    let most = if lasts > Duration::from_secs(120) { 8 } else { 30 };
+    let most = match lasts.as_secs() {
+        0..30 => 60,
+        30..120 => 30,
+        _ => 8,
+    };
     let weights: Vec<(Role, u32)> =
         [Role::Member, Role::Idle, Role::Plain, Role::Reader, Role::Poster, Role::Looker, Role::Vandal]
             .into_iter()
