@@ -54,6 +54,17 @@ fn leaving_out_a_kind_of_fault_changes_no_time_of_another() {
     assert!(restarts > 3 && run(false) == restarts);
 }
 
+#[test]
+fn a_server_with_idle_clients_wakes_for_its_heartbeats_and_their_answers_and_for_nothing_else() {
+    let (outcome, seen) = talk(&calm(3, 3600 * SECOND), 10, None);
+    assert_eq!((outcome.contradiction, seen.opened.get()), (None, 10));
+    // A sweep every 12.5 s, in the hour with nobody, too; a ping every 37.5 s to each of ten; the rest is who comes and goes.
+    let sweeps = outcome.figures.simulated.as_millis() / 12_500;
+    let answers = 10 * 3600 * 10 / 375;
+    let wakes = u128::from(outcome.figures.sleeps);
+    assert!((sweeps..sweeps + answers + 80).contains(&wakes), "{wakes}, with {sweeps} sweeps and {answers} answers");
+}
+
 /// Members and readers who talk for a minute, with what is planted in their wires.
 fn run_with(plant: Option<Plant>, seed: u64) -> Outcome {
     let mut scenario = Scenario::of(seed);
