@@ -85,6 +85,11 @@ impl Book {
         self.sources.get(source as usize).filter(|its| its.channel == channel)?.content(source, nth)
     }
 
+    /// Whether an earlier epoch of a channel may come back, since the disk has failed.
+    pub fn may_go_back(&self, channel: usize) -> bool {
+        self.channels[channel].may_go_back
+    }
+
     /// Where a message is by what it says, if anybody was told.
     pub fn find(&self, channel: usize, payload: &[u8]) -> Option<Place> {
         let (source, nth) = name_of(payload)?;

@@ -133,7 +133,8 @@ impl Found {
                 Err(with(&format!("{what}: after {epoch}:{} comes {seq} (channel {channel})", next - 1), told))
             }
             Some((_, its_epoch, seq)) => {
-                if seq > 1 && self.own.is_none() {
+                // Files that could be neither written nor removed come back with what was told in another epoch meanwhile.
+                if seq > 1 && self.own.is_none() && !book.may_go_back(channel) {
                     let names = [epoch, its_epoch].map(|epoch| book.epoch(channel, epoch).to_owned());
                     let why =
                         format!("gap: after {}:{} comes {}:{seq} (channel {channel})", names[0], next - 1, names[1]);
