@@ -18,6 +18,8 @@ FUZZ_SECONDS ?= 60
 FILES ?= src/hub/**
 SIM_SECONDS ?= 60
 SIM_SEED ?=
+SIM_FROM ?=
+SIM_COUNT ?=
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | column -t -s '|'
@@ -75,8 +77,9 @@ torture: ## make each system call fail in turn, all of it in half an hour or a s
 	cargo run --release --locked --manifest-path soak/Cargo.toml --bin torture -- $(if $(TORTURE_SECONDS),--seconds $(TORTURE_SECONDS)) \
 		$(if $(TORTURE_SEED),--seed $(TORTURE_SEED)) $(if $(TORTURE_ONLY),--only $(TORTURE_ONLY))
 
-sim: ## the real server in a simulated world, one seed after the other for SIM_SECONDS (SIM_SEED replays one)
-	cargo run --release --locked --manifest-path sim/Cargo.toml -- $(if $(SIM_SEED),--seed $(SIM_SEED),--seconds $(SIM_SECONDS))
+sim: ## the real server in a simulated world, one seed after the other for SIM_SECONDS (SIM_FROM, SIM_COUNT: which; SIM_SEED replays one)
+	cargo run --release --locked --manifest-path sim/Cargo.toml -- $(if $(SIM_SEED),--seed $(SIM_SEED),--seconds $(SIM_SECONDS)) $(if $(SIM_FROM),--from $(SIM_FROM)) \
+		$(if $(SIM_COUNT),--count $(SIM_COUNT))
 
 deny: ## licences, sources, duplicates and, where the database can be reached, advisories of all crates
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny

@@ -80,10 +80,11 @@ fn replay(seed: u64, options: &Options) -> bool {
 /// Runs one seed after the other. Returns in how many something was seen that cannot be.
 fn run_many(options: &Options) -> usize {
     let first = options.from.unwrap_or_else(|| fastrand::u64(..1 << 40));
-    println!("foghorn-sim: seeds from {first} on, for {} s", options.seconds);
+    let end = options.count.map_or(u64::MAX, |count| first.saturating_add(count));
+    println!("foghorn-sim: seeds from {first} on, for {} s at most", options.seconds);
     let (began, mut figures, mut found) = (Instant::now(), Figures::default(), 0);
     let mut seed = first;
-    while began.elapsed() < Duration::from_secs(options.seconds) {
+    while seed < end && began.elapsed() < Duration::from_secs(options.seconds) {
         let outcome = run_scenario(&options.cut.of(seed), options.cut.only.as_deref());
         figures.add(&outcome.figures);
         if outcome.contradiction.is_some() {

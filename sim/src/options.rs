@@ -13,6 +13,8 @@ use crate::turn::{FAULTS, Fault};
 pub struct Options {
     /// Runs one seed after the other for so long.
     pub seconds: u64,
+    /// So many of them at most.
+    pub count: Option<u64>,
     /// The first of them; by chance where there is none.
     pub from: Option<u64>,
     /// Replays one seed.
@@ -100,6 +102,7 @@ pub fn read(mut words: impl Iterator<Item = String>) -> Result<Options, String> 
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
         match word.as_str() {
             "--seconds" => options.seconds = number(&value()?)?,
+            "--count" => options.count = Some(number(&value()?)?),
             "--from" => options.from = Some(number(&value()?)?),
             "--seed" => options.seed = Some(number(&value()?)?),
             "--only" => {
@@ -115,7 +118,7 @@ pub fn read(mut words: impl Iterator<Item = String>) -> Result<Options, String> 
             "--no-shrink" => options.no_shrink = true,
             _ => {
                 return Err(format!(
-                    "what is {word}? There are --seconds N, --from SEED, --seed N, --only ID,…, --until SECONDSs, --without KIND,…, --speed, --verbose, --keep-going, --no-shrink"
+                    "what is {word}? There are --seconds N, --count N, --from SEED, --seed N, --only ID,…, --until SECONDSs, --without KIND,…, --speed, --verbose, --keep-going, --no-shrink"
                 ));
             }
         }
