@@ -386,27 +386,38 @@ fn nobody_is_ended_for_a_wait_that_is_only_for_the_file() {
     assert_eq!(stage.broadcaster.flush(), None, "nobody is waited for but the file");
 }
 
-#[test]
-fn patience_ends_for_nobody_who_is_held_back() {
+/// A stage whose main channel is kept by hand.
+fn stage_with_patience(patience: Duration) -> (Stage, Hand) {
     let (store, hand) = Store::by_hand();
     let kept = KeptState::On(Rc::new(Keeper::new(store)), Restored::default());
-    let stage = Stage::with_patience(kept, Duration::ZERO);
-    write(&stage, &hand, &["begin"]);
+    (Stage::with_patience(kept, patience), hand)
+}
+
+/// Has somebody come who is held back, since its id is in no file; a message waits for room that only it can make.
+fn hold_someone_back<'a>(stage: &'a Stage, hand: &Hand) -> (Client, impl Sized + use<'a>) {
+    write(stage, hand, &["begin"]);
     let live = stage.broadcaster.channels().open(&ChannelName::MAIN).unwrap();
     let post = || stage.broadcaster.post(&live, super::super::tests::large());
-    let _first = post();
+    let first = post();
     stage.broadcaster.flush();
-    write(&stage, &hand, &["append", "begin"]);
-    let (held, _theirs) = stage.connect(&ChannelName::MAIN);
+    write(stage, hand, &["append", "begin"]);
+    let (held, theirs) = stage.connect(&ChannelName::MAIN);
     stage.broadcaster.assign_connection_id(&held, None);
     stage.broadcaster.join(&held, true, Start::History(1), |_, _| b"hello".to_vec());
-    let _second = post();
+    let second = post();
     stage.broadcaster.flush();
     hand.done(hand.take().unwrap(), Ok(()));
     stage.broadcaster.apply_done();
     stage.broadcaster.flush();
-    let _third = post();
+    let third = post();
     assert_eq!(held.live.figures().publishers_waiting, 1, "for it");
+    (held, (theirs, first, second, third))
+}
+
+#[test]
+fn patience_ends_for_nobody_who_is_held_back() {
+    let (stage, hand) = stage_with_patience(Duration::ZERO);
+    let (held, _others) = hold_someone_back(&stage, &hand);
     stage.broadcaster.flush();
     assert_eq!(held.transport.ending(), None, "nothing could be written to it");
     write(&stage, &hand, &["begin connections", "append connections", "begin"]);
@@ -415,27 +426,10 @@ fn patience_ends_for_nobody_who_is_held_back() {
 
 #[test]
 fn the_account_of_who_is_held_back_begins_anew_until_then() {
-    let (store, hand) = Store::by_hand();
-    let kept = KeptState::On(Rc::new(Keeper::new(store)), Restored::default());
-    let stage = Stage::with_patience(kept, Duration::from_secs(3600));
-    write(&stage, &hand, &["begin"]);
-    let live = stage.broadcaster.channels().open(&ChannelName::MAIN).unwrap();
-    let post = || stage.broadcaster.post(&live, super::super::tests::large());
-    let _first = post();
-    stage.broadcaster.flush();
-    write(&stage, &hand, &["append", "begin"]);
-    let (held, _theirs) = stage.connect(&ChannelName::MAIN);
-    stage.broadcaster.assign_connection_id(&held, None);
-    stage.broadcaster.join(&held, true, Start::History(1), |_, _| b"hello".to_vec());
-    let _second = post();
-    stage.broadcaster.flush();
-    hand.done(hand.take().unwrap(), Ok(()));
-    stage.broadcaster.apply_done();
-    stage.broadcaster.flush();
-    let _third = post();
+    let (stage, hand) = stage_with_patience(Duration::from_secs(3600));
+    let (held, _others) = hold_someone_back(&stage, &hand);
     let charged_until = stage.broadcaster.flush().expect("others wait");
-    assert_eq!(held.live.figures().publishers_waiting, 1, "for it");
-    let _fourth = post();
+    let _fourth = stage.broadcaster.post(&held.live, super::super::tests::large());
     assert!(stage.broadcaster.flush() > Some(charged_until), "the time before was the disk's");
 }
 
