@@ -58,6 +58,14 @@ impl Context<'_> {
         IpAddr::from([10, 0, high, low])
     }
 
+    /// Has the actor stepped at the first of these moments that is to come, if there is one.
+    pub fn wake_at_first(&mut self, moments: Vec<Duration>) {
+        let now = self.now;
+        if let Some(at) = moments.into_iter().filter(|at| *at > now).min() {
+            self.wake_at(at);
+        }
+    }
+
     /// Has it called at this moment. The earliest of all that were asked for holds, and is forgotten when it has come.
     pub fn wake_at(&mut self, at: Duration) {
         let at = Nanos::try_from(at.as_nanos()).unwrap_or(Nanos::MAX).max(self.network.now());

@@ -265,9 +265,7 @@ impl Actor for Looker {
             }
             wakes.push(self.next_at);
         }
-        if let Some(at) = wakes.into_iter().filter(|at| *at > cx.now).min() {
-            cx.wake_at(at);
-        }
+        cx.wake_at_first(wakes);
     }
 
     fn name(&self) -> String {

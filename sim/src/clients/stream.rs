@@ -193,9 +193,7 @@ impl Actor for Stream {
                 wakes.push(self.comes_at);
             }
         }
-        if let Some(at) = wakes.into_iter().filter(|at| *at > cx.now).min() {
-            cx.wake_at(at);
-        }
+        cx.wake_at_first(wakes);
     }
 
     fn name(&self) -> String {

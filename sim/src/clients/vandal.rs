@@ -280,9 +280,7 @@ impl Actor for Vandal {
                 wakes.push(self.next_at);
             }
         }
-        if let Some(at) = wakes.into_iter().filter(|at| *at > cx.now).min() {
-            cx.wake_at(at);
-        }
+        cx.wake_at_first(wakes);
     }
 
     fn name(&self) -> String {
