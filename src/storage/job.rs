@@ -31,7 +31,7 @@ impl Job {
     /// # Errors
     /// If that is kept no longer which it is about.
     pub fn perform(&self, writer: &mut Writer) -> Result<(), KeepingEnded> {
-        match self {
+        let done = match self {
             Self::Begin(channel, beginning) => writer.begin(channel, beginning),
             Self::Append(channel, batch) => writer.append(channel, &batch.records, batch.chain),
             Self::Remove(channel) => {
@@ -40,6 +40,11 @@ impl Job {
             }
             Self::BeginConnections(records) => writer.begin_connections(records),
             Self::AppendConnections(records) => writer.append_connections(records),
+        };
+        if done.is_ok() {
+            // The disk works, perhaps as it did not before. One that does not is not asked again for each message.
+            writer.remove_stale();
         }
+        done
     }
 }

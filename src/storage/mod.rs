@@ -16,6 +16,7 @@ pub mod read_buffer;
 pub mod restored;
 pub mod segment;
 pub mod segment_reading;
+mod stale_files;
 mod steps;
 pub mod store;
 pub mod worker;

@@ -19,6 +19,7 @@ use crate::storage::file_name::{self, CONNECTIONS};
 use crate::storage::folder::Folder;
 use crate::storage::mark::Mark;
 use crate::storage::segment::{Beginning, SegmentHeader};
+use crate::storage::stale_files::StaleFiles;
 
 /// What the files may take of the free space: one part of so many.
 const BUDGET_PARTS: u64 = 4;
@@ -31,8 +32,7 @@ pub struct Writer {
     channels: HashMap<ChannelName, Segments>,
     /// The channels whose newest file is open, the one opened first in front.
     open: Vec<ChannelName>,
-    /// The last generation of channels whose files could not be removed.
-    left: Vec<(ChannelName, u64)>,
+    stale: StaleFiles,
     connections: Option<(File, Extent)>,
     bytes: u64,
     budget_bytes: u64,
@@ -54,7 +54,7 @@ impl Writer {
             boot,
             channels,
             open: Vec::new(),
-            left: Vec::new(),
+            stale: StaleFiles::default(),
             connections,
             bytes,
             budget_bytes: free_bytes.saturating_add(bytes) / BUDGET_PARTS,
@@ -92,7 +92,8 @@ impl Writer {
     /// # Errors
     /// If that cannot be written. The channel is not kept any longer then, until it begins anew.
     pub fn begin(&mut self, name: &ChannelName, beginning: &Beginning) -> Result<(), KeepingEnded> {
-        let last = self.channels.get(name).map(|segments| segments.generation).or_else(|| self.left_of(name));
+        let last =
+            self.channels.get(name).map(|segments| segments.generation).or_else(|| self.stale.generation_of(name));
         if beginning.keeps_previous && !self.channels.contains_key(name) {
             return Err(not_kept());
         }
@@ -119,7 +120,7 @@ impl Writer {
         };
         self.channels.insert(name.clone(), segments);
         settled.map_err(|error| self.end_keeping(name, &older_file, &error))?;
-        self.left.retain(|(its, _)| its != name);
+        self.stale.note_channel_replaced(name);
         self.note_open(name);
         Ok(())
     }
@@ -169,6 +170,7 @@ impl Writer {
         let extent = Extent::of(&whole);
         self.bytes += extent.bytes;
         self.bytes -= self.connections.replace((opened, extent)).map_or(0, |(_, replaced)| replaced.bytes);
+        self.stale.note_connections_replaced();
         Ok(())
     }
 
@@ -192,11 +194,17 @@ impl Writer {
         }
     }
 
+    /// Tries again to remove what could not be removed.
+    pub(super) fn remove_stale(&mut self) {
+        self.stale.remove_again(&self.folder);
+    }
+
     /// Marks that all was written and nothing will follow, so that another boot can trust it.
     ///
     /// # Errors
     /// If that could not be written; another boot begins anew then.
     pub fn stop(mut self, now: Clocks) -> io::Result<()> {
+        self.remove_stale();
         let mut files = BTreeMap::new();
         for (name, Segments { generation, newest, older, .. }) in &self.channels {
             files.insert(file_name::of_segment(name, *generation), *newest);
@@ -243,10 +251,6 @@ impl Writer {
         }
     }
 
-    fn left_of(&self, name: &ChannelName) -> Option<u64> {
-        self.left.iter().find(|(its, _)| its == name).map(|(_, generation)| *generation)
-    }
-
     /// A channel's files go, since something went wrong with one of them.
     fn end_keeping(&mut self, name: &ChannelName, file: &str, error: &io::Error) -> KeepingEnded {
         let removed = self.remove_files(name);
@@ -260,23 +264,14 @@ impl Writer {
                 self.bytes -= segments.bytes();
                 segments.generation
             }
-            None => self.left_of(name).unwrap_or(0),
+            None => self.stale.generation_of(name).unwrap_or(0),
         };
-        let files = [generation + 1, generation].map(|generation| file_name::of_segment(name, generation));
-        let removed = files.iter().try_for_each(|file| self.folder.remove(file));
-        self.left.retain(|(its, _)| its != name);
-        if removed.is_err() {
-            self.left.push((name.clone(), generation));
-        }
-        removed
+        self.stale.remove_channel(&self.folder, name, generation)
     }
 
     fn end_connections(&mut self, error: &io::Error) -> KeepingEnded {
         self.bytes -= self.connections.take().map_or(0, |(_, extent)| extent.bytes);
-        // What stays would be believed, and would say too little of who sends on. One that says nothing is as good as none.
-        let nothing = connection_record::header();
-        let removed = self.folder.remove(CONNECTIONS);
-        let removed = removed.or_else(|error| self.folder.replace(CONNECTIONS, &nothing).map(drop).map_err(|_| error));
+        let removed = self.stale.remove_connections(&self.folder);
         KeepingEnded::new(&self.folder.shown(CONNECTIONS), error, removed)
     }
 }

@@ -3,9 +3,12 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use super::*;
 use crate::hub::frame::Frame;
+use crate::hub::staging::Batch;
+use crate::storage::job::Job;
 
 const ROOM: u64 = 1 << 30;
 
@@ -162,6 +165,43 @@ fn what_cannot_be_removed_is_said_to_be_left_and_gives_way_to_what_begins_anew()
     let (header, _) = SegmentHeader::read(&fs::read(within.path().join("state/main.0")).unwrap()).unwrap();
     assert_eq!((header.epoch.as_str(), header.generation), ("bbb", 2), "newer than all that were there");
     assert_eq!(writer.bytes(), files(within.path())[0].1);
+}
+
+#[test]
+fn what_could_not_be_removed_goes_once_the_disk_takes_something_and_at_the_end() {
+    let within = tempfile::tempdir().unwrap();
+    let in_folder = |name: &str| within.path().join("state").join(name);
+    for is_the_end in [false, true] {
+        let mut writer = writer(within.path(), 4 * 1000);
+        let lights_begin = Job::Begin(lights(), Arc::new(first("bbb")));
+        writer.begin(&ChannelName::MAIN, &first("aaa")).unwrap();
+        writer.begin(&ChannelName::MAIN, &next()).unwrap();
+        writer.begin_connections(&[]).unwrap();
+        // What nobody can remove like a file, nor replace by one.
+        for stuck in ["main.0", "connections"] {
+            fs::remove_file(in_folder(stuck)).unwrap();
+            fs::create_dir(in_folder(stuck)).unwrap();
+        }
+        assert!(!writer.append(&ChannelName::MAIN, &record(1000), Chain::default()).unwrap_err().files_removed);
+        assert!(!writer.append_connections(&record(1000)).unwrap_err().files_removed);
+        for stuck in ["main.0", "connections"] {
+            fs::remove_dir(in_folder(stuck)).unwrap();
+        }
+        fs::write(in_folder("connections"), "not for long").unwrap();
+        let batch = Batch { records: record(1), chain: Chain::default(), messages: 1, cost_bytes: 1 };
+        assert!(Job::Append(ChannelName::MAIN, batch).perform(&mut writer).is_err());
+        assert_eq!(names(within.path()), ["connections", "main.1"], "nobody knows yet whether the disk works");
+        if is_the_end {
+            writer.stop(Clocks { boot_secs: 1, unix_secs: 1 }).unwrap();
+            assert_eq!(names(within.path()), ["stopped"]);
+        } else {
+            lights_begin.perform(&mut writer).unwrap();
+            assert_eq!(names(within.path()), ["c-lights.0"]);
+            writer.begin(&ChannelName::MAIN, &first("ccc")).unwrap();
+            assert_eq!(names(within.path()), ["c-lights.0", "main.0"], "and the names are free");
+            writer.remove(&lights());
+        }
+    }
 }
 
 /// Which part of a test a child runs.
