@@ -224,7 +224,10 @@ fn answer(
             Ok(Some((tag.to_owned(), epoch, seq)))
         }
         (Look::Last | Look::LastHead | Look::LastIfNew(_) | Look::LastPart(..), 204) => match position {
-            Some((epoch, 0)) => cx.book.position(channel, (&epoch, 0), mark, told).map(|_| None),
+            // A disk that works again has what is said from then on, and a restart leaves no more than that.
+            Some((epoch, seq)) if seq == 0 || cx.book.is_disk_doubtful() => {
+                cx.book.position(channel, (&epoch, seq), mark, told).map(|_| None)
+            }
             Some(position) => Err(format!("look: nothing is there at {position:?}")),
             None if is_there => Err("look: the channel is not there, although it was".to_owned()),
             None => Ok(None),
