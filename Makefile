@@ -29,12 +29,13 @@ run: ## build and run it here
 
 test: test-rust test-browser ## all tests: unit, property, integration, browser
 
+# One folder for the debug builds of all crates: what they share is built once.
 test-rust: ## unit, property and integration tests
 	scripts/need ip:iproute2 zbarimg:zbar-tools /usr/lib/python3/dist-packages/prometheus_client:python3-prometheus-client curl:curl /usr/sbin/mosquitto:mosquitto mosquitto_sub:mosquitto-clients faketime:faketime strace:strace
 	cargo test --locked
-	cargo test --locked --manifest-path bench/Cargo.toml
-	cargo test --locked --manifest-path soak/Cargo.toml
-	cargo test --locked --manifest-path sim/Cargo.toml
+	cargo test --locked --target-dir target --manifest-path bench/Cargo.toml
+	cargo test --locked --target-dir target --manifest-path soak/Cargo.toml
+	cargo test --locked --target-dir target --manifest-path sim/Cargo.toml
 
 test-browser: ## the page in headless Chromium
 	scripts/need node:nodejs npm:npm chromium:chromium openssl:openssl
@@ -53,7 +54,7 @@ lint: ## format, clippy, rustdoc
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --features simulation -- -D warnings
 	for crate in fuzz soak sim bench; do cargo fmt --check --manifest-path $$crate/Cargo.toml && \
-		cargo clippy --locked --all-targets --manifest-path $$crate/Cargo.toml -- -D warnings || exit 1; done
+		cargo clippy --locked --all-targets --target-dir target --manifest-path $$crate/Cargo.toml -- -D warnings || exit 1; done
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
 fuzz: ## attack the parsers and the hub for FUZZ_SECONDS each, on stable Rust

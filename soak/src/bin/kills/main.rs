@@ -159,7 +159,7 @@ fn folder(is_on_disk: bool, nth: usize) -> Result<PathBuf, String> {
             .ok_or("no folder in memory")?
     };
     let folder = parent.join(format!("foghorn-kills-{}-{nth}", std::process::id()));
-    fs::create_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     Ok(folder)
 }
 

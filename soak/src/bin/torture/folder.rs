@@ -27,7 +27,7 @@ impl Folder {
             PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target")
         };
         let path = parent.join(format!("foghorn-torture-{}-{nth}", std::process::id()));
-        fs::create_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         Ok(Self { path, is_kept: false })
     }
 
