@@ -189,3 +189,6 @@ impl Messages<'_> {
 fn no_memory(error: &TryReserveError) -> io::Error {
     io::Error::new(io::ErrorKind::OutOfMemory, error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

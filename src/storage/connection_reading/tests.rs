@@ -110,3 +110,19 @@ fn what_is_known_holds_in_its_epoch_and_in_those_that_follow_from_it() {
     assert!(known.of(|_| Some(old)).is_empty(), "it has gone on elsewhere");
     assert_eq!(known.of(|_| Some(other))[0].taken, 9);
 }
+
+#[test]
+fn what_a_killed_server_was_writing_is_cut_so_that_more_can_follow() {
+    let within = tempfile::tempdir().unwrap();
+    let folder = Folder::open(&within.path().join("state")).unwrap();
+    let path = folder.path().join(CONNECTIONS);
+    let (mut bytes, mut chain) = (header().to_vec(), first_chain());
+    record(Event::Joined, 1, &ChannelName::MAIN, 0).encode(&mut bytes, &mut chain);
+    let whole = bytes.len();
+    record(Event::Joined, 2, &ChannelName::MAIN, 0).encode(&mut bytes, &mut chain);
+    for torn in whole..bytes.len() {
+        fs::write(&path, &bytes[..torn]).unwrap();
+        let (_, (_, extent)) = read(&folder).unwrap().unwrap().settle(&folder).unwrap();
+        assert_eq!((fs::read(&path).unwrap().len(), extent), (whole, Extent::of(&bytes[..whole])), "{torn}");
+    }
+}
