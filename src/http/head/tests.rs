@@ -6,6 +6,8 @@ use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
+use smol::future;
+
 use super::*;
 use crate::http::refusal::FULL;
 use crate::runtime::reactor;
@@ -201,4 +203,27 @@ fn a_large_head_needs_a_permit_and_one_that_is_too_large_is_refused() {
         assert_eq!(read(&head(HEAD_BYTES_MAX + 1), ahead, true), (Err(431), 1));
         assert_eq!(read(&[&head(100)[..], &head(100)].concat(), ahead, true).0, Ok(Some(100)));
     }
+}
+
+#[test]
+fn a_head_may_come_in_pieces_and_a_reset_is_an_end() {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    reactor::block_on(async {
+        let socket = Async::new(TcpStream::from(OwnedFd::from(ours)).into()).unwrap();
+        let (mut buffer, mut large) = (Vec::new(), None);
+        let mut read = std::pin::pin!(read_head(&socket, &mut buffer, &mut large, || Ok(())));
+        for piece in ["GET / HT", "TP/1.1\r\n", "\r"] {
+            theirs.write_all(piece.as_bytes()).unwrap();
+            socket.readable().await;
+            assert_eq!(future::poll_once(&mut read).await, None, "{piece:?}");
+        }
+        theirs.write_all(b"\n").unwrap();
+        assert_eq!(read.await, Ok(Some(18)));
+        // What it has not read makes it a reset.
+        socket.get_ref().kernel().write_all(b"x").unwrap();
+        drop(theirs);
+        assert_eq!(wait_for_head(&socket, &mut Vec::new()).await, Ok(false));
+    })
+    .unwrap();
 }
