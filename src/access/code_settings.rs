@@ -126,3 +126,6 @@ fn is_within(path: &Path, credentials: Option<&Path>) -> bool {
     let real = |path: &Path| fs::canonicalize(path).ok();
     credentials.and_then(real).zip(real(path)).is_some_and(|(folder, path)| path.starts_with(folder))
 }
+
+#[cfg(test)]
+mod tests;
