@@ -61,3 +61,52 @@ impl ChannelRequest {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is wanted of a channel: its name in short, or the status of the refusal.
+    fn wanted(method: &str, target: &str, line: &str) -> Result<Option<&'static str>, u16> {
+        let head = format!("{method} {target} HTTP/1.1\r\nHost: x\r\n{line}\r\n");
+        let head = Head::parse(head.as_bytes(), || None).unwrap();
+        let request = ChannelRequest::parse(&head, &ChannelName::MAIN).map_err(|refusal| refusal.status)?;
+        Ok(request.map(|request| match request.way {
+            Way::Status => "status",
+            Way::Last(_) => "last",
+            Way::Deletion => "deletion",
+            Way::Options(_) => "options",
+        }))
+    }
+
+    #[test]
+    fn what_is_wanted_is_told_by_the_method_and_the_address_and_what_is_no_wish_of_ours_is_the_pages() {
+        for (method, target, expected) in [
+            ("GET", "/?status", Some("status")),
+            ("HEAD", "/?a=1&status=x", Some("status")),
+            ("GET", "/?last", Some("last")),
+            ("HEAD", "/?last", Some("last")),
+            ("GET", "/?last&status", Some("last")),
+            ("GET", "/", None),
+            ("GET", "/?lasting", None),
+            ("HEAD", "/?delete", None),
+            ("DELETE", "/", Some("deletion")),
+            ("DELETE", "/?status", Some("deletion")),
+            ("OPTIONS", "/", Some("options")),
+        ] {
+            assert_eq!(wanted(method, target, ""), Ok(expected), "{method} {target}");
+        }
+        for method in ["PATCH", "TRACE", "get"] {
+            assert_eq!(wanted(method, "/?status", ""), Err(405), "{method}");
+        }
+    }
+
+    #[test]
+    fn a_wish_has_no_body() {
+        let line = "Content-Length: 1\r\n";
+        assert_eq!(wanted("GET", "/", line), Ok(None), "the page's");
+        for (method, target) in [("GET", "/?status"), ("GET", "/?last"), ("DELETE", "/"), ("OPTIONS", "/")] {
+            assert!(wanted(method, target, line).is_err(), "{method} {target}");
+        }
+    }
+}

@@ -291,6 +291,17 @@ mod tests {
     }
 
     #[test]
+    fn each_answer_has_the_figures_of_its_own_moment_and_a_head_alone_has_none() {
+        let (metrics, copies) = (metrics(), SharedCopies::new(1 << 20));
+        let asked = |head_only| Asked { head_only, keep_alive: true };
+        let _readers = [(); 3].map(|()| metrics.answer(asked(false), &[], &copies).1.expect("a text follows"));
+        for number in 0..3 {
+            drop(copies.read(CopyOf::Figures(number), 1, 0..1, || panic!("there is one")));
+        }
+        assert!(metrics.answer(asked(true), &[], &copies).1.is_none());
+    }
+
+    #[test]
     fn the_start_stays_until_somebody_sets_the_clock() {
         let metrics = metrics();
         let moment = |millis| UNIX_EPOCH + Duration::from_millis(millis);

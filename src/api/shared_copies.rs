@@ -173,7 +173,7 @@ impl Drop for Reader {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
-    use std::net::TcpStream;
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
 
@@ -217,6 +217,16 @@ mod tests {
         let anew = read(&copies, 1, 60);
         drop((other, anew));
         assert_eq!(held(&copies), 0);
+    }
+
+    #[test]
+    fn as_much_as_there_is_room_for_finds_room_beside_others() {
+        let copies = SharedCopies::new(MAX / 2);
+        let first = read(&copies, 1, 60);
+        let rest = copies.read(CopyOf::Figures(2), MAX - 60 * PERCENT, 0..1, || vec![7; MAX - 60 * PERCENT]);
+        assert!(has_its_copy(&first) && has_its_copy(&rest));
+        let one_more = copies.read(CopyOf::Figures(3), 1, 0..1, || vec![7]);
+        assert!(!has_its_copy(&first) && has_its_copy(&rest) && has_its_copy(&one_more));
     }
 
     #[test]
@@ -269,6 +279,26 @@ mod tests {
         let turns = reactor::block_on(executor.run(other)).unwrap();
         assert!(turns.iter().all(|bytes| *bytes <= "head".len() + FLUSH_BYTES_MAX), "{turns:?}");
         assert!(reactor::block_on(executor.run(sending)).unwrap().is_ok());
+    }
+
+    #[test]
+    fn only_who_takes_more_than_a_share_has_a_short_way_in_the_kernel() {
+        let unsent_bytes_max = |bytes: usize| {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let reading = std::thread::spawn(move || client.read_exact(&mut vec![0; bytes]));
+            let copies = SharedCopies::new(MAX / 2);
+            let reader = copies.read(CopyOf::Figures(1), bytes, 0..bytes, || vec![7; bytes]);
+            let sent = reactor::block_on(async {
+                let socket = Async::new(TcpSocket::from(listener.accept().unwrap().0)).unwrap();
+                reader.send(&socket, b"").await.unwrap();
+                SockRef::from(socket.get_ref().kernel()).tcp_notsent_lowat().unwrap()
+            });
+            reading.join().unwrap().unwrap();
+            sent.unwrap()
+        };
+        assert_ne!(unsent_bytes_max(FLUSH_BYTES_MAX), RESPONSE_UNSENT_BYTES_MAX);
+        assert_eq!(unsent_bytes_max(FLUSH_BYTES_MAX + 1), RESPONSE_UNSENT_BYTES_MAX);
     }
 
     /// A waker that does this.

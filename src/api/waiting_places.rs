@@ -99,4 +99,14 @@ mod tests {
         assert!(largest.is_some(), "or it could never wait");
         assert!(places.take(&a, 0).is_none());
     }
+
+    #[test]
+    fn who_goes_gives_its_memory_back_while_others_of_its_channel_wait() {
+        let (places, a) = (WaitingPlaces::new(1000), name("a"));
+        let (_stays, goes) = (places.take(&a, 200), places.take(&a, 300));
+        assert!(places.take(&a, 1).is_none());
+        drop(goes);
+        assert!(places.take(&a, 301).is_none());
+        assert!(places.take(&a, 300).is_some());
+    }
 }

@@ -47,9 +47,10 @@ fn the_body_that_stood_still_for_longest_goes_for_another_one() {
     for sender in &mut senders[..8] {
         sender.send(MESSAGE_BYTES_MAX - 2).unwrap();
     }
-    // The first comes on, and the second is complete: so the third has stood still for longest.
+    // The first comes on, and the second is complete: so the third has stood still for longest. What is no body's is no going on.
     senders[0].send(1).unwrap();
     senders[1].0.complete();
+    senders[2].send(0).unwrap();
     // No more than what there is room for.
     senders[8].send(14).unwrap();
     assert!(senders.iter().all(|sender| !sender.is_displaced()));
@@ -99,8 +100,49 @@ fn complete_bodies_keep_their_place_and_count_when_they_are_taken_out() {
 
 #[test]
 fn there_is_always_room_for_two_of_the_largest_messages() {
-    assert_eq!(bodies(MESSAGE_BYTES_MAX).bytes_max, 8 << 20);
-    assert_eq!(bodies(5 << 20).bytes_max, 10 << 20);
+    assert_eq!(bodies(MESSAGE_BYTES_MAX).bytes_max(), 8 << 20);
+    assert_eq!(bodies(5 << 20).bytes_max(), 10 << 20);
+}
+
+#[test]
+fn nobody_goes_who_has_no_memory_to_give() {
+    let bodies = bodies(MESSAGE_BYTES_MAX);
+    let promise = Sender::new(&bodies, MESSAGE_BYTES_MAX);
+    let mut senders: Vec<Sender<'_>> = (0..9).map(|_| Sender::new(&bodies, MESSAGE_BYTES_MAX)).collect();
+    for sender in &mut senders {
+        sender.send(MESSAGE_BYTES_MAX - 1).unwrap();
+    }
+    assert!(!promise.is_displaced() && senders[0].is_displaced() && !senders[1].is_displaced());
+}
+
+#[test]
+fn a_body_says_what_has_come_and_takes_no_more_memory_where_nothing_comes() {
+    let bodies = bodies(MESSAGE_BYTES_MAX);
+    let mut sender = Sender::new(&bodies, MESSAGE_BYTES_MAX);
+    for (more, came) in [(0, 0), (100, 100), (0, 100), (50, 150)] {
+        sender.send(more).unwrap();
+        assert_eq!(sender.0.came_bytes(), came);
+        assert_eq!(bodies.bytes.get(), if came > 100 { 200 } else { came }, "{came}");
+    }
+}
+
+#[test]
+fn who_waits_for_the_last_body_is_woken_at_its_end() {
+    let bodies = bodies(MESSAGE_BYTES_MAX);
+    let waiting = smol::future::poll_fn(|cx| bodies.poll_empty(cx));
+    assert_eq!(smol::block_on(smol::future::poll_once(waiting)), Some(()), "there is none");
+    let (body, other) = (bodies.begin(1), bodies.begin(1));
+    let ends = async {
+        drop(body);
+        smol::future::yield_now().await;
+        drop(other);
+        smol::future::pending().await
+    };
+    let waiting = async {
+        smol::future::poll_fn(|cx| bodies.poll_empty(cx)).await;
+        bodies.under_way.borrow().len()
+    };
+    assert_eq!(smol::block_on(smol::future::or(waiting, ends)), 0);
 }
 
 proptest! {

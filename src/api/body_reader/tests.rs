@@ -2,8 +2,12 @@
 
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread;
+
+use socket2::SockRef;
 
 use super::*;
 use crate::runtime::reactor;
@@ -174,4 +178,65 @@ fn a_displaced_body_is_woken_and_told() {
         assert!(began.elapsed() < BODY_TIMEOUT, "it was told only when its time was over");
     })
     .unwrap();
+}
+
+#[test]
+fn a_client_that_is_slow_to_read_is_asked_for_its_body_all_the_same() {
+    reactor::block_on(async {
+        let (socket, mut client) = pair();
+        let mut filled = 0;
+        while let Ok(bytes) = socket.try_write(|mut socket| socket.write(&[b'.'; 4096])) {
+            filled += bytes;
+        }
+        let (reader, _) = reader();
+        let expected = Expected { waits_for_continue: true, ..expected(Framing::Length(5)) };
+        let mut buffer = Vec::new();
+        let mut read = std::pin::pin!(reader.read(&socket, &mut buffer, expected));
+        assert!(future::poll_once(&mut read).await.is_none(), "there is no room for the word");
+        let sending = thread::spawn(move || {
+            client.read_exact(&mut vec![0; filled]).unwrap();
+            let mut word = vec![0; CONTINUE.len()];
+            client.read_exact(&mut word).unwrap();
+            client.write_all(b"hello").unwrap();
+            word
+        });
+        assert_eq!(read.await.unwrap().map(|mut body| body.take()), Some(b"hello".to_vec()));
+        assert_eq!(sending.join().unwrap(), CONTINUE);
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_body_that_is_there_already_leaves_others_their_turn_between_its_pieces() {
+    const PIECES: usize = 3;
+    reactor::block_on(async {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        SockRef::from(&theirs).set_send_buffer_size(2 * PIECES * TURN_BYTES_MAX).unwrap();
+        theirs.write_all(&vec![b'x'; PIECES * TURN_BYTES_MAX]).unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let socket = Async::new(TcpSocket::from(TcpStream::from(OwnedFd::from(ours)))).unwrap();
+        let (reader, _) = reader();
+        let (mut buffer, mut turns) = (Vec::new(), 0);
+        let read = reader.read(&socket, &mut buffer, expected(Framing::Length((PIECES * TURN_BYTES_MAX) as u64)));
+        let others = poll_fn(|_| {
+            turns += 1;
+            Poll::<Result<Option<Body<'_>>, Refusal>>::Pending
+        });
+        let body = others.or(read).await.unwrap().unwrap();
+        assert_eq!(body.came_bytes(), PIECES * TURN_BYTES_MAX);
+        drop(body);
+        assert!(turns >= PIECES, "{turns} turns");
+    })
+    .unwrap();
+}
+
+#[test]
+fn it_is_known_when_no_body_is_under_way() {
+    let (reader, _) = reader();
+    let is_empty = || smol::block_on(future::poll_once(poll_fn(|cx| reader.poll_empty(cx)))).is_some();
+    assert!(is_empty());
+    let body = reader.bodies.begin(1);
+    assert!(!is_empty());
+    drop(body);
+    assert!(is_empty());
 }
