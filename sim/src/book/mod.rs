@@ -51,6 +51,8 @@ pub struct Book {
     pub flooded_until: Duration,
     /// For how long a connection may wait to be accepted, beside its way.
     pub accepted_after: Duration,
+    /// Whether the worker of `--state` may have something to do, and when it last had nothing.
+    pub disk_works: (bool, Duration),
     /// Whether it is being stopped, or has ended.
     pub is_stopping: bool,
     /// Lives that began with nothing of what was before; and those that may have.
@@ -123,6 +125,7 @@ impl Book {
             arrivals: 0,
             flooded_until: Duration::ZERO,
             accepted_after: Duration::ZERO,
+            disk_works: (false, Duration::ZERO),
             is_stopping: false,
             losses: [Vec::new(), Vec::new()],
             is_stopped_in_order: false,
@@ -139,6 +142,7 @@ impl Book {
     pub fn life_begins(&mut self, life: &Life) {
         self.life = life.number;
         self.is_stopping = false;
+        self.disk_works.0 = false;
         let [is_lost, may_be_lost] = [0, 1].map(|nth| self.losses[nth].last() == Some(&life.number));
         if is_lost {
             self.channels.iter_mut().for_each(|channel| channel.lose(life.began));

@@ -261,3 +261,17 @@ fn who_waits_while_nothing_happens_has_waited_too_long() {
     scene.frame(2, second).unwrap();
     scene.book.check_wait(0, since, scene.told()).unwrap();
 }
+
+#[test]
+fn a_disk_may_be_waited_for_until_it_has_rested_once() {
+    let mut scene = scene_with(1, State::OnDisk);
+    let asked = Duration::from_secs(5);
+    assert!(!scene.book.may_wait_for_disk(asked), "it has nothing to do");
+    scene.book.disk_works = (true, Duration::from_secs(4));
+    assert!(scene.book.may_wait_for_disk(asked));
+    scene.book.disk_works = (true, Duration::from_secs(6));
+    assert!(!scene.book.may_wait_for_disk(asked), "what it does now has come later");
+    scene.book.disk_works.1 = Duration::from_secs(4);
+    scene.book.life_begins(&Life { number: 1, began: asked, boot: 0 });
+    assert!(!scene.book.may_wait_for_disk(asked), "it was another server's");
+}

@@ -46,6 +46,12 @@ impl Book {
         self.state == State::OnDisk || self.is_disk_doubtful
     }
 
+    /// Whether the server may not have on its disk yet what there was to write at this moment.
+    pub fn may_wait_for_disk(&self, since: Duration) -> bool {
+        let (works, rested_at) = self.disk_works;
+        works && rested_at < since
+    }
+
     /// For how long a channel may stand still in which somebody waits, and what else takes time.
     pub fn wait_max(&self, channel: usize) -> Duration {
         let on_its_way = ON_ITS_WAY[usize::from(self.state == State::OnDisk)];

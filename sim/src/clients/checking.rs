@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::actor::Context;
 use crate::book::telling::Told;
 use crate::clients::behaviour::Behaviour;
-use crate::clients::connection::{Connection, Hearing};
+use crate::clients::connection::{Connection, Hearing, LOOK_AGAIN};
 use crate::clients::pace::Pace;
 
 impl Connection {
@@ -40,8 +40,16 @@ impl Connection {
         let Some(heartbeat) = cx.book.limits.heartbeat.filter(|_| !behaviour.answers_pings && self.is_in()) else {
             return Ok(());
         };
+        if cx.book.may_wait_for_disk(self.last_sent) {
+            // As long as it is not read its silence means nothing.
+            self.unread_until = cx.now;
+            wakes.push(cx.now + LOOK_AGAIN);
+        }
         // The last byte came behind a sweep: two heartbeats, one sweep more, and its way here.
-        let due = self.last_sent + heartbeat * 3 + behaviour.link.latency.end * 4 + Duration::from_millis(10);
+        let due = self.last_sent.max(self.unread_until)
+            + heartbeat * 3
+            + behaviour.link.latency.end * 4
+            + Duration::from_millis(10);
         let is_sure = behaviour.pace == Pace::Prompt && !self.conduct.was_hit && !cx.book.is_stopping;
         if is_sure && cx.now > due && self.conduct.life == cx.book.life {
             return Err(format!(

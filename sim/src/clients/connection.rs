@@ -19,8 +19,8 @@ use crate::net::wire::WireState;
 
 /// The sub-protocol of clients that count.
 pub const SUBPROTOCOL: &str = "foghorn.v1";
-/// How soon a message that others have to be told of first is looked at again.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How soon it is looked again whether others were told of a message first, or a disk has taken it.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How long a client waits for its goodbye to be answered.
 const GOODBYE: Duration = Duration::from_secs(60);
 
@@ -68,6 +68,8 @@ pub struct Connection {
     pub(super) is_start_open: bool,
     pacing: Pacing,
     pub(super) last_sent: Duration,
+    /// Until when the server may have had a reason not to read from it.
+    pub(super) unread_until: Duration,
 }
 
 impl Connection {
@@ -93,6 +95,7 @@ impl Connection {
             is_start_open: false,
             pacing: Pacing::new(now),
             last_sent: now,
+            unread_until: now,
         }
     }
 

@@ -37,6 +37,8 @@ pub struct Vandal {
     next_at: Duration,
     is_quick: bool,
     latency: Duration,
+    /// How long what is sent is on its way.
+    transfer: Duration,
 }
 
 impl Vandal {
@@ -54,6 +56,7 @@ impl Vandal {
             next_at: around(random, Duration::from_secs(1)),
             is_quick: true,
             latency: Duration::ZERO,
+            transfer: Duration::ZERO,
         }
     }
 
@@ -72,6 +75,10 @@ impl Vandal {
         let way = link(cx.random);
         self.is_quick = is_quick(&way, &cx.book.limits);
         self.latency = way.latency.end;
+        self.transfer = match &self.deed {
+            Deed::Break(mischief) => way.transfer_max(mischief.bytes.len()),
+            _ => Duration::ZERO,
+        };
         let count = match self.deed {
             Deed::Crowd if cx.random.u8(..4) == 0 => PENDING_MAX + cx.random.usize(..200),
             Deed::Crowd => cx.random.usize(2..200),
@@ -176,8 +183,8 @@ impl Vandal {
         } else if is_over && !is_free && self.is_quick {
             return Err(format!("vandal: no word before the end, in place of {:?}, for {}", mischief.expects, shown()));
         } else if !is_over {
-            let due =
-                self.began + HEAD_TIMEOUT + CLOSING_TIMEOUT + ON_ITS_WAY + cx.book.accepted_after + self.latency * 16;
+            let on_its_way = ON_ITS_WAY + self.transfer + self.latency * 16;
+            let due = self.began + HEAD_TIMEOUT + CLOSING_TIMEOUT + on_its_way + cx.book.accepted_after;
             if cx.now > due && !is_free && self.is_quick {
                 return Err(format!("vandal: nothing comes of {}", shown()));
             }

@@ -22,6 +22,15 @@ pub struct Link {
     pub short_one_in: u32,
 }
 
+impl Link {
+    /// How long so many bytes take to a server that reads them as they come: there is room for as much as the server's window takes
+    /// when word of that has come back.
+    pub fn transfer_max(&self, bytes: usize) -> Duration {
+        let windows = u32::try_from(bytes / self.to_server_bytes.max(1)).unwrap_or(u32::MAX).saturating_add(1);
+        self.latency.end.saturating_mul(windows.saturating_mul(2))
+    }
+}
+
 impl Default for Link {
     fn default() -> Self {
         Self {

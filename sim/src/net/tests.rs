@@ -136,6 +136,22 @@ fn a_window_that_is_full_keeps_bytes_at_the_client_and_lets_them_come_when_it_is
 }
 
 #[test]
+fn bytes_take_as_long_as_the_window_makes_them_and_no_longer() {
+    for seed in 0..20 {
+        let mut rig = Rig::new(seed);
+        let (mut got, mut took) = (0, 0);
+        let longest = Nanos::try_from(link().transfer_max(20_000).as_nanos()).unwrap();
+        rig.wire.send(&vec![7; 20_000]);
+        while got < 20_000 {
+            rig.run(MS / 20);
+            took += MS / 20;
+            got += rig.receive(20_000).map_or(0, |bytes| bytes.len());
+        }
+        assert!(longest / 3 < took && took < longest, "{took} of {longest}");
+    }
+}
+
+#[test]
 fn a_short_write_is_followed_by_an_edge_once_a_good_part_is_free() {
     let mut rig = Rig::new(3);
     assert_eq!(rig.send(&[1; 1500]), Ok(1000));

@@ -33,6 +33,7 @@ impl Simulated {
             let longest = if random.u32(..50) == 0 { 700_000_000 } else { 5_000_000 };
             let at = self.network.now() + random.u64(50_000..longest);
             self.network.push(at, Happening::World(Turn::Works));
+            self.stage.borrow_mut().book.disk_works.0 = true;
         }
     }
 

@@ -245,7 +245,11 @@ impl Simulated {
         if !self.is_alive() {
             return Then::Dies;
         }
-        if has_worked { Then::Wakes } else { Then::GoesOn }
+        if has_worked {
+            return Then::Wakes;
+        }
+        self.stage.borrow_mut().book.disk_works = (false, Duration::from_nanos(self.network.now()));
+        Then::GoesOn
     }
 }
 
