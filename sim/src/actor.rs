@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::book::Book;
+use crate::book::{Book, CHANNELS};
 use crate::net::link::Link;
 use crate::net::network::{Happening, Network};
 use crate::net::timeline::Nanos;
@@ -73,6 +73,16 @@ impl Context<'_> {
             *self.due = at;
             self.network.push(at, Happening::Due(self.id));
         }
+    }
+
+    /// Whether there may have been no place, since somebody has asked at this moment, for one more client of a channel, so many connections
+    /// of its address being there with it.
+    pub fn may_be_full(&self, channel: usize, asked: Duration, from_address: usize) -> bool {
+        let limits = &self.book.limits;
+        let asked = Nanos::try_from(asked.as_nanos()).unwrap_or(Nanos::MAX);
+        self.network.most_open_since(asked) > limits.clients_max
+            || limits.clients_per_ip_max.is_some_and(|max| from_address > max)
+            || channel > 0 && limits.channels_max < CHANNELS.len() - 1
     }
 
     /// Whether there is a server.

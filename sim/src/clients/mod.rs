@@ -18,6 +18,7 @@ pub mod participant;
 pub mod poster;
 pub mod posting;
 pub mod reading;
+pub mod refusing;
 pub mod stream;
 pub mod talking;
 pub mod vandal;

@@ -18,6 +18,7 @@ use crate::clients::http;
 use crate::clients::line::Line;
 use crate::clients::talking::{Talker, mask};
 use crate::clients::verdict::{self, Conduct, Goodbye, How};
+use crate::net::wire::Wire;
 
 /// Earlier connections that it remembers, to ask for them once more.
 const EARLIER_MAX: usize = 4;
@@ -44,6 +45,8 @@ pub struct Participant {
     settings: Settings,
     channel: usize,
     connections: Vec<Connection>,
+    /// Those that it has left, and the server may have.
+    left: Vec<Wire>,
     /// When it comes, if it is not there.
     comes_at: Duration,
     after: Option<(usize, usize, u64)>,
@@ -55,8 +58,8 @@ impl Participant {
     /// One that comes soon.
     pub fn new(name: String, behaviour: Behaviour, settings: Settings, channel: usize, random: &mut Rng) -> Self {
         let comes_at = around(random, behaviour.away.min(Duration::from_secs(2)));
-        let (connections, earlier, again) = (Vec::new(), Vec::new(), Vec::new());
-        Self { name, behaviour, settings, channel, connections, comes_at, after: None, earlier, again }
+        let (connections, left, earlier, again) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { name, behaviour, settings, channel, connections, left, comes_at, after: None, earlier, again }
     }
 
     fn connect(&mut self, cx: &mut Context<'_>) {
@@ -88,7 +91,9 @@ impl Participant {
         let hears_own = behaviour.resumes || behaviour.echo.unwrap_or(self.settings.echo);
         let source = cx.book.add_source(cx.id, channel);
         let since = (asked.history.unwrap_or(self.settings.history) == 0).then_some(asked.mark);
+        self.left.retain(Wire::is_at_server);
         let conduct = Conduct {
+            from_address: self.left.len() + self.connections.len() + 1,
             life: cx.book.life,
             resumes: behaviour.resumes,
             is_prompt: behaviour.is_prompt,
@@ -166,7 +171,7 @@ impl Participant {
             self.after = connection.place().map(|(epoch, seq)| (connection.asked.channel, epoch, seq));
         }
         if matches!(how, Leave::Close | Leave::Reset | Leave::Vanish) {
-            self.connections.remove(at);
+            self.left.push(self.connections.remove(at).line.wire);
         }
         if how == Leave::ComesAgain {
             // At once, so that the old one is there.
@@ -175,7 +180,12 @@ impl Participant {
     }
 
     fn is_over(&mut self, cx: &mut Context<'_>, at: usize, how: How) -> Result<(), String> {
-        let connection = self.connections.remove(at);
+        let mut connection = self.connections.remove(at);
+        // Its successor may be there.
+        let from_address = connection.conduct.from_address + self.connections.len();
+        let (channel, began) = (connection.asked.channel, connection.began);
+        connection.conduct.may_be_full = cx.may_be_full(channel, began, from_address);
+        self.left.push(connection.line.wire.clone());
         if let Some(place) = connection.place() {
             if at == self.connections.len() {
                 self.after = Some((connection.asked.channel, place.0, place.1));

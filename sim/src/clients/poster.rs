@@ -17,7 +17,7 @@ use crate::clients::behaviour::{around, is_quick, link};
 use crate::clients::http::Head;
 use crate::clients::line::{Line, Trickle};
 use crate::clients::posting::put;
-use crate::clients::verdict::may_be_full;
+use crate::clients::refusing::RefusedPost;
 use crate::net::link::Link;
 use crate::net::wire::WireState;
 
@@ -27,14 +27,13 @@ const PIPELINED_MAX: usize = 8;
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// What is between the server and its client beside its own time.
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
-/// From this size on all posts together can have more than they may.
-const LARGE_BYTES: usize = 256 * 1024;
 
 /// A post whose answer has not come.
 #[derive(Debug)]
 struct Posted {
     content: Content,
     mark: Mark,
+    sent_at: Duration,
     /// When its last byte has left.
     left_at: Option<Duration>,
     /// The body that is kept back until the server asks for it.
@@ -121,7 +120,7 @@ impl Poster {
             let content = cx.book.send(open.source, bytes, style);
             let mark = cx.book.mark(self.channel, cx.now);
             let kept_back = put(&mut open.line, self.channel, content, cx.random);
-            open.posted.push_back(Posted { content, mark, left_at: None, kept_back });
+            open.posted.push_back(Posted { content, mark, sent_at: cx.now, left_at: None, kept_back });
         }
     }
 
@@ -130,7 +129,7 @@ impl Poster {
         open.line.receive(usize::MAX);
         let mut is_over = false;
         while let Some(head) = Head::parse(open.line.unread())? {
-            if !open.take(cx, self.channel, &head, self.is_prompt)? {
+            if !open.take(cx, self.channel, &head, (self.is_prompt, &self.link))? {
                 break;
             }
             if head.status != 100 && head.status != 200 {
@@ -196,7 +195,13 @@ impl Poster {
 
 impl Open {
     /// Takes an answer whose head is there. False: its body is not.
-    fn take(&mut self, cx: &mut Context<'_>, channel: usize, head: &Head, is_prompt: bool) -> Result<bool, String> {
+    fn take(
+        &mut self,
+        cx: &mut Context<'_>,
+        channel: usize,
+        head: &Head,
+        (is_prompt, link): (bool, &Link),
+    ) -> Result<bool, String> {
         let told = Told { by: cx.id, at: cx.now };
         let with = |why: &str| format!("post: {why} ({head:?}, client {} at {:?})", told.by, told.at);
         if head.status == 100 {
@@ -214,10 +219,10 @@ impl Open {
         self.line.consume(head.bytes + length);
         let Some(posted) = self.posted.pop_front() else {
             // Refused before it has asked for anything: a connection that has said nothing for too long, or is one too many.
-            let is_known = matches!(head.status, 408 | 429 | 503);
+            let is_known = matches!(head.status, 408 | 503);
             return if is_known { Ok(true) } else { Err(with("nothing was asked")) };
         };
-        self.answered_at = cx.now;
+        let answered_at = std::mem::replace(&mut self.answered_at, cx.now);
         if head.status == 200 {
             let json: serde_json::Value = serde_json::from_slice(&body).map_err(|error| with(&error.to_string()))?;
             let (Some(epoch), Some(seq)) = (json["epoch"].as_str(), json["seq"].as_u64()) else {
@@ -232,15 +237,17 @@ impl Open {
             cx.book.message((channel, epoch, seq), message, told)?;
             return cx.book.confirm(self.source, posted.content.nth, told).map(|()| true);
         }
-        let message_bytes_max = cx.book.message_bytes_max(0);
-        let may_be = match head.status {
-            503 => true,
-            408 => !is_prompt || self.line.wire.is_disturbed() || message_bytes_max >= LARGE_BYTES,
-            429 => may_be_full(&cx.book.limits, cx.book.crowd),
-            _ => false,
+        let refused = RefusedPost {
+            channel,
+            // The answer before was on its way for a while.
+            lasted: cx.now.saturating_sub(posted.sent_at.max(answered_at)) + link.latency.end * 2,
+            transfer: link.transfer_max(posted.content.bytes as usize),
+            is_prompt: is_prompt && !self.line.wire.is_disturbed(),
         };
-        if !may_be {
-            return Err(with("there is no reason for this status"));
+        let sentence = String::from_utf8_lossy(&body);
+        let is_free = cx.now < cx.book.flooded_until || cx.book.is_stopping || self.life != cx.book.life;
+        if !refused.may_be(&sentence, &cx.book.limits, cx.book.crowd) && !is_free {
+            return Err(with(&format!("there is no reason for \"{}\", to {refused:?}", sentence.trim_end())));
         }
         cx.book.refuse(self.source, posted.content.nth, told)?;
         for behind in std::mem::take(&mut self.posted) {

@@ -17,7 +17,7 @@ use crate::clients::line::Line;
 use crate::clients::pace::{Pace, Pacing};
 use crate::clients::reading::Reading;
 use crate::clients::verdict::{self, Conduct, How};
-use crate::net::wire::WireState;
+use crate::net::wire::{Wire, WireState};
 
 /// How soon something that others have to be told of first is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -44,6 +44,8 @@ pub struct Stream {
     settings: Settings,
     channel: usize,
     open: Option<Open>,
+    /// Those that it has left, and the server may have.
+    left: Vec<Wire>,
     comes_at: Duration,
     after: Option<(String, u64)>,
 }
@@ -53,7 +55,7 @@ impl Stream {
     pub fn new(behaviour: Behaviour, settings: Settings, channel: usize, random: &mut Rng) -> Self {
         let form = [Form::Events, Form::Lines, Form::Json][random.usize(..3)];
         let comes_at = around(random, behaviour.away.min(Duration::from_secs(2)));
-        Self { form, behaviour, settings, channel, open: None, comes_at, after: None }
+        Self { form, behaviour, settings, channel, open: None, left: Vec::new(), comes_at, after: None }
     }
 
     fn connect(&mut self, cx: &mut Context<'_>) {
@@ -82,7 +84,10 @@ impl Stream {
         let mut line = Line::new(cx.connect(self.behaviour.link.clone()), None);
         line.send(http::request("GET", &target, &lines).as_bytes());
         cx.book.arrivals += 1;
+        self.left.retain(Wire::is_at_server);
+        self.left.push(line.wire.clone());
         let conduct = Conduct {
+            from_address: self.left.len(),
             life: cx.book.life,
             is_prompt: self.behaviour.pace == Pace::Prompt
                 && crate::clients::behaviour::is_quick(&self.behaviour.link, &cx.book.limits),
@@ -138,6 +143,7 @@ impl Stream {
             (WireState::Reset | WireState::Refused, _) => How::Reset,
             _ => return self.leave(cx, wakes),
         };
+        open.conduct.may_be_full = cx.may_be_full(self.channel, open.began, open.conduct.from_address);
         let is_complete = (open.reading.is_complete() || open.reading.is_waiting()) && how == How::Ended;
         if !is_complete && verdict::reason(how, &open.conduct, cx.book, cx.now).is_none() {
             return Err(format!(

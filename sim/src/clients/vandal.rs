@@ -14,8 +14,7 @@ use crate::clients::frames::{self, CLOSE};
 use crate::clients::http::{self, Head};
 use crate::clients::line::Line;
 use crate::clients::mischief::{Deed, Mischief};
-use crate::clients::verdict::may_be_full;
-use crate::net::wire::WireState;
+use crate::net::wire::{Wire, WireState};
 
 /// What is between the server and its client beside its own time.
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
@@ -28,6 +27,11 @@ pub struct Vandal {
     every: Duration,
     deed: Deed,
     lines: Vec<Line>,
+    /// Those that it has left, and the server may have.
+    left: Vec<Wire>,
+    /// How many there are of its address with these.
+    from_address: usize,
+    channel: usize,
     /// Of a WebSocket: it was let in.
     is_in: bool,
     is_sent: bool,
@@ -48,6 +52,9 @@ impl Vandal {
             every: Duration::from_millis(random.u64(100..20_000)),
             deed: Deed::Crowd,
             lines: Vec::new(),
+            left: Vec::new(),
+            from_address: 0,
+            channel: 0,
             is_in: false,
             is_sent: false,
             status: None,
@@ -85,6 +92,8 @@ impl Vandal {
             Deed::Clients => cx.book.limits.clients_per_ip_max.unwrap_or(20).min(40) + cx.random.usize(1..6),
             _ => 1,
         };
+        self.left.retain(Wire::is_at_server);
+        (self.channel, self.from_address) = (channel, self.left.len() + count);
         if count > PENDING_MAX / 2 {
             cx.book.flooded_until = cx.now + HEAD_TIMEOUT + ON_ITS_WAY + cx.book.accepted_after + way.latency.end * 8;
         }
@@ -132,10 +141,21 @@ impl Vandal {
         }
     }
 
+    fn go(&mut self) {
+        for line in self.lines.drain(..) {
+            line.wire.close();
+            self.left.push(line.wire);
+        }
+    }
+
+    fn may_be_full(&self, cx: &Context<'_>) -> bool {
+        cx.may_be_full(self.channel, self.began, self.from_address)
+    }
+
     fn end_after(&mut self, cx: &Context<'_>, stays: Duration, wakes: &mut Vec<Duration>) {
         let at = self.began + stays;
         if cx.now >= at || cx.is_leaving() {
-            self.lines.drain(..).for_each(|line| line.wire.close());
+            self.go();
         } else {
             wakes.push(at);
         }
@@ -148,6 +168,7 @@ impl Vandal {
         is_free: bool,
         wakes: &mut Vec<Duration>,
     ) -> Result<(), String> {
+        let may_be_full = self.may_be_full(cx);
         let line = &mut self.lines[0];
         line.receive(usize::MAX);
         let mut code = None;
@@ -170,8 +191,7 @@ impl Vandal {
             }
         }
         let got = if self.is_in { code } else { self.status };
-        let is_refused =
-            mischief.is_websocket && matches!(got, Some(429 | 503)) && may_be_full(&cx.book.limits, cx.book.crowd);
+        let is_refused = mischief.is_websocket && matches!(got, Some(429 | 503)) && may_be_full;
         let shown = || format!("{} of client {} at {:?}, begun at {:?}", mischief.name, cx.id, cx.now, self.began);
         let is_over = !matches!(line.state(), WireState::Connecting | WireState::Open);
         if let Some(got) = got {
@@ -195,7 +215,7 @@ impl Vandal {
             self.end_after(cx, Duration::from_secs(20), wakes);
             return Ok(());
         }
-        self.lines.drain(..).for_each(|line| line.wire.close());
+        self.go();
         Ok(())
     }
 
@@ -239,18 +259,19 @@ impl Vandal {
         if cx.now < self.began + HEAD_TIMEOUT && !is_free {
             return Err(format!("dropped: too soon: {}", shown()));
         }
-        self.lines.drain(..).for_each(|line| line.wire.close());
+        self.go();
         Ok(())
     }
 
     /// No more clients of one address are in than may be.
     fn step_clients(&mut self, cx: &mut Context<'_>, is_free: bool, wakes: &mut Vec<Duration>) -> Result<(), String> {
+        let may_be_full = self.may_be_full(cx);
         let mut are_in = 0;
         for line in &mut self.lines {
             line.receive(usize::MAX);
             if let Some(head) = Head::parse(line.unread())? {
                 are_in += usize::from(head.status == 101 && matches!(line.state(), WireState::Open));
-                let may_be = head.status == 101 || matches!(head.status, 429 | 503);
+                let may_be = head.status == 101 || may_be_full && matches!(head.status, 429 | 503);
                 if !may_be && !is_free {
                     return Err(format!("vandal: {} for one of many clients of client {}", head.status, cx.id));
                 }

@@ -5,9 +5,7 @@
 
 use std::time::Duration;
 
-use foghorn::config::settings::Limits;
-
-use crate::book::{Book, CHANNELS};
+use crate::book::Book;
 
 /// How a connection has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +48,10 @@ pub struct Conduct {
     pub answers: bool,
     /// To which channel.
     pub channel: usize,
+    /// With how many its address had come by then, itself included, that the server may still have had.
+    pub from_address: usize,
+    /// There may have been no place for it.
+    pub may_be_full: bool,
 }
 
 /// Why a connection may have ended like this. `None`: for no reason.
@@ -60,7 +62,6 @@ pub fn reason(how: How, conduct: &Conduct, book: &Book, now: Duration) -> Option
     if book.life != conduct.life || book.is_stopping {
         return Some("the end of the server");
     }
-    let may_be_full = may_be_full(&book.limits, book.crowd);
     match how {
         How::Closed(Some(1001)) | How::Status(_) if book.is_stopping => Some("the end of the server"),
         How::Closed(code) if conduct.has_left == Some(Goodbye(code)) => Some("its goodbye"),
@@ -72,8 +73,8 @@ pub fn reason(how: How, conduct: &Conduct, book: &Book, now: Duration) -> Option
             Some("a deletion")
         }
         How::Closed(Some(1013)) if conduct.is_in && !conduct.is_prompt => Some("others that wait for it"),
-        How::Closed(Some(1013)) if !conduct.is_in && conduct.resumes && may_be_full => Some("no place"),
-        How::Status(429 | 503) if may_be_full => Some("no place"),
+        How::Closed(Some(1013)) if !conduct.is_in && conduct.resumes && conduct.may_be_full => Some("no place"),
+        How::Status(429 | 503) if conduct.may_be_full => Some("no place"),
         How::Ended | How::Reset if !conduct.is_in && now < book.flooded_until => Some("too many who ask for nothing"),
         How::Status(408) if !conduct.is_prompt => Some("a slow request"),
         How::Ended | How::Reset if !conduct.answers && book.limits.heartbeat.is_some() => Some("its silence"),
@@ -81,12 +82,4 @@ pub fn reason(how: How, conduct: &Conduct, book: &Book, now: Duration) -> Option
         How::Ended | How::Reset if !conduct.is_prompt => Some("others that wait for it"),
         _ => None,
     }
-}
-
-/// Whether there may be too little place for all.
-pub fn may_be_full(limits: &Limits, crowd: usize) -> bool {
-    // Each may have some connections that the server has not missed yet.
-    limits.clients_max < 16 * crowd + 1100
-        || limits.clients_per_ip_max.is_some_and(|max| max < 300)
-        || limits.channels_max < CHANNELS.len()
 }

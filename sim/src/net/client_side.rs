@@ -114,6 +114,12 @@ impl Connection {
         self.state.borrow().is_disturbed
     }
 
+    /// Whether the server has its end, or may come to have it.
+    pub(super) fn is_at_server(&self) -> bool {
+        let state = self.state.borrow();
+        state.phase != Phase::Refused && !state.server.is_closed
+    }
+
     /// Nothing passes until this moment.
     pub fn stall(&self, until: Nanos) {
         let mut state = self.state.borrow_mut();

@@ -17,7 +17,7 @@ use foghorn::simulation::world::{Event, Readiness};
 use crate::memory::Foreign;
 use crate::net::connection::{Connection, Passing};
 use crate::net::link::Link;
-use crate::net::timeline::{Nanos, Timeline};
+use crate::net::timeline::{Nanos, SECOND, Timeline};
 use crate::scenario::mixed;
 use crate::turn::Turn;
 
@@ -44,6 +44,9 @@ pub enum Plant {
     Turns(u32),
 }
 
+/// Of so many seconds it is known how many connections were open.
+const BUSIEST_MAX: usize = 300;
+
 /// How many listeners there are.
 pub const LISTENERS: usize = 2;
 
@@ -65,6 +68,8 @@ pub struct Network {
     open: RefCell<Vec<Rc<Connection>>>,
     /// Server's ends that were handed out and not dropped.
     pub(super) ends: Cell<usize>,
+    /// The most that were open within each of the last seconds in which any came.
+    busiest: RefCell<VecDeque<(Nanos, usize)>>,
     next_number: Cell<u64>,
     seed: u64,
 }
@@ -96,6 +101,7 @@ impl Network {
             edges: RefCell::default(),
             open: RefCell::default(),
             ends: Cell::new(0),
+            busiest: RefCell::default(),
             next_number: Cell::new(0),
             seed,
         })
@@ -161,8 +167,29 @@ impl Network {
         listening.queue.borrow_mut().push_back(Rc::clone(connection));
         connection.place.set(self.open.borrow().len());
         self.open.borrow_mut().push(Rc::clone(connection));
+        self.note_open();
         self.tell_listener(listener);
         true
+    }
+
+    fn note_open(&self) {
+        let (second, open) = (self.now() / SECOND, self.open.borrow().len());
+        let mut busiest = self.busiest.borrow_mut();
+        match busiest.back_mut() {
+            Some((its, most)) if *its == second => *most = open.max(*most),
+            _ => busiest.push_back((second, open)),
+        }
+        if busiest.len() > BUSIEST_MAX {
+            busiest.pop_front();
+        }
+    }
+
+    /// How many connections may have been open at once since somebody came who has asked at this moment, itself included.
+    pub fn most_open_since(&self, asked: Nanos) -> usize {
+        let busiest = self.busiest.borrow();
+        let is_long_ago = busiest.len() == BUSIEST_MAX && busiest[0].0 > asked / SECOND;
+        let since = busiest.iter().rev().take_while(|(second, _)| *second >= asked / SECOND);
+        if is_long_ago { usize::MAX } else { since.map(|(_, most)| *most).max().unwrap_or(0) }
     }
 
     /// The next connection of a listener.

@@ -74,6 +74,11 @@ impl Wire {
         self.connection.is_disturbed()
     }
 
+    /// Whether the server may have its end of it still, whatever became of this one.
+    pub fn is_at_server(&self) -> bool {
+        self.connection.is_at_server()
+    }
+
     /// From now on nothing passes, in either direction, and nobody is told. The client's end is told nothing more either.
     pub fn vanish(&self) {
         self.connection.vanish();
