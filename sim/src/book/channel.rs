@@ -28,6 +28,8 @@ pub struct Channel {
     pub may_begin_anew: bool,
     /// One that was over may be there again: its files could not be removed, and a later server has found them.
     pub may_go_back: bool,
+    /// Somebody has read in it who takes a little now and then.
+    pub has_slow_readers: bool,
     /// Since when there has been nobody who could have been told of what the server had then.
     pub lost_at: Duration,
     /// When somebody was told last of a message that nobody was told of before.
@@ -38,8 +40,17 @@ pub struct Channel {
 impl Channel {
     /// One that nobody was told of.
     pub fn new(name: String, kept_bytes_max: usize) -> Self {
-        let (epochs, lost_at, last_news) = (Vec::new(), Duration::ZERO, Duration::ZERO);
-        Self { name, epochs, reasons: 0, may_begin_anew: false, may_go_back: false, lost_at, last_news, kept_bytes_max }
+        Self {
+            name,
+            epochs: Vec::new(),
+            reasons: 0,
+            may_begin_anew: false,
+            may_go_back: false,
+            has_slow_readers: false,
+            lost_at: Duration::ZERO,
+            last_news: Duration::ZERO,
+            kept_bytes_max,
+        }
     }
 
     /// What is known now.

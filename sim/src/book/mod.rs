@@ -104,6 +104,8 @@ impl Book {
         if scenario.faults.accept_errors.is_some() {
             book.accepted_after = ACCEPT_ERRORS_LAST;
         }
+        let may_stall = scenario.faults.stalls.is_some();
+        book.channels.iter_mut().for_each(|channel| channel.has_slow_readers = may_stall);
         book
     }
 

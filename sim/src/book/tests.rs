@@ -252,14 +252,20 @@ fn who_waits_while_nothing_happens_has_waited_too_long() {
     let (first, second) = (scene.sent[0], scene.sent[1]);
     scene.frame(1, first).unwrap();
     let since = scene.now;
-    // Two turns, one for what has to be made room for, and two seconds for the way.
-    let due = Duration::from_secs(2 * 3 + 2);
-    scene.now = since + due;
-    scene.book.check_wait(0, since, scene.told()).unwrap();
-    scene.now += Duration::from_millis(1);
-    wrong(scene.book.check_wait(0, since, scene.told()), "waited too long");
+    let check = |scene: &mut Scene, millis: u64, is_told| {
+        scene.now = since + Duration::from_millis(millis);
+        scene.book.check_wait(0, since, is_told, scene.told()).unwrap();
+        scene.now += Duration::from_millis(1);
+        wrong(scene.book.check_wait(0, since, is_told, scene.told()), "waited too long");
+    };
+    // A patience, and half of one and some for the way.
+    check(&mut scene, 2000 + 1250, true);
+    check(&mut scene, 3 * 2000 + 1250, false);
+    // Who takes a little may just have begun a new one.
+    scene.book.note_slow_reader(0);
+    check(&mut scene, 2 * 2000 + 1250, true);
     scene.frame(2, second).unwrap();
-    scene.book.check_wait(0, since, scene.told()).unwrap();
+    scene.book.check_wait(0, since, true, scene.told()).unwrap();
 }
 
 #[test]

@@ -131,6 +131,11 @@ impl Behaviour {
         }
     }
 
+    /// Whether it takes a little now and then: neither all at once nor nothing any more.
+    pub fn is_slow_reader(&self, limits: &Limits) -> bool {
+        matches!(self.pace, Pace::Slow(_) | Pace::Pauses { .. }) || !is_quick(&self.link, limits)
+    }
+
     /// How it leaves this time.
     pub fn leave(random: &mut Rng) -> Leave {
         match random.u8(..12) {

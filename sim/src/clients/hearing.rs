@@ -55,6 +55,11 @@ impl Found {
         Self { channel, place: None, own, since, waiting: VecDeque::new() }
     }
 
+    /// Whether it gets its own messages, too.
+    pub fn hears_own(&self) -> bool {
+        self.own.is_none()
+    }
+
     /// Whether some wait until others are told where they are.
     pub fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()

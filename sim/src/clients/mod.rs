@@ -22,6 +22,7 @@ pub mod refusing;
 pub mod stream;
 pub mod talking;
 pub mod vandal;
+pub mod vanished;
 pub mod verdict;
 
 use fastrand::Rng;

@@ -17,6 +17,7 @@ use crate::clients::hello::{Asked, Settings};
 use crate::clients::http;
 use crate::clients::line::Line;
 use crate::clients::talking::{Talker, mask};
+use crate::clients::vanished::Vanished;
 use crate::clients::verdict::{self, Conduct, Goodbye, How};
 use crate::net::wire::Wire;
 
@@ -47,6 +48,7 @@ pub struct Participant {
     connections: Vec<Connection>,
     /// Those that it has left, and the server may have.
     left: Vec<Wire>,
+    vanished: Vanished,
     /// When it comes, if it is not there.
     comes_at: Duration,
     after: Option<(usize, usize, u64)>,
@@ -59,7 +61,19 @@ impl Participant {
     pub fn new(name: String, behaviour: Behaviour, settings: Settings, channel: usize, random: &mut Rng) -> Self {
         let comes_at = around(random, behaviour.away.min(Duration::from_secs(2)));
         let (connections, left, earlier, again) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { name, behaviour, settings, channel, connections, left, comes_at, after: None, earlier, again }
+        Self {
+            name,
+            behaviour,
+            settings,
+            channel,
+            connections,
+            left,
+            vanished: Vanished::default(),
+            comes_at,
+            after: None,
+            earlier,
+            again,
+        }
     }
 
     fn connect(&mut self, cx: &mut Context<'_>) {
@@ -88,6 +102,9 @@ impl Participant {
         let request = http::upgrade(&target, behaviour.resumes.then_some(SUBPROTOCOL));
         let mut line = Line::new(cx.connect(behaviour.link.clone()), behaviour.trickle);
         line.send(request.as_bytes());
+        if behaviour.is_slow_reader(&cx.book.limits) {
+            cx.book.note_slow_reader(channel);
+        }
         let hears_own = behaviour.resumes || behaviour.echo.unwrap_or(self.settings.echo);
         let source = cx.book.add_source(cx.id, channel);
         let since = (asked.history.unwrap_or(self.settings.history) == 0).then_some(asked.mark);
@@ -164,7 +181,13 @@ impl Participant {
             }
             Leave::Close => connection.line.wire.close(),
             Leave::Reset => connection.line.wire.reset(),
-            Leave::Vanish => connection.line.wire.vanish(),
+            Leave::Vanish => {
+                connection.line.wire.vanish();
+                if connection.is_in() && connection.talker.is_none() {
+                    // Two heartbeats, and the sweeps before and behind them.
+                    self.vanished.add(cx, &connection.line.wire, 6, self.behaviour.link.latency.end);
+                }
+            }
             Leave::ComesAgain => connection.conduct.is_replaced = true,
         }
         if connection.is_in() {
@@ -239,7 +262,8 @@ impl Actor for Participant {
     fn step(&mut self, cx: &mut Context<'_>) {
         let mut wakes = Vec::new();
         let was_there = !self.connections.is_empty();
-        if let Err(what) = self.step_connections(cx, &mut wakes) {
+        let are_gone = self.vanished.check(cx, &mut wakes);
+        if let Err(what) = are_gone.and_then(|()| self.step_connections(cx, &mut wakes)) {
             self.connections.clear();
             return cx.contradiction(what);
         }

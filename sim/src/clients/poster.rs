@@ -13,6 +13,7 @@ use crate::actor::{Actor, Context};
 use crate::book::channel::Mark;
 use crate::book::content::{Content, Style};
 use crate::book::telling::{Message, Told};
+use crate::book::waiting::Others;
 use crate::clients::behaviour::{around, is_quick, link};
 use crate::clients::http::Head;
 use crate::clients::line::{Line, Trickle};
@@ -262,7 +263,7 @@ impl Open {
             return Ok(());
         };
         // As long as for room, and where there is a disk, for that.
-        let on_its_way = if cx.book.has_disk() { cx.book.wait_max(channel) } else { ON_ITS_WAY };
+        let on_its_way = if cx.book.has_disk() { cx.book.wait_max(channel, Others::Unknown) } else { ON_ITS_WAY };
         let due = left_at.max(self.answered_at)
             + POST_ROOM_TIMEOUT
             + on_its_way

@@ -16,6 +16,7 @@ use crate::clients::http;
 use crate::clients::line::Line;
 use crate::clients::pace::{Pace, Pacing};
 use crate::clients::reading::Reading;
+use crate::clients::vanished::Vanished;
 use crate::clients::verdict::{self, Conduct, How};
 use crate::net::wire::{Wire, WireState};
 
@@ -46,6 +47,7 @@ pub struct Stream {
     open: Option<Open>,
     /// Those that it has left, and the server may have.
     left: Vec<Wire>,
+    vanished: Vanished,
     comes_at: Duration,
     after: Option<(String, u64)>,
 }
@@ -55,7 +57,17 @@ impl Stream {
     pub fn new(behaviour: Behaviour, settings: Settings, channel: usize, random: &mut Rng) -> Self {
         let form = [Form::Events, Form::Lines, Form::Json][random.usize(..3)];
         let comes_at = around(random, behaviour.away.min(Duration::from_secs(2)));
-        Self { form, behaviour, settings, channel, open: None, left: Vec::new(), comes_at, after: None }
+        Self {
+            form,
+            behaviour,
+            settings,
+            channel,
+            open: None,
+            left: Vec::new(),
+            vanished: Vanished::default(),
+            comes_at,
+            after: None,
+        }
     }
 
     fn connect(&mut self, cx: &mut Context<'_>) {
@@ -84,6 +96,9 @@ impl Stream {
         let mut line = Line::new(cx.connect(self.behaviour.link.clone()), None);
         line.send(http::request("GET", &target, &lines).as_bytes());
         cx.book.arrivals += 1;
+        if self.behaviour.is_slow_reader(&cx.book.limits) {
+            cx.book.note_slow_reader(channel);
+        }
         self.left.retain(Wire::is_at_server);
         self.left.push(line.wire.clone());
         let conduct = Conduct {
@@ -172,7 +187,13 @@ impl Stream {
                 return Ok(());
             }
             Leave::Reset => open.line.wire.reset(),
-            Leave::Vanish if !cx.is_leaving() => open.line.wire.vanish(),
+            Leave::Vanish if !cx.is_leaving() => {
+                open.line.wire.vanish();
+                if open.conduct.is_in && self.form != Form::Lines {
+                    // A heartbeat and a sweep until it is told something, and two until the kernel has waited for long enough.
+                    self.vanished.add(cx, &open.line.wire, 7, self.behaviour.link.latency.end);
+                }
+            }
             _ => open.line.wire.close(),
         }
         self.open = None;
@@ -184,7 +205,8 @@ impl Actor for Stream {
     fn step(&mut self, cx: &mut Context<'_>) {
         let mut wakes = Vec::new();
         let was_there = self.open.is_some();
-        if let Err(what) = self.step_open(cx, &mut wakes) {
+        let are_gone = self.vanished.check(cx, &mut wakes);
+        if let Err(what) = are_gone.and_then(|()| self.step_open(cx, &mut wakes)) {
             self.open = None;
             return cx.contradiction(what);
         }

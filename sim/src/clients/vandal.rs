@@ -82,6 +82,9 @@ impl Vandal {
         let way = link(cx.random);
         self.is_quick = is_quick(&way, &cx.book.limits);
         self.latency = way.latency.end;
+        if !self.is_quick {
+            cx.book.note_slow_reader(channel);
+        }
         self.transfer = match &self.deed {
             Deed::Break(mischief) => way.transfer_max(mischief.bytes.len()),
             _ => Duration::ZERO,
