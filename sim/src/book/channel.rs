@@ -28,6 +28,8 @@ pub struct Channel {
     pub may_begin_anew: bool,
     /// One that was over may be there again: its files could not be removed, and a later server has found them.
     pub may_go_back: bool,
+    /// In which life of the server that may be for the first time.
+    pub goes_back_from: u64,
     /// Somebody has read in it who takes a little now and then.
     pub has_slow_readers: bool,
     /// Since when there has been nobody who could have been told of what the server had then.
@@ -46,6 +48,7 @@ impl Channel {
             reasons: 0,
             may_begin_anew: false,
             may_go_back: false,
+            goes_back_from: u64::MAX,
             has_slow_readers: false,
             lost_at: Duration::ZERO,
             last_news: Duration::ZERO,

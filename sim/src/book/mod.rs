@@ -59,8 +59,9 @@ pub struct Book {
     losses: [Vec<u64>; 2],
     /// The last life was stopped in order, and this one may have changed nothing of what it has left.
     is_stopped_in_order: bool,
-    /// The disk has failed: channels may begin anew whenever that is found out.
-    is_disk_doubtful: bool,
+    /// Lives that may have begun with less than was said, since a step of the disk has failed.
+    doubts: Vec<u64>,
+    began: Duration,
     ids: BTreeMap<String, (usize, Duration)>,
     state: State,
     channels: Vec<Channel>,
@@ -131,7 +132,8 @@ impl Book {
             is_stopping: false,
             losses: [Vec::new(), Vec::new()],
             is_stopped_in_order: false,
-            is_disk_doubtful: false,
+            doubts: Vec::new(),
+            began: Duration::ZERO,
             ids: BTreeMap::new(),
             state,
             nameless: vec![[[0; 2]; 2]; channels.len()],
@@ -143,8 +145,10 @@ impl Book {
     /// A life begins.
     pub fn life_begins(&mut self, life: &Life) {
         self.life = life.number;
+        self.began = life.began;
         self.is_stopping = false;
         self.disk_works.0 = false;
+        self.channels.iter_mut().for_each(|channel| channel.may_go_back |= channel.goes_back_from <= life.number);
         let [is_lost, may_be_lost] = [0, 1].map(|nth| self.losses[nth].last() == Some(&life.number));
         if is_lost {
             self.channels.iter_mut().for_each(|channel| channel.lose(life.began));
@@ -182,13 +186,19 @@ impl Book {
         self.is_stopping = true;
     }
 
-    /// The disk of `--state` fails from now on, or does no more. Channels may lose what is kept, and begin a new epoch.
-    pub fn disk_fails(&mut self, fails: bool) {
-        if fails {
-            self.is_disk_doubtful = true;
-            self.channels.iter_mut().for_each(|channel| {
-                (channel.may_begin_anew, channel.may_go_back) = (true, true);
-            });
+    /// A step of the disk of `--state` has failed. Channels may lose what is kept, and begin a new epoch, as soon as that is found out; what
+    /// the files have is met by the next life, or by this one if it is just beginning, which may go on without any. Where only an append
+    /// has failed, and not at the start, the files go, and nothing of them comes back.
+    pub fn disk_fails(&mut self, is_append: bool, now: Duration) {
+        let next = self.life + 1;
+        let first = if now == self.began { self.life } else { next };
+        self.doubts.extend(first..=next);
+        self.doubts.dedup();
+        for channel in &mut self.channels {
+            channel.may_begin_anew = true;
+            if !is_append || first == self.life {
+                channel.goes_back_from = channel.goes_back_from.min(next);
+            }
         }
     }
 
@@ -221,9 +231,9 @@ impl Book {
         self.channels[channel].reasons
     }
 
-    /// Whether the disk has failed, so that less may be kept than was.
-    pub fn is_disk_doubtful(&self) -> bool {
-        self.is_disk_doubtful
+    /// Whether this life may have begun with less than was said, since the disk has failed.
+    pub fn may_have_less(&self) -> bool {
+        self.doubts.iter().any(|&doubt| doubt <= self.life)
     }
 
     /// The name of an epoch.
@@ -287,7 +297,8 @@ impl Book {
         let its = &self.sources[source as usize];
         // A server that comes up does not know those of a channel that was forgotten before.
         let is_forgotten = its.lives[0] != life && self.channels[its.channel].may_begin_anew;
-        !self.is_behind(1, its.lives[0], life) && !self.is_disk_doubtful && !is_forgotten
+        let is_doubtful = self.doubts.iter().any(|&doubt| its.lives[0] < doubt && doubt <= life);
+        !self.is_behind(1, its.lives[0], life) && !is_doubtful && !is_forgotten
     }
 
     /// Whether it cannot be known to a server whose life is this one at the earliest.

@@ -63,7 +63,7 @@ impl Book {
             newer_half
         };
         let first = wanted.max(newer_half);
-        if first == seq + 1 || self.is_disk_doubtful() && first <= seq {
+        if first == seq + 1 || self.may_have_less() && first <= seq {
             return Ok(true);
         }
         let what = if after.is_some() { "lost" } else { "history" };

@@ -203,7 +203,8 @@ impl Book {
     /// If that cannot be.
     pub fn take(&mut self, source: u32, taken: u64, told: Told) -> Result<(), String> {
         self.answers += 1;
-        if self.channels[self.sources[source as usize].channel].may_go_back {
+        let its = &self.sources[source as usize];
+        if self.channels[its.channel].may_go_back && its.lives[0] < self.life {
             // Files that could be neither written nor removed come back, and say of it what was true once.
             return Ok(());
         }

@@ -281,3 +281,26 @@ fn a_disk_may_be_waited_for_until_it_has_rested_once() {
     scene.book.life_begins(&Life { number: 1, began: asked, boot: 0 });
     assert!(!scene.book.may_wait_for_disk(asked), "it was another server's");
 }
+
+#[test]
+fn a_disk_that_fails_is_a_reason_for_less_in_the_next_life_and_not_in_this_one() {
+    let mut scene = scene_with(3, State::InMemory);
+    scene.read_all();
+    let later = scene.book.add_source(0, 0);
+    scene.book.disk_fails(true, scene.now);
+    assert!(!scene.book.may_have_less() && scene.book.must_be_known(scene.source, 0));
+    // The files have gone, and do not come back.
+    scene.position("new", 0).unwrap();
+    wrong(scene.position("e", 3), "epoch");
+    scene.book.life_ends(End::Killed);
+    scene.book.life_begins(&Life { number: 1, began: scene.now, boot: 0 });
+    assert!(scene.book.may_have_less() && !scene.book.must_be_known(later, 1));
+    let of_this_life = scene.book.add_source(0, 0);
+    assert!(scene.book.must_be_known(of_this_life, 2));
+    // A server that cannot begin to keep anything leaves the next one nothing of its own.
+    scene.book.disk_fails(true, scene.now);
+    assert!(!scene.book.must_be_known(of_this_life, 2));
+    assert!(!scene.book.may_go_back(0));
+    scene.book.life_begins(&Life { number: 2, began: scene.now, boot: 0 });
+    assert!(scene.book.may_go_back(0));
+}

@@ -56,7 +56,7 @@ impl Book {
             (true, false) => Others::TakeAllOrNothing,
         };
         let due = stands_since + self.wait_max(channel, others);
-        if told.at <= due || self.is_disk_doubtful {
+        if told.at <= due {
             return Ok(());
         }
         Err(format!(
@@ -67,7 +67,7 @@ impl Book {
 
     /// Whether what is said has to be on a disk before it is told.
     pub fn has_disk(&self) -> bool {
-        self.state == State::OnDisk || self.is_disk_doubtful
+        self.state == State::OnDisk
     }
 
     /// Whether the server may not have on its disk yet what there was to write at this moment.

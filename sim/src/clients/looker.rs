@@ -142,7 +142,7 @@ impl Looker {
                 open.line.consume(head.bytes + length);
                 open.asked = None;
                 open.answered_at = cx.now;
-                if head.status == 503 && (is_free || cx.book.has_disk()) {
+                if head.status == 503 && (is_free || look == Look::Delete && cx.book.has_disk()) {
                     open.line.wire.close();
                     self.open = None;
                     return Ok(());
@@ -225,7 +225,7 @@ fn answer(
         }
         (Look::Last | Look::LastHead | Look::LastIfNew(_) | Look::LastPart(..), 204) => match position {
             // A disk that works again has what is said from then on, and a restart leaves no more than that.
-            Some((epoch, seq)) if seq == 0 || cx.book.is_disk_doubtful() => {
+            Some((epoch, seq)) if seq == 0 || cx.book.may_have_less() => {
                 cx.book.position(channel, (&epoch, seq), mark, told).map(|_| None)
             }
             Some(position) => Err(format!("look: nothing is there at {position:?}")),

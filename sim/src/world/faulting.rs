@@ -64,7 +64,6 @@ impl Simulated {
             }
             Turn::DiskRecovers => {
                 self.disk.borrow_mut().set_failing(false);
-                self.stage.borrow_mut().book.disk_fails(false);
                 Then::GoesOn
             }
             Turn::Works => self.work(),
@@ -122,7 +121,6 @@ impl Simulated {
             }
             Fault::Disk => {
                 self.disk.borrow_mut().set_failing(true);
-                self.stage.borrow_mut().book.disk_fails(true);
                 let at = now + span(random, 30 * SECOND);
                 self.network.push(at, Happening::World(Turn::DiskRecovers));
             }
@@ -169,7 +167,6 @@ impl Simulated {
         self.disk.borrow_mut().set_failing(false);
         self.disk.borrow_mut().tear_no_more();
         let mut stage = self.stage.borrow_mut();
-        stage.book.disk_fails(false);
         stage.is_leaving = true;
         stage.step_all();
         let rest = now + LEAVING_TIME + SETTLING_TIME;

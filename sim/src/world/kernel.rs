@@ -119,6 +119,11 @@ impl World for Simulated {
     fn disk_step(&self, step: DiskStep) -> io::Result<Course> {
         let _not_the_servers = self.network.foreign.begin();
         let mood = self.disk.borrow_mut().step(step);
+        if self.is_alive() && matches!(mood, Mood::Goes(Err(_) | Ok(Course::Partly(_)))) {
+            let now = Duration::from_nanos(self.network.now());
+            let is_append = matches!(step, DiskStep::Append { .. });
+            self.stage.borrow_mut().book.disk_fails(is_append, now);
+        }
         match mood {
             Mood::Goes(course) => course,
             Mood::Killed(course) => {
