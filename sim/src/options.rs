@@ -34,6 +34,8 @@ pub struct Options {
 /// What is left out of a scenario.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Cut {
+    /// Every seed is a busy one. Of the seed itself nothing is left out.
+    pub busy: bool,
     /// Only these actors; all where there is none.
     pub only: Option<Vec<usize>>,
     /// Everybody is to leave after so long.
@@ -48,7 +50,7 @@ pub const TORN: &str = "torn-steps";
 impl Cut {
     /// The scenario without what is left out.
     pub fn of(&self, seed: u64) -> Scenario {
-        let mut scenario = Scenario::of(seed);
+        let mut scenario = if self.busy { Scenario::busy(seed) } else { Scenario::of(seed) };
         if let Some(until) = self.until {
             scenario.lasts = scenario.lasts.min(until);
         }
@@ -63,7 +65,7 @@ impl Cut {
 
     /// As it is written on the command line.
     pub fn words(&self) -> String {
-        let mut words = String::new();
+        let mut words = if self.busy { " --busy".to_owned() } else { String::new() };
         if let Some(only) = &self.only {
             let ids: Vec<String> = only.iter().map(usize::to_string).collect();
             words += &format!(" --only {}", ids.join(","));
@@ -112,13 +114,14 @@ pub fn read(mut words: impl Iterator<Item = String>) -> Result<Options, String> 
             }
             "--until" => options.cut.until = Some(span(&value()?)?),
             "--without" => options.cut.without = names(&value()?)?,
+            "--busy" => options.cut.busy = true,
             "--speed" => options.speed = true,
             "--verbose" => options.verbose = true,
             "--keep-going" => options.keep_going = true,
             "--no-shrink" => options.no_shrink = true,
             _ => {
                 return Err(format!(
-                    "what is {word}? There are --seconds N, --count N, --from SEED, --seed N, --only ID,…, --until SECONDSs, --without KIND,…, --speed, --verbose, --keep-going, --no-shrink"
+                    "what is {word}? There are --seconds N, --count N, --from SEED, --seed N, --only ID,…, --until SECONDSs, --without KIND,…, --busy, --speed, --verbose, --keep-going, --no-shrink"
                 ));
             }
         }
@@ -155,12 +158,13 @@ mod tests {
     #[test]
     fn what_is_printed_is_read_as_the_same() {
         let cut = Cut {
+            busy: true,
             only: Some(vec![3, 7]),
             until: Some(Duration::from_millis(12_500)),
             without: vec!["kills".into(), TORN.into()],
         };
         let words = cut.words();
-        assert_eq!(words, " --only 3,7 --until 12.5s --without kills,torn-steps");
+        assert_eq!(words, " --busy --only 3,7 --until 12.5s --without kills,torn-steps");
         assert_eq!(read(words.split_whitespace().map(str::to_owned)).unwrap().cut, cut);
         assert!(read(["--without".to_owned(), "kisses".to_owned()].into_iter()).unwrap_err().contains("kills"));
     }

@@ -14,6 +14,8 @@ use log::LevelFilter;
 pub struct Scenario {
     /// What it was made from.
     pub seed: u64,
+    /// Many talk at once, in few channels.
+    pub is_busy: bool,
     /// How long it goes on, in simulated time.
     pub lasts: Duration,
     /// The settings of the server, the same in each life.
@@ -85,10 +87,33 @@ pub struct Faults {
 
 /// The longest scenario, but for its end.
 const LONGEST: Duration = Duration::from_secs(1200);
+/// One of so many is a busy one.
+const BUSY_ONE_IN: u32 = 12;
 
 impl Scenario {
     /// The scenario of a seed.
     pub fn of(seed: u64) -> Self {
+        let is_busy = Rng::with_seed(mixed(seed, 0xb057)).u32(..BUSY_ONE_IN) == 0;
+        if is_busy { Self::busy(seed) } else { Self::usual(seed) }
+    }
+
+    /// One in which many talk at once, whatever the seed would have.
+    pub fn busy(seed: u64) -> Self {
+        let chance = |what: u64| Rng::with_seed(mixed(seed, what));
+        let mut scenario = Self::usual(seed);
+        let mut random = chance(0xb5e0);
+        scenario.is_busy = true;
+        scenario.lasts = Duration::from_millis(random.u64(3_000..20_000));
+        scenario.crowd = busy_crowd(&mut random);
+        scenario.faults = faults(&mut chance(0xfa17), scenario.state, scenario.lasts);
+        let limits = &mut scenario.config.limits;
+        limits.backlog_bytes = [16 << 10, 256 << 10, 1 << 20, 4 << 20][random.usize(..4)];
+        limits.message_bytes_max = limits.message_bytes_max.min(limits.backlog_bytes / 2);
+        limits.clients_max = 4096;
+        scenario
+    }
+
+    fn usual(seed: u64) -> Self {
         let chance = |what: u64| Rng::with_seed(mixed(seed, what));
         let mut random = chance(0x5ce0);
         let state = match random.u32(..10) {
@@ -101,6 +126,7 @@ impl Scenario {
         let lasts = lasts.min(LONGEST);
         Self {
             seed,
+            is_busy: false,
             lasts,
             config: config(&mut chance(0xc0f1)),
             state,
@@ -176,6 +202,15 @@ fn crowd(random: &mut Rng, lasts: Duration) -> Vec<Role> {
         crowd.push(role.map_or(Role::Member, |(role, _)| *role));
     }
     crowd
+}
+
+/// Mostly those who count, and some of each other kind.
+fn busy_crowd(random: &mut Rng) -> Vec<Role> {
+    const OTHERS: [Role; 8] =
+        [Role::Plain, Role::Plain, Role::Plain, Role::Idle, Role::Reader, Role::Poster, Role::Looker, Role::Vandal];
+    let count = random.usize(20..=60);
+    let draw = |random: &mut Rng| if random.u8(..3) == 0 { OTHERS[random.usize(..OTHERS.len())] } else { Role::Member };
+    (0..count).map(|_| draw(random)).collect()
 }
 
 fn faults(random: &mut Rng, state: State, lasts: Duration) -> Faults {

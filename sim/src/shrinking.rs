@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::options::{Cut, faults_of};
-use crate::scenario::Scenario;
+
 use crate::world::course::{Outcome, run_scenario};
 
 /// Leaves out actors, faults and time as long as the same kind of contradiction remains, for at most so long.
@@ -61,12 +61,12 @@ impl<R: Fn(&Cut) -> Outcome> Shrinking<R> {
 
     /// First halves of them, then quarters, down to one.
     fn leave_out_actors(&mut self) {
-        let all = || (0..Scenario::of(self.seed).crowd.len()).collect();
-        let mut size = self.cut.only.clone().unwrap_or_else(all).len().div_ceil(2);
+        let crowd = self.cut.of(self.seed).crowd.len();
+        let mut size = self.cut.only.as_ref().map_or(crowd, Vec::len).div_ceil(2);
         loop {
             let mut first = 0;
             loop {
-                let there = self.cut.only.clone().unwrap_or_else(|| (0..Scenario::of(self.seed).crowd.len()).collect());
+                let there = self.cut.only.clone().unwrap_or_else(|| (0..crowd).collect());
                 if first >= there.len() {
                     break;
                 }
@@ -97,6 +97,7 @@ impl<R: Fn(&Cut) -> Outcome> Shrinking<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::Scenario;
     use crate::statistics::Figures;
 
     #[test]

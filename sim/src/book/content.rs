@@ -56,7 +56,7 @@ impl Content {
     /// One that is as long as its name at least, if it is to have any bytes.
     pub fn new(source: u32, nth: u32, bytes: usize, style: Style) -> Self {
         let named = Self { source, nth, bytes: 0, style };
-        let least = if bytes == 0 { 0 } else { named.name().len() };
+        let least = if bytes == 0 { 0 } else { named.name_bytes() };
         let bytes = u32::try_from(bytes.max(least)).unwrap_or(u32::MAX);
         Self { bytes, ..named }
     }
@@ -72,7 +72,10 @@ impl Content {
             return;
         }
         let end = into.len() + self.bytes as usize;
-        into.extend_from_slice(self.name().as_bytes());
+        put_hex(self.source, into);
+        into.push(b'.');
+        put_hex(self.nth, into);
+        into.push(b' ');
         if self.style == Style::Wide && (end - into.len()) % 2 == 1 {
             into.push(b'x');
         }
@@ -95,8 +98,19 @@ impl Content {
         bytes
     }
 
-    fn name(&self) -> String {
-        format!("{:x}.{:x} ", self.source, self.nth)
+    fn name_bytes(&self) -> usize {
+        hex_digits(self.source) + 1 + hex_digits(self.nth) + 1
+    }
+}
+
+fn hex_digits(number: u32) -> usize {
+    (number.max(1).ilog2() / 4 + 1) as usize
+}
+
+/// What `{:x}` writes, which is most of what a short message would cost.
+fn put_hex(number: u32, into: &mut Vec<u8>) {
+    for nth in (0..hex_digits(number)).rev() {
+        into.push(b"0123456789abcdef"[(number >> (4 * nth)) as usize & 0xf]);
     }
 }
 
@@ -162,6 +176,15 @@ mod tests {
             }
         }
         assert!(std::str::from_utf8(&Content::new(1, 1, 100, Style::Binary).bytes()).is_err());
+    }
+
+    #[test]
+    fn every_name_is_read_as_it_was_written() {
+        for number in [0, 1, 9, 10, 15, 16, 0xff, 0x100, 0xabc_def0, u32::MAX] {
+            let content = Content::new(number, number, 1, Style::Words);
+            assert_eq!(content.bytes(), format!("{number:x}.{number:x} ").as_bytes());
+            assert_eq!(name_of(&content.bytes()), Some((number, number)));
+        }
     }
 
     #[test]

@@ -136,6 +136,15 @@ impl Behaviour {
         matches!(self.pace, Pace::Slow(_) | Pace::Pauses { .. }) || !is_quick(&self.link, limits)
     }
 
+    /// Makes it one of many that talk at once: mostly over a quick way, and much at a time.
+    pub fn hurry(&mut self, random: &mut Rng, limits: &Limits) {
+        if random.u8(..8) > 0 {
+            self.link = Link { listener: self.link.listener, to_client_bytes: 256 * 1024, ..Link::default() };
+        }
+        self.is_prompt = self.is_prompt && is_quick(&self.link, limits);
+        self.talk = self.talk.take().map(|_| Talk::draw_busy(random));
+    }
+
     /// How it leaves this time.
     pub fn leave(random: &mut Rng) -> Leave {
         match random.u8(..12) {

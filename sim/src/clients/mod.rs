@@ -45,8 +45,16 @@ pub fn actor(scenario: &Scenario, id: usize, random: &mut Rng) -> Box<dyn Actor>
     let role = scenario.crowd[id];
     // Most are in one channel, so that something happens there.
     let channel = if random.u8(..3) > 0 { 0 } else { random.usize(..CHANNELS.len()) };
+    let channel = if scenario.is_busy { channel / 4 } else { channel };
+    let draw = |random: &mut Rng, resumes, talks| {
+        let mut behaviour = Behaviour::draw(random, &config.limits, resumes, talks);
+        if scenario.is_busy {
+            behaviour.hurry(random, &config.limits);
+        }
+        behaviour
+    };
     let participant = |random: &mut Rng, resumes, talks| -> Box<dyn Actor> {
-        let behaviour = Behaviour::draw(random, &config.limits, resumes, talks);
+        let behaviour = draw(random, resumes, talks);
         Box::new(Participant::new(format!("{role:?}"), behaviour, settings.clone(), channel, random))
     };
     match role {
@@ -56,7 +64,7 @@ pub fn actor(scenario: &Scenario, id: usize, random: &mut Rng) -> Box<dyn Actor>
         }
         Role::Plain => participant(random, false, true),
         Role::Reader => {
-            let behaviour = Behaviour::draw(random, &config.limits, false, false);
+            let behaviour = draw(random, false, false);
             Box::new(Stream::new(behaviour, settings.clone(), channel, random))
         }
         Role::Looker => Box::new(Looker::new(&config.limits, random)),

@@ -58,6 +58,17 @@ impl Talk {
             one_in_large: [0, 0, 100, 1000][random.usize(..4)],
         }
     }
+
+    /// That of one among many that talk at once: short messages, many at a time.
+    pub fn draw_busy(random: &mut Rng) -> Self {
+        Self {
+            every: Duration::from_millis(random.u64(100..3000)),
+            burst_max: [5, 50, 200, 400][random.usize(..4)],
+            bytes_max: [20, 60, 60, 200][random.usize(..4)],
+            is_fragmented: random.u8(..16) == 0,
+            one_in_large: [0, 0, 0, 5000][random.usize(..4)],
+        }
+    }
 }
 
 impl Talker {
