@@ -11,6 +11,7 @@
 mod actor;
 mod book;
 mod clients;
+mod codes;
 mod memory;
 mod net;
 mod options;

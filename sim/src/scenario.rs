@@ -9,6 +9,9 @@ use fastrand::Rng;
 use foghorn::config::settings::{CodeSettings, Config, Limits};
 use log::LevelFilter;
 
+use crate::book::CHANNELS;
+use crate::codes::Codes;
+
 /// A scenario.
 #[derive(Debug, Clone)]
 pub struct Scenario {
@@ -20,6 +23,8 @@ pub struct Scenario {
     pub lasts: Duration,
     /// The settings of the server, the same in each life.
     pub config: Config,
+    /// The codes that channels need.
+    pub codes: Codes,
     /// What `--state` is.
     pub state: State,
     /// Who comes; the index is the actor's id.
@@ -56,6 +61,8 @@ pub enum Role {
     Looker,
     /// Breaks the protocol.
     Vandal,
+    /// Tries codes, where there are any.
+    Guesser,
 }
 
 /// What goes wrong. Each mean is the simulated time between two of a kind; `None` is never.
@@ -89,12 +96,31 @@ pub struct Faults {
 const LONGEST: Duration = Duration::from_secs(1200);
 /// One of so many is a busy one.
 const BUSY_ONE_IN: u32 = 12;
+/// In one of so many channels need codes.
+const CODES_ONE_IN: u32 = 8;
 
 impl Scenario {
     /// The scenario of a seed.
     pub fn of(seed: u64) -> Self {
         let is_busy = Rng::with_seed(mixed(seed, 0xb057)).u32(..BUSY_ONE_IN) == 0;
-        if is_busy { Self::busy(seed) } else { Self::usual(seed) }
+        let scenario = if is_busy { Self::busy(seed) } else { Self::usual(seed) };
+        let mut random = Rng::with_seed(mixed(seed, 0xc0de));
+        if random.u32(..CODES_ONE_IN) == 0 { scenario.with_codes(&mut random) } else { scenario }
+    }
+
+    /// The same with codes, and some who try them in place of those who break rules, whom they would keep out.
+    fn with_codes(mut self, random: &mut Rng) -> Self {
+        (self.codes, self.config.codes) = Codes::draw(random);
+        if !self.codes.are_any() {
+            return self;
+        }
+        self.crowd.iter_mut().filter(|role| **role == Role::Vandal).for_each(|role| *role = Role::Guesser);
+        self.crowd.extend([Role::Guesser; 3]);
+        // 429 and 503 have no other reason then.
+        let limits = &mut self.config.limits;
+        (limits.clients_max, limits.clients_per_ip_max) = (100_000, None);
+        limits.channels_max = limits.channels_max.max(CHANNELS.len());
+        self
     }
 
     /// One in which many talk at once, whatever the seed would have.
@@ -129,6 +155,7 @@ impl Scenario {
             is_busy: false,
             lasts,
             config: config(&mut chance(0xc0f1)),
+            codes: Codes::default(),
             state,
             crowd: crowd(&mut chance(0xc20d), lasts),
             faults: faults(&mut chance(0xfa17), state, lasts),

@@ -9,6 +9,7 @@ use crate::book::CHANNELS;
 use crate::book::channel::Mark;
 use crate::book::starting::Start;
 use crate::book::telling::Told;
+use crate::codes::Codes;
 
 /// What somebody has asked for who comes.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +46,8 @@ pub struct Settings {
     pub greeting: String,
     /// `--no-echo` is not given.
     pub echo: bool,
+    /// The codes that channels need.
+    pub codes: Codes,
 }
 
 impl Hello {

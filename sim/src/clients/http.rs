@@ -64,6 +64,13 @@ pub fn path(channel: &str) -> String {
     if channel.is_empty() { "/".to_owned() } else { format!("/c/{channel}") }
 }
 
+/// An address with a code in it, if one is needed.
+pub fn with_code(target: &str, code: Option<&str>) -> String {
+    let Some(code) = code else { return target.to_owned() };
+    let between = if target.contains('?') { '&' } else { '?' };
+    format!("{target}{between}code={code}")
+}
+
 /// A request's head, with these lines beside the Host.
 pub fn request(method: &str, target: &str, lines: &[(&str, &str)]) -> String {
     let mut head = format!("{method} {target} HTTP/1.1\r\nHost: board.local:1919\r\n");
@@ -75,6 +82,11 @@ pub fn request(method: &str, target: &str, lines: &[(&str, &str)]) -> String {
 
 /// The request for a WebSocket.
 pub fn upgrade(target: &str, protocol: Option<&str>) -> String {
+    upgrade_with(target, protocol, &[])
+}
+
+/// The same with more lines.
+pub fn upgrade_with(target: &str, protocol: Option<&str>, more: &[(&str, &str)]) -> String {
     let mut lines = vec![
         ("Connection", "Upgrade"),
         ("Upgrade", "websocket"),
@@ -82,6 +94,7 @@ pub fn upgrade(target: &str, protocol: Option<&str>) -> String {
         ("Sec-WebSocket-Key", KEY[0]),
     ];
     lines.extend(protocol.map(|protocol| ("Sec-WebSocket-Protocol", protocol)));
+    lines.extend(more);
     request("GET", target, &lines)
 }
 

@@ -15,6 +15,7 @@ use crate::book::telling::{Message, Told};
 use crate::clients::behaviour::{around, is_quick, link};
 use crate::clients::http::{self, Head};
 use crate::clients::line::Line;
+use crate::codes::Codes;
 use crate::net::link::Link;
 use crate::net::wire::WireState;
 
@@ -49,6 +50,7 @@ struct Open {
 /// A client.
 #[derive(Debug)]
 pub struct Looker {
+    codes: Codes,
     link: Link,
     every: Duration,
     deletes: bool,
@@ -61,9 +63,10 @@ pub struct Looker {
 
 impl Looker {
     /// One that begins soon.
-    pub fn new(limits: &foghorn::config::settings::Limits, random: &mut Rng) -> Self {
+    pub fn new(codes: Codes, limits: &foghorn::config::settings::Limits, random: &mut Rng) -> Self {
         let link = link(random);
         Self {
+            codes,
             every: Duration::from_millis(random.u64(50..20_000)),
             deletes: random.u8(..5) == 0,
             open: None,
@@ -102,16 +105,18 @@ impl Looker {
             _ => Look::Status,
         };
         let path = http::path(CHANNELS[channel]);
-        let last = format!("{path}?last");
+        let code = self.codes.best(channel);
+        let last = http::with_code(&format!("{path}?last"), code);
+        let status = http::with_code(&format!("{path}?status"), code);
         let request = match &look {
             Look::Last => http::request("GET", &last, &[]),
             Look::LastHead => http::request("HEAD", &last, &[]),
             Look::LastIfNew(tag) => http::request("GET", &last, &[("If-None-Match", tag)]),
             Look::LastPart(from, to) => http::request("GET", &last, &[("Range", &format!("bytes={from}-{to}"))]),
-            Look::Status => http::request("GET", &format!("{path}?status"), &[]),
+            Look::Status => http::request("GET", &status, &[]),
             Look::Options => http::request("OPTIONS", &path, &[]),
-            Look::Metrics => http::request("GET", "/metrics", &[]),
-            Look::Delete => http::request("DELETE", &path, &[]),
+            Look::Metrics => http::request("GET", &http::with_code("/metrics", self.codes.best(0)), &[]),
+            Look::Delete => http::request("DELETE", &http::with_code(&path, code), &[]),
         };
         let mark = cx.book.mark(channel, cx.now);
         if look == Look::Delete {

@@ -2,11 +2,13 @@
 //!
 //! Leaves what they are told to the book. What must stay true: what an actor does comes from its own chance and from what it was told, and nothing else.
 
+pub mod attempt;
 pub mod behaviour;
 pub mod checking;
 pub mod connection;
 pub mod forms;
 pub mod frames;
+pub mod guesser;
 pub mod hearing;
 pub mod hello;
 pub mod http;
@@ -30,6 +32,7 @@ use fastrand::Rng;
 use crate::actor::Actor;
 use crate::book::CHANNELS;
 use crate::clients::behaviour::Behaviour;
+use crate::clients::guesser::Guesser;
 use crate::clients::hello::Settings;
 use crate::clients::looker::Looker;
 use crate::clients::participant::Participant;
@@ -41,7 +44,12 @@ use crate::scenario::{Role, Scenario};
 /// The actor of an id.
 pub fn actor(scenario: &Scenario, id: usize, random: &mut Rng) -> Box<dyn Actor> {
     let config = &scenario.config;
-    let settings = Settings { history: config.history, greeting: config.greeting.clone(), echo: config.echo };
+    let settings = Settings {
+        history: config.history,
+        greeting: config.greeting.clone(),
+        echo: config.echo,
+        codes: scenario.codes,
+    };
     let role = scenario.crowd[id];
     // Most are in one channel, so that something happens there.
     let channel = if random.u8(..3) > 0 { 0 } else { random.usize(..CHANNELS.len()) };
@@ -67,9 +75,13 @@ pub fn actor(scenario: &Scenario, id: usize, random: &mut Rng) -> Box<dyn Actor>
             let behaviour = draw(random, false, false);
             Box::new(Stream::new(behaviour, settings.clone(), channel, random))
         }
-        Role::Looker => Box::new(Looker::new(&config.limits, random)),
+        Role::Looker => Box::new(Looker::new(scenario.codes, &config.limits, random)),
+        Role::Guesser => {
+            let is_first = scenario.crowd.iter().position(|role| *role == Role::Guesser) == Some(id);
+            Box::new(Guesser::new(scenario.codes, is_first, &config.limits, random))
+        }
         Role::Vandal => Box::new(Vandal::new(random)),
-        Role::Poster => Box::new(Poster::new(channel, &config.limits, random)),
+        Role::Poster => Box::new(Poster::new(channel, scenario.codes, &config.limits, random)),
         Role::Member => participant(random, true, true),
     }
 }

@@ -97,6 +97,7 @@ impl Participant {
                 asked.replaces = Some((earlier.source, earlier.channel == channel));
             }
         }
+        query.extend(self.settings.codes.best(channel).map(|code| format!("code={code}")));
         cx.random.shuffle(&mut query);
         let target = format!("{}?{}", http::path(CHANNELS[channel]), query.join("&"));
         let request = http::upgrade(&target, behaviour.resumes.then_some(SUBPROTOCOL));

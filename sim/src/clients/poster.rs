@@ -19,6 +19,7 @@ use crate::clients::http::Head;
 use crate::clients::line::{Line, Trickle};
 use crate::clients::posting::put;
 use crate::clients::refusing::RefusedPost;
+use crate::codes::Codes;
 use crate::net::link::Link;
 use crate::net::wire::WireState;
 
@@ -57,6 +58,7 @@ struct Open {
 /// A client.
 #[derive(Debug)]
 pub struct Poster {
+    code: Option<&'static str>,
     link: Link,
     channel: usize,
     every: Duration,
@@ -71,11 +73,12 @@ pub struct Poster {
 
 impl Poster {
     /// One that begins soon.
-    pub fn new(channel: usize, limits: &foghorn::config::settings::Limits, random: &mut Rng) -> Self {
+    pub fn new(channel: usize, codes: Codes, limits: &foghorn::config::settings::Limits, random: &mut Rng) -> Self {
         let link = link(random);
         let trickle = Trickle { bytes: random.usize(1..200), every: Duration::from_millis(random.u64(1..500)) };
         let trickle = Some(trickle).filter(|_| random.u8(..6) == 0);
         Self {
+            code: codes.best(channel),
             channel,
             every: Duration::from_millis(random.u64(20..10_000)),
             bytes_max: [20, 200, 3000, 20_000][random.usize(..4)],
@@ -120,7 +123,7 @@ impl Poster {
             let bytes = if is_large { bytes_max } else { random.usize(..=self.bytes_max).min(bytes_max) };
             let content = cx.book.send(open.source, bytes, style);
             let mark = cx.book.mark(self.channel, cx.now);
-            let kept_back = put(&mut open.line, self.channel, content, cx.random);
+            let kept_back = put(&mut open.line, (self.channel, self.code), content, cx.random);
             open.posted.push_back(Posted { content, mark, sent_at: cx.now, left_at: None, kept_back });
         }
     }

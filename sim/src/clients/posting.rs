@@ -10,7 +10,12 @@ use crate::clients::http;
 use crate::clients::line::Line;
 
 /// Sends a post, in one of the ways in which that is done. Returns what of it is kept back.
-pub fn put(line: &mut Line, channel: usize, content: Content, random: &mut Rng) -> Option<Vec<u8>> {
+pub fn put(
+    line: &mut Line,
+    (channel, code): (usize, Option<&str>),
+    content: Content,
+    random: &mut Rng,
+) -> Option<Vec<u8>> {
     let body = content.bytes();
     let is_chunked = random.u8(..3) == 0;
     let waits = !body.is_empty() && random.u8(..8) == 0;
@@ -30,7 +35,7 @@ pub fn put(line: &mut Line, channel: usize, content: Content, random: &mut Rng) 
         lines.push(("Expect", "100-continue"));
     }
     random.shuffle(&mut lines);
-    let target = http::path(CHANNELS[channel]);
+    let target = http::with_code(&http::path(CHANNELS[channel]), code);
     let head = http::request(["POST", "PUT"][random.usize(..2)], &target, &lines);
     let mut bytes = head.into_bytes();
     let head_bytes = bytes.len();

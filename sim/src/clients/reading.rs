@@ -235,6 +235,8 @@ impl Reading {
             match cx.book.find(channel, &self.payload) {
                 Some((_, epoch, seq)) if epoch != place.epoch && seq == 1 => here = (channel, epoch, seq),
                 Some(found) if found == here => {}
+                // Files that could be neither written nor removed come back with what was told in another epoch meanwhile.
+                Some(found) if found.1 != place.epoch && cx.book.may_go_back(channel) => here = found,
                 Some((_, epoch, seq)) => {
                     let [before, now] = [place.epoch, epoch].map(|epoch| cx.book.epoch(channel, epoch).to_owned());
                     return Err(with(format!("gap: after {before}:{} comes {now}:{seq}", place.next - 1)));

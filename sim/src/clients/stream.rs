@@ -90,6 +90,7 @@ impl Stream {
         }
         let count = (cx.random.u8(..6) == 0).then(|| cx.random.u64(1..50));
         query.extend(count.map(|count| format!("count={count}")));
+        query.extend(self.settings.codes.best(channel).map(|code| format!("code={code}")));
         cx.random.shuffle(&mut query);
         let target = format!("{}?{}", http::path(CHANNELS[channel]), query.join("&"));
         let lines: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (*name, value.as_str())).collect();
