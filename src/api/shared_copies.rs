@@ -282,6 +282,18 @@ mod tests {
     }
 
     #[test]
+    fn who_has_gone_is_found_by_what_it_is_sent() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        drop(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+        let reader = read(&SharedCopies::new(MAX / 2), 1, 100);
+        let sent = reactor::block_on(async {
+            let socket = Async::new(TcpSocket::from(listener.accept().unwrap().0)).unwrap();
+            reader.send(&socket, b"head").await
+        });
+        assert!(sent.unwrap().is_err_and(|error| error.kind() != ErrorKind::TimedOut));
+    }
+
+    #[test]
     fn only_who_takes_more_than_a_share_has_a_short_way_in_the_kernel() {
         let unsent_bytes_max = |bytes: usize| {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
