@@ -85,6 +85,15 @@ mod tests {
     }
 
     #[test]
+    fn in_files_an_id_is_the_number_that_its_text_is() {
+        for number in [0, 255, u64::MAX] {
+            let id = ConnectionId::of_number(number);
+            assert_eq!(id.number(), number);
+            assert_eq!(id.to_string(), format!("{number:016x}"));
+        }
+    }
+
+    #[test]
     fn each_key_makes_other_ids() {
         let [one, other] = [Key::new(), Key::new()];
         assert_ne!(ConnectionId::new(&one, 1), ConnectionId::new(&other, 1));

@@ -82,3 +82,60 @@ impl ConnectionLog {
         records
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::connection_record::{Found, read};
+
+    #[test]
+    fn what_is_taken_can_be_read_one_behind_the_other() {
+        let (id, name) = (ConnectionId::of_number(7), ChannelName::parse("lights").unwrap());
+        let mut log = ConnectionLog::new();
+        log.join(id, &name, 1, 0);
+        let mut bytes = log.take();
+        log.count(id, &name, 1, 5);
+        log.renew(&name, 1, 2);
+        log.end(id, &name, 2, 6);
+        bytes.extend(log.take());
+        let (mut rest, mut chain, mut events) = (&bytes[..], connection_record::first_chain(), Vec::new());
+        while let Found::Record(record, bytes) = read(rest, &mut chain) {
+            assert_eq!(record.channel, name);
+            events.push((record.event, record.id, record.epoch, record.taken));
+            rest = &rest[bytes..];
+        }
+        assert!(rest.is_empty());
+        let expected =
+            [(Event::Joined, 7, 1, 0), (Event::Taken, 7, 1, 5), (Event::Renewed, 1, 2, 0), (Event::Ended, 7, 2, 6)];
+        assert_eq!(events, expected);
+    }
+
+    #[test]
+    fn the_file_is_begun_anew_when_more_was_added_than_it_began_with_and_than_is_worth_it() {
+        let id = ConnectionId::of_number(7);
+        let mut log = ConnectionLog::new();
+        log.join(id, &ChannelName::MAIN, 1, 0);
+        let first = log.take();
+        let enough = CONNECTION_RECORDS_BYTES_MIN / first.len() + 1;
+        for (began_with, added_max) in [(1, enough - 1), (enough, enough), (2 * enough, 2 * enough)] {
+            log.clear();
+            assert!(log.is_long() && !log.is_begun() && !log.has_new(), "there is none");
+            for _ in 0..began_with {
+                log.join(id, &ChannelName::MAIN, 1, 0);
+            }
+            assert!(log.has_new());
+            assert!(log.take().starts_with(&first), "nothing goes before it");
+            assert!(log.is_begun() && !log.has_new());
+            for nth in 0..=added_max {
+                assert!(!log.is_long(), "{nth} records are not many beside {began_with}");
+                log.count(id, &ChannelName::MAIN, 1, 0);
+                if nth % 3 == 0 {
+                    log.take();
+                }
+            }
+            assert!(log.is_long(), "whether they are written or not");
+            log.take();
+            assert!(log.is_long());
+        }
+    }
+}

@@ -139,6 +139,19 @@ mod tests {
         assert_eq!(queued, ended.ended.len(), "what is forgotten takes no memory");
     }
 
+    #[test]
+    fn each_is_handed_over_once_those_with_a_code_first_and_of_these_who_ended_first() {
+        let (mut ended, now) = (EndedConnections::default(), Instant::now());
+        assert!(ended.is_empty());
+        for (number, by_code) in [(1, None), (2, Some(Right::Send)), (3, None), (4, Some(Right::Receive))] {
+            ended.add(id(number), lights(), known(10 * number as u64, by_code), now);
+        }
+        assert!(!ended.is_empty());
+        let mut each = Vec::new();
+        ended.each(|id, channel, taken| each.push((id, channel.clone(), taken)));
+        assert_eq!(each, [2, 4, 1, 3].map(|number| (id(number), lights(), 10 * number as u64)));
+    }
+
     proptest! {
         /// Against a list of all that ever were.
         #[test]
