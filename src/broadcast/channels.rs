@@ -171,3 +171,81 @@ impl Channels {
         self.directory.borrow_mut().note_use(name);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::settings::Config;
+    use crate::hub::backlog::Backlog;
+    use crate::hub::frame::Frame;
+    use crate::hub::record::Chain;
+
+    /// With room for so many, and for messages of so many bytes; in backlogs of 1000 bytes but for the main one.
+    fn channels(channels_max: usize, message_bytes_max: usize, restored: Vec<RestoredChannel>) -> Channels {
+        let mut limits = Config::default().limits;
+        (limits.channels_max, limits.message_bytes_max) = (channels_max, message_bytes_max);
+        (limits.backlog_bytes, limits.channel_backlog_bytes) = (4000, 1000);
+        Channels::new(limits, BTreeSet::new(), Arc::new(Counters::new()), None, restored).unwrap()
+    }
+
+    fn name(text: &str) -> ChannelName {
+        ChannelName::parse(text).unwrap()
+    }
+
+    fn post(live: &LiveChannel) {
+        live.channel.borrow_mut().post(Frame::text("fog"), 0);
+    }
+
+    #[test]
+    fn a_message_is_at_most_half_of_its_channels_backlog() {
+        for (given, of_others) in [(2000, 500), (501, 500), (499, 499)] {
+            let channels = channels(1, given, Vec::new());
+            let bytes_max = |name: &ChannelName| {
+                let live = channels.open(name).unwrap();
+                (channels.message_bytes_max(name), live.message_bytes_max)
+            };
+            assert_eq!(bytes_max(&ChannelName::MAIN), (given, given));
+            assert_eq!(bytes_max(&name("lights")), (of_others, of_others));
+        }
+    }
+
+    #[test]
+    fn the_channel_that_was_unused_for_longest_gives_way() {
+        let channels = channels(2, 100, Vec::new());
+        for opened in ["a", "b", "a"] {
+            channels.open(&name(opened)).unwrap();
+        }
+        channels.open(&name("c")).unwrap();
+        assert!(channels.find(&name("a")).is_some() && channels.find(&name("b")).is_none());
+        channels.note_use(&name("a"));
+        channels.open(&name("d")).unwrap();
+        assert!(channels.find(&name("a")).is_some() && channels.find(&name("c")).is_none());
+        assert_eq!(channels.counters.channels.get(), 3);
+    }
+
+    #[test]
+    fn who_only_reads_has_none_forgotten_that_has_messages() {
+        let channels = channels(1, 100, Vec::new());
+        post(&channels.open(&name("a")).unwrap());
+        assert!(channels.open_to_read(&name("b")).is_err());
+        assert!(channels.open_to_read(&name("a")).is_ok(), "it is there");
+        assert!(channels.open(&name("b")).is_ok());
+        assert!(channels.open_to_read(&name("c")).is_ok(), "the other had none");
+        assert!(channels.find(&name("a")).is_none() && channels.find(&name("b")).is_none());
+    }
+
+    #[test]
+    fn those_of_an_earlier_process_have_their_places_and_count() {
+        let restored = ["a", "b"].map(|restored| RestoredChannel {
+            name: name(restored),
+            epoch: "abc".to_owned(),
+            backlog: Backlog::restored_at(1000, 4).unwrap(),
+            chain: Chain::new(0),
+            segment_cost_bytes: 0,
+        });
+        let channels = channels(3, 100, restored.into());
+        assert_eq!((channels.all().len(), channels.counters.channels.get()), (3, 3));
+        let live = channels.find(&name("b")).unwrap();
+        assert_eq!((live.message_bytes_max, live.head_position().seq), (100, 3));
+    }
+}

@@ -52,3 +52,30 @@ pub fn stream_hello(
         Encoding::Lines => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::hub::channel_name::ChannelName;
+
+    #[test]
+    fn each_form_has_it_as_docs_wire_says() {
+        let name = ChannelName::parse("lights").unwrap();
+        let live = LiveChannel::new(name, 100, 1000, Duration::from_secs(1)).unwrap();
+        let joined = Joined { slot: 0, epoch: "abc".to_owned(), seq: 5, lost: 2, head: 7 };
+        let of = |encoding, is_stranded| {
+            let hello = stream_hello(encoding, &live, "fog", &joined, 3, is_stranded, true);
+            String::from_utf8(hello).unwrap()
+        };
+        let fields = |lost: &str| {
+            format!(
+                r#"{{"foghorn":1,"greeting":"fog","channel":"lights","epoch":"abc","seq":5,"lost":{lost},"head":7,"clients":3,"maxMessage":100,"send":true}}"#
+            )
+        };
+        assert_eq!(of(Encoding::Events, false), format!("event: hello\nid: abc:5\ndata: {}\n\n", fields("2")));
+        assert_eq!(of(Encoding::Json, true), format!("{}\n", fields("null")));
+        assert_eq!(of(Encoding::Lines, false), "");
+    }
+}

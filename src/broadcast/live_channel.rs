@@ -286,10 +286,65 @@ impl fmt::Debug for LiveChannel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hub::frame::Frame;
 
     #[test]
     fn an_epoch_is_short_and_plain() {
         let epoch = new_epoch();
         assert!(epoch.len() == 6 && epoch.bytes().all(|byte| byte.is_ascii_lowercase()), "{epoch}");
+    }
+
+    fn live() -> LiveChannel {
+        LiveChannel::new(ChannelName::MAIN, 100, 1000, Duration::from_secs(1)).unwrap()
+    }
+
+    fn post(live: &LiveChannel, text: &'static str, at_secs: i32) {
+        live.channel.borrow_mut().post(Frame::text(text), at_secs);
+    }
+
+    #[test]
+    fn the_last_message_is_known_and_when_it_came() {
+        let live = live();
+        let last = || live.with_last(|position, frame| (position.seq, frame.payload.concat()));
+        assert_eq!((last(), live.last_at_secs()), (None, None));
+        post(&live, "first", 42);
+        post(&live, "last", 43);
+        assert_eq!((last(), live.last_at_secs()), (Some((2, b"last".to_vec())), Some(43)));
+    }
+
+    #[test]
+    fn only_a_place_of_this_epoch_up_to_its_newest_message_is_known() {
+        let live = live();
+        post(&live, "fog", 0);
+        let Position { epoch, seq } = live.head_position();
+        assert_eq!(seq, 1);
+        let start = |epoch: &str, seq| live.start(Some(&Position { epoch: epoch.to_owned(), seq }), 7);
+        assert_eq!(start(&epoch, 0), (Start::After(0), false));
+        assert_eq!(start(&epoch, 1), (Start::After(1), false));
+        assert_eq!(start(&epoch, 2), (Start::History(7), true));
+        assert_eq!(start("other", 1), (Start::History(7), true));
+        assert_eq!(live.start(None, 7), (Start::History(7), false));
+    }
+
+    #[test]
+    fn what_is_kept_is_what_is_in_a_file_and_its_epoch_is_known_by_a_checksum() {
+        let live = live();
+        assert_eq!((live.kept_permille(), live.epoch_checksum(), live.figures().is_kept), (0, 0, false));
+        let half = live.capacity_bytes() / 2;
+        let mut kept = Kept::restored("abc".to_owned(), 4, half);
+        assert_eq!(kept.next_seq, 4);
+        kept.cost_bytes[0] = half / 2;
+        *live.kept.borrow_mut() = Some(kept);
+        assert_eq!((live.kept_permille(), live.figures().is_kept, live.is_told()), (750, true, true));
+        assert_eq!(live.epoch_checksum(), crate::storage::connection_record::epoch_checksum("abc"));
+        live.kept.borrow_mut().as_mut().unwrap().is_there = false;
+        assert_eq!((live.kept_permille(), live.figures().is_kept), (0, false));
+    }
+
+    #[test]
+    fn those_of_before_are_awaited_until_a_moment_and_no_longer() {
+        let (live, until) = (live(), clock::now());
+        live.awaited_until.set(Some(until));
+        assert!(live.is_awaited(until.checked_sub(Duration::from_millis(1)).unwrap()) && !live.is_awaited(until));
     }
 }
