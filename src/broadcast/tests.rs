@@ -5,8 +5,11 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use async_executor::LocalExecutor;
@@ -15,9 +18,11 @@ use socket2::SockRef;
 
 use super::broadcaster::Broadcaster;
 use super::kept_state::KeptState;
+use super::leave_guard::LeaveGuard;
 use super::live_channel::Client;
 use super::transport::Transport;
-use crate::config::limits::{FLUSH_BYTES_MAX, SWEEPS_PER_HEARTBEAT};
+use super::waiting_post::PostOutcome;
+use crate::config::limits::{FLUSH_BYTES_MAX, POSTS_WAITING_MAX, SWEEPS_PER_HEARTBEAT};
 use crate::config::settings::Config;
 use crate::hub::channel::Start;
 use crate::hub::channel_name::ChannelName;
@@ -28,7 +33,7 @@ use crate::hub::stream_encoding::Encoding;
 use crate::runtime::reactor;
 use crate::runtime::socket::Async;
 use crate::runtime::spawner::Spawner;
-use crate::telemetry::counters::Counters;
+use crate::telemetry::counters::{Count, Counters};
 
 /// A broadcaster, and what runs its tasks.
 pub(super) struct Stage {
@@ -100,6 +105,27 @@ impl Stage {
 
     fn bytes_out(&self) -> usize {
         self.broadcaster.counters().bytes_out.get().try_into().unwrap()
+    }
+}
+
+/// Counts how often a task is woken.
+#[derive(Default)]
+pub(super) struct Wakes(AtomicUsize);
+
+impl Wakes {
+    pub(super) fn waker() -> (Waker, Arc<Self>) {
+        let wakes = Arc::<Self>::default();
+        (Waker::from(Arc::clone(&wakes)), wakes)
+    }
+
+    pub(super) fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -347,4 +373,178 @@ fn who_counts_gets_what_was_deleted_and_nothing_of_the_new_epoch() {
         |texts: &[&str]| texts.iter().flat_map(|text| Frame::text((*text).to_owned()).to_vec()).collect::<Vec<_>>();
     assert_eq!(received(&theirs), frames(&["old"]));
     assert_eq!(received(&plain), frames(&["old", "new"]));
+}
+
+#[test]
+fn the_servers_figures_have_what_its_channels_have_and_what_only_grows_of_those_that_are_gone() {
+    let stage = Stage::new();
+    let counters = stage.broadcaster.counters();
+    let lights = ChannelName::parse("lights").unwrap();
+    let ((listener, _its_socket), (speaker, _socket)) = (stage.join(), stage.join_at(&lights));
+    stage.publish(&speaker, Frame::text("fog"));
+    stage.broadcaster.flush();
+    let held_bytes = speaker.live.figures().backlog_bytes;
+    let now = || [&counters.clients, &counters.messages, &counters.deliveries, &counters.backlog_bytes].map(Count::get);
+    assert_eq!((now(), held_bytes > 0), ([2, 1, 1, held_bytes], true));
+    assert_eq!(stage.bytes_out(), Frame::text("fog").len());
+    stage.broadcaster.leave(&listener);
+    stage.broadcaster.leave(&speaker);
+    assert_eq!((now(), counters.clients_peak.get()), ([0, 1, 1, held_bytes], 2));
+    let others = stage.broadcaster.config().limits.channels_max;
+    for nth in 0..others {
+        let live = stage.broadcaster.channels().open(&ChannelName::parse(&format!("c{nth}")).unwrap()).unwrap();
+        stage.broadcaster.post(&live, Frame::text("fog"));
+    }
+    stage.broadcaster.flush();
+    assert!(stage.broadcaster.channels().find(&lights).is_none());
+    let others = others as u64;
+    assert_eq!(now(), [0, 1 + others, 1, others * held_bytes]);
+}
+
+#[test]
+fn a_flush_behind_which_nobody_lacks_anything_leaves_nothing_to_do() {
+    let stage = Stage::new();
+    let (client, socket) = stage.join();
+    let is_at_rest = || stage.broadcaster.dirty.borrow().is_empty() && stage.broadcaster.in_review.borrow().is_empty();
+    client.transport.push_control(&PING);
+    stage.broadcaster.flush();
+    assert_eq!((received(&socket), is_at_rest()), (PING.to_vec(), true));
+    stage.publish(&client, Frame::text("fog"));
+    stage.broadcaster.flush();
+    assert_eq!((received(&socket), is_at_rest()), (b"\x81\x03fog".to_vec(), true));
+    stage.broadcaster.write_now(&client);
+    assert!(is_at_rest());
+}
+
+#[test]
+fn who_waits_for_room_is_woken_when_there_is_some_and_when_the_connection_has_to_end() {
+    for has_to_end in [true, false] {
+        let stage = Stage::new();
+        let ((sleeper, _socket), (publisher, its_socket)) = (stage.join(), stage.join());
+        let mut waiting = std::pin::pin!(stage.broadcaster.wait_until_published(&publisher.transport));
+        let (task, wakes) = Wakes::waker();
+        let mut poll = || waiting.as_mut().poll(&mut Context::from_waker(&task)).is_ready();
+        for _ in 0..2 {
+            stage.publish(&publisher, large());
+        }
+        assert_eq!(stage.broadcaster.publish(&publisher, Frame::text("fog")), Published::Later);
+        assert!(!poll() && wakes.get() == 0);
+        if has_to_end {
+            stage.broadcaster.stop();
+        } else {
+            stage.broadcaster.leave(&sleeper);
+            while publisher.transport.publish_blocked.get() {
+                stage.broadcaster.flush();
+                received(&its_socket);
+                publisher.transport.write_blocked.set(false);
+                stage.broadcaster.schedule(&publisher);
+            }
+        }
+        assert!(wakes.get() > 0 && poll(), "{has_to_end}");
+    }
+}
+
+#[test]
+fn a_stop_is_told_to_all_who_are_there_and_to_who_comes_later_and_behind_what_they_lack() {
+    let stage = Stage::new();
+    let lights = ChannelName::parse("lights").unwrap();
+    let ((slow, socket), (other, _its_socket)) = (stage.join(), stage.join_at(&lights));
+    stage.broadcaster.flush();
+    stage.publish(&slow, Frame::binary(vec![0; FLUSH_BYTES_MAX]));
+    stage.broadcaster.flush();
+    assert!(!slow.is_up_to_date());
+    stage.broadcaster.stop();
+    let (late, _late_socket) = stage.join();
+    for client in [&slow, &other, &late] {
+        assert_eq!(client.transport.ending(), Some(CloseReason::ServerStops));
+    }
+    let (task, wakes) = Wakes::waker();
+    slow.transport.wake_with(&Context::from_waker(&task));
+    assert_eq!(wakes.get(), 0);
+    stage.broadcaster.flush();
+    assert!(slow.is_up_to_date() && received(&socket).len() > FLUSH_BYTES_MAX);
+    assert_eq!(wakes.get(), 1, "now it can close");
+}
+
+#[test]
+fn a_task_is_not_woken_by_what_is_written_to_its_client() {
+    let stage = Stage::new();
+    let (client, _socket) = stage.join();
+    let (task, wakes) = Wakes::waker();
+    client.transport.wake_with(&Context::from_waker(&task));
+    stage.publish(&client, Frame::text("fog"));
+    stage.broadcaster.flush();
+    client.transport.push_control(&PING);
+    stage.broadcaster.schedule(&client);
+    stage.broadcaster.flush();
+    assert_eq!((client.is_up_to_date(), wakes.get()), (true, 0));
+}
+
+#[test]
+fn who_watches_the_figures_waits_for_the_next_flush() {
+    let stage = Stage::new();
+    let mut flushed = std::pin::pin!(stage.broadcaster.wait_for_flush());
+    let (task, wakes) = Wakes::waker();
+    let mut poll = || flushed.as_mut().poll(&mut Context::from_waker(&task)).is_ready();
+    assert!(!poll() && wakes.get() == 0);
+    stage.broadcaster.flush();
+    assert!(wakes.get() == 1 && poll());
+}
+
+#[test]
+fn as_many_posts_wait_for_room_as_ask_where_none_waits_for_a_disk() {
+    let stage = Stage::new();
+    let (sleeper, _socket) = stage.join();
+    for _ in 0..2 {
+        stage.publish(&sleeper, large());
+    }
+    let posts: Vec<_> =
+        (0..=POSTS_WAITING_MAX).map(|_| stage.broadcaster.post(&sleeper.live, Frame::text("fog"))).collect();
+    let needs_room = |post: &PostOutcome| matches!(post, PostOutcome::Waiting(waiting) if waiting.needs_room());
+    assert!(posts.iter().all(needs_room));
+    assert_eq!(stage.broadcaster.counters().publishers_waiting.get(), 0, "the flush has not counted them");
+    stage.broadcaster.flush();
+    assert_eq!(stage.broadcaster.counters().publishers_waiting.get(), posts.len() as u64);
+    drop(posts);
+    stage.broadcaster.leave(&sleeper);
+    stage.broadcaster.flush();
+    assert_eq!(
+        (sleeper.live.figures().messages, sleeper.live.figures().publishers_waiting),
+        (2, 0),
+        "they are taken back"
+    );
+}
+
+#[test]
+fn a_connection_is_known_in_its_own_channel_only_and_has_an_address_until_it_is_replaced() {
+    let stage = Stage::new();
+    let lights = ChannelName::parse("lights").unwrap();
+    let (client, _socket) = stage.join_at(&lights);
+    let id = stage.broadcaster.assign_connection_id(&client, None).to_string();
+    stage.publish(&client, Frame::text("fog"));
+    let known = |channel: &ChannelName| stage.broadcaster.known(&id, channel).map(|known| known.taken);
+    let address = || stage.broadcaster.address_of(&id);
+    assert_eq!(
+        (known(&lights), known(&ChannelName::MAIN), address()),
+        (Some(1), None, Some(client.transport.peer.ip()))
+    );
+    stage.broadcaster.replace(&id, false);
+    assert_eq!((known(&lights), known(&ChannelName::MAIN), address()), (Some(1), None, None));
+    stage.broadcaster.forget(&client);
+    assert_eq!((known(&lights), known(&ChannelName::MAIN), address()), (Some(1), None, None));
+}
+
+#[test]
+fn whose_task_panics_has_left_and_is_known_as_one_who_was_there() {
+    let stage = Stage::new();
+    let (client, _socket) = stage.join();
+    let id = stage.broadcaster.assign_connection_id(&client, None).to_string();
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        let _guard = LeaveGuard { broadcaster: &stage.broadcaster, client: &client };
+        resume_unwind(Box::new("as a panic does"));
+    }));
+    assert!(ended.is_err());
+    assert_eq!((client.live.clients(), stage.broadcaster.address_of(&id)), (0, None));
+    assert!(stage.broadcaster.by_connection_id.borrow().is_empty());
+    assert!(stage.broadcaster.known(&id, &client.live.name).is_some());
 }

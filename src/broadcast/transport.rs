@@ -292,6 +292,8 @@ impl fmt::Debug for Transport {
 mod tests {
     use std::io::Read;
     use std::net::{TcpListener, TcpStream};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
 
     use socket2::SockRef;
 
@@ -315,6 +317,53 @@ mod tests {
         let mut bytes = [0; 1000];
         client.read_exact(&mut bytes).unwrap();
         assert_eq!(bytes, [[1; 500], [2; 500]].concat()[..]);
+    }
+
+    #[test]
+    fn new_frames_go_directly_to_nobody_who_is_held_or_full_or_ending_or_lacks_control_bytes() {
+        let (transport, mut client) = transport(b"hello");
+        assert!(!transport.takes_unflushed(), "the hello goes before");
+        assert_eq!(transport.write_control(), Written::Bytes(5));
+        client.read_exact(&mut [0; 5]).unwrap();
+        assert!(transport.takes_unflushed());
+        transport.hold();
+        assert!(!transport.takes_unflushed());
+        transport.release();
+        assert!(transport.takes_unflushed());
+        transport.write_blocked.set(true);
+        assert!(!transport.takes_unflushed());
+        transport.write_blocked.set(false);
+        transport.end(CloseReason::Silent);
+        assert!(!transport.takes_unflushed());
+    }
+
+    #[test]
+    fn who_reads_may_leave_so_many_control_bytes_and_no_more() {
+        let (transport, _client) = transport(&[0; CONTROL_BYTES_MAX]);
+        assert!(!transport.has_too_much_control());
+        transport.push_control(b"x");
+        assert!(transport.has_too_much_control());
+    }
+
+    #[test]
+    fn a_connection_that_is_gone_is_broken_and_not_full() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let socket = Async::new(TcpStream::from(OwnedFd::from(ours)).into()).unwrap();
+        let transport = Transport::new(socket, ([127, 0, 0, 1], 1).into(), b"hello".to_vec(), true);
+        drop(theirs);
+        assert_eq!(transport.write_control(), Written::Broken);
+        assert!(block_on(transport.finish_control()).unwrap().is_err());
+    }
+
+    #[test]
+    fn a_record_says_which_of_its_connections_messages_it_is_if_that_has_an_id() {
+        let (transport, _client) = transport(b"");
+        assert_eq!(transport.next_origin(), None);
+        transport.connection_id.set(Some(ConnectionId::of_number(7)));
+        for taken in 1..3 {
+            assert_eq!(transport.next_origin(), Some(Origin { connection: 7, taken }));
+            transport.note_taken();
+        }
     }
 
     #[test]
