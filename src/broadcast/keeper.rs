@@ -157,3 +157,24 @@ impl fmt::Debug for Keeper {
         f.debug_struct("Keeper").field("store", &self.store).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_as_long_as_the_next_messages_fit_or_a_quarter_is_free() {
+        let (store, hand) = Store::by_hand();
+        let keeper = Keeper::new(store);
+        let budget_bytes = keeper.store.budget_bytes();
+        let large = STAGED_BYTES_MAX + 1;
+        for (message_bytes_max, free) in
+            [(1, STAGED_BYTES_MAX as u64), (large, large as u64), (usize::MAX, budget_bytes / 4)]
+        {
+            hand.tell_bytes(budget_bytes - free);
+            assert!(!keeper.is_short_of_room(message_bytes_max));
+            hand.tell_bytes(budget_bytes - free + 1);
+            assert!(keeper.is_short_of_room(message_bytes_max));
+        }
+    }
+}

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::net::UnixStream;
-use std::thread;
 use std::time::Duration;
+use std::{task, thread};
 
 use super::super::kept_state::KeptState;
-use super::super::tests::{Stage, received};
+use super::super::tests::{Stage, Wakes, received};
 use smol::future;
 
 use super::*;
@@ -22,7 +22,7 @@ use crate::hub::record::Chain;
 use crate::hub::stream_encoding::Encoding;
 use crate::storage::damage::KeepingEnded;
 use crate::storage::opening::{self, Settings};
-use crate::storage::restored::{Restored, RestoredChannel};
+use crate::storage::restored::{Restored, RestoredChannel, RestoredConnection};
 use crate::storage::store::{Hand, Store};
 
 /// A stage whose files are in the hands of the test.
@@ -71,7 +71,11 @@ fn disk_full(files_removed: bool) -> Result<(), KeepingEnded> {
 fn a_message_is_told_when_it_is_written_and_so_is_its_number() {
     let (stage, hand) = stage();
     assert_eq!(stage.broadcaster.channels().main_epoch(), None, "nor is its epoch");
-    write(&stage, &hand, &["begin"]);
+    let begin = hand.take().unwrap();
+    let Job::Begin(_, beginning) = &begin else { panic!("{begin:?}") };
+    assert_eq!((beginning.first_seq, beginning.keeps_previous), (1, false));
+    hand.done(begin, Ok(()));
+    write(&stage, &hand, &[]);
     assert!(stage.broadcaster.channels().main_epoch().is_some());
     let (speaker, _theirs) = stage.join();
     let (_listener, heard) = stage.join();
@@ -585,4 +589,92 @@ fn where_room_is_short_the_fullest_channel_gives_way_by_one_turn_at_a_time_and_n
     stage.publish(&speaker, Frame::text("fog"));
     stage.broadcaster.flush();
     write(&stage, &hand, &["append"]);
+}
+
+#[test]
+fn who_waits_for_the_file_is_woken_when_its_own_messages_are_there_and_waits_for_no_others() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    let ((first, _theirs), (second, _its)) = (stage.join(), stage.join());
+    let (task, wakes) = Wakes::waker();
+    let mut waits = [&first, &second].map(|client| {
+        stage.publish(client, Frame::text("fog"));
+        stage.broadcaster.flush();
+        let mut kept = Box::pin(stage.broadcaster.wait_until_kept(client));
+        assert!(kept.as_mut().poll(&mut task::Context::from_waker(&task)).is_pending());
+        kept
+    });
+    for nth in 0..2 {
+        assert_eq!(wakes.get(), nth);
+        hand.done(hand.take().unwrap(), Ok(()));
+        stage.broadcaster.apply_done();
+        assert_eq!(wakes.get(), nth + 1);
+        let is_kept = waits[nth..].iter_mut().map(|kept| future::block_on(future::poll_once(kept)).is_some());
+        assert_eq!(is_kept.collect::<Vec<_>>(), [&[true, false][..], &[true]][nth]);
+        let waiting = first.live.kept.borrow().as_ref().unwrap().waiting.len();
+        assert_eq!(waiting > 0, nth == 0);
+    }
+}
+
+#[test]
+fn the_figures_name_the_folder_what_it_takes_and_what_is_wrong() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    hand.tell_bytes(123);
+    let figures = json!({ "folder": "by hand", "channelsKept": 1, "bytes": 123, "problem": null });
+    assert_eq!(stage.broadcaster.state_figures(), figures);
+}
+
+#[test]
+fn nobody_gives_way_who_has_nothing_in_files() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    hand.tell_bytes(1 << 30);
+    let live = stage.broadcaster.channels().open(&ChannelName::MAIN).unwrap();
+    stage.broadcaster.mark_dirty(&live);
+    stage.broadcaster.flush();
+    assert!(hand.take().is_none(), "what takes the room is no message");
+}
+
+#[test]
+fn what_an_earlier_process_knew_of_connections_is_written_once() {
+    let (store, hand) = Store::by_hand();
+    let connections = vec![RestoredConnection { id: 7, channel: ChannelName::MAIN, taken: 3 }];
+    let restored = Restored { connections, ..Restored::default() };
+    let stage = Stage::with(KeptState::On(Rc::new(Keeper::new(store)), restored));
+    write(&stage, &hand, &["begin"]);
+    assert_eq!(name_of(&hand.take().expect("it is to be known when any segment goes")), "begin connections");
+    for _ in 0..2 {
+        let live = stage.broadcaster.channels().open(&ChannelName::MAIN).unwrap();
+        stage.broadcaster.mark_dirty(&live);
+        stage.broadcaster.flush();
+        assert!(hand.take().is_none());
+    }
+}
+
+#[test]
+fn messages_are_dated_by_the_clock_of_the_files_in_channels_that_came_back_and_in_new_ones() {
+    const AHEAD_SECS: i32 = 1_000_000;
+    let (store, hand) = Store::by_hand_ahead(AHEAD_SECS);
+    let [main, back, new] =
+        [ChannelName::MAIN, ChannelName::parse("back").unwrap(), ChannelName::parse("new").unwrap()];
+    let restored = [&main, &back].map(|name| RestoredChannel {
+        name: name.clone(),
+        epoch: "abc".to_owned(),
+        backlog: Backlog::restored_at(2000, 4).unwrap(),
+        chain: Chain::new(0),
+        segment_cost_bytes: 0,
+    });
+    let restored = Restored { channels: restored.into(), ..Restored::default() };
+    let stage = Stage::with(KeptState::On(Rc::new(Keeper::new(store)), restored));
+    for name in [&main, &back, &new] {
+        let live = stage.broadcaster.channels().open(name).unwrap();
+        let _post = stage.broadcaster.post(&live, Frame::text("fog"));
+        let now_secs = stage.broadcaster.now_secs.get();
+        stage.broadcaster.flush();
+        let append = std::iter::from_fn(|| hand.take()).find(|job| matches!(job, Job::Append(..)));
+        let Some(Job::Append(_, batch)) = append else { panic!("it is written") };
+        let at_secs = i32::from_le_bytes(*batch.records[4..].first_chunk().unwrap());
+        assert_eq!(at_secs - now_secs, AHEAD_SECS, "{name:?}");
+    }
 }
