@@ -2,10 +2,13 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::rc::Rc;
+use std::task::Context;
 
 use smol::future;
 
-use crate::broadcast::tests::{LARGE_BYTES, Stage, large, received};
+use super::{After, Batch, Turn};
+use crate::broadcast::live_channel::Client;
+use crate::broadcast::tests::{LARGE_BYTES, Stage, Wakes, large, received};
 use crate::config::limits::{
     FLUSH_BYTES_MAX, PAST_EPOCHS_MAX, STREAM_BATCH_PIECES, STREAM_PIECE_BYTES, STREAM_TURN_BYTES_MAX,
     SWEEPS_PER_HEARTBEAT,
@@ -14,6 +17,8 @@ use crate::hub::channel::Start;
 use crate::hub::channel_name::ChannelName;
 use crate::hub::close_reason::CloseReason;
 use crate::hub::frame::Frame;
+use crate::hub::position::Position;
+use crate::hub::stream_delivery::Surroundings;
 use crate::hub::stream_encoding::{Encoding, SLACK_BYTES};
 
 #[test]
@@ -34,6 +39,78 @@ fn a_stream_has_a_share_of_a_turn_and_takes_nothing_of_anybody_elses() {
     }
     stage.broadcaster.flush();
     assert!(streams.iter().all(|(_, socket)| share.contains(&received(socket).len())), "the next turn goes on");
+}
+
+#[test]
+fn a_batch_is_of_so_many_pieces_at_most_and_ends_with_what_there_is() {
+    const PIECE: usize = STREAM_PIECE_BYTES;
+    let stage = Stage::new();
+    let ((client, _socket), (stream, _its_socket)) = (stage.join(), stage.join_stream(Encoding::Lines));
+    stage.publish(&client, Frame::text("x".repeat(2 * PIECE + 99)));
+    let channel = stream.live.channel.borrow();
+    let place = channel.place(stream.transport.slot.get().unwrap()).unwrap();
+    let surroundings = Surroundings { clock_began: 0, hello: |_, _: &Position, _| Vec::new() };
+    let ends = |pieces_max| {
+        let mut batch = Batch::default();
+        batch.fill(&channel, place, None, pieces_max, &surroundings);
+        batch.pieces.iter().map(|(end, _)| *end).collect::<Vec<_>>()
+    };
+    assert_eq!(ends(1), [PIECE]);
+    assert_eq!(ends(2), [PIECE, 2 * PIECE]);
+    assert_eq!(ends(16), [PIECE, 2 * PIECE, 2 * PIECE + 100], "with the end of the line");
+}
+
+#[test]
+fn streams_that_are_not_far_from_each_other_meet() {
+    let stage = Stage::new();
+    let (client, _socket) = stage.join();
+    let streams = [(); 2].map(|()| stage.join_stream(Encoding::Lines));
+    let [behind, ahead] = streams.each_ref().map(|(stream, _)| stream);
+    stage.broadcaster.flush();
+    behind.transport.write_blocked.set(true);
+    stage.publish(&client, Frame::text("x".repeat(1000)));
+    stage.broadcaster.flush();
+    behind.transport.write_blocked.set(false);
+    stage.broadcaster.schedule(behind);
+    stage.publish(&client, large());
+    let place = |stream: &Client| stream.live.channel.borrow().place(stream.transport.slot.get().unwrap());
+    assert_ne!(place(behind), place(ahead));
+    stage.broadcaster.flush();
+    assert_eq!(place(behind), place(ahead));
+    assert!(ahead.is_within_message());
+}
+
+#[test]
+fn whose_socket_takes_a_part_is_handed_nothing_more_until_it_takes_more() {
+    let stage = Stage::new();
+    let ((client, _socket), (stream, socket)) = (stage.join(), stage.join_stream(Encoding::Lines));
+    stage.broadcaster.flush();
+    stage.publish(&client, Frame::text("fog"));
+    let mut channel = stream.live.channel.borrow_mut();
+    let slot = stream.transport.slot.get().unwrap();
+    let place = channel.place(slot).unwrap();
+    let batch = Batch { bytes: vec![b'x'; LARGE_BYTES], pieces: vec![(LARGE_BYTES, place)] };
+    let turn = Turn { slot, transport: Rc::clone(&stream.transport), handed_bytes: 0 };
+    let after = stage.broadcaster.write_batch(&stream.live, &mut channel, turn, &batch);
+    let taken = received(&socket).len();
+    assert!(taken > 0 && matches!(after, After::Full), "{taken} bytes");
+    assert_eq!(taken + stream.transport.control_bytes(), LARGE_BYTES, "it keeps the rest");
+}
+
+#[test]
+fn a_stream_that_has_got_all_at_the_end_of_the_server_is_told_so() {
+    let stage = Stage::new();
+    let ((client, _socket), (stream, socket)) = (stage.join(), stage.join_stream(Encoding::Lines));
+    stage.publish(&client, Frame::text("x".repeat(STREAM_TURN_BYTES_MAX / 2 * 3)));
+    let (task, wakes) = Wakes::waker();
+    stream.transport.wake_with(&Context::from_waker(&task));
+    stage.broadcaster.flush();
+    assert_eq!((received(&socket).len(), wakes.get()), (STREAM_TURN_BYTES_MAX, 0), "that is its share of a turn");
+    stage.broadcaster.stop();
+    stream.transport.wake_with(&Context::from_waker(&task));
+    assert_eq!((stream.is_up_to_date(), wakes.get()), (false, 1));
+    stage.broadcaster.flush();
+    assert_eq!((received(&socket).last(), stream.is_up_to_date(), wakes.get()), (Some(&b'\n'), true, 2));
 }
 
 #[test]
@@ -131,12 +208,27 @@ fn a_stream_is_told_something_after_a_heartbeat_of_silence_but_never_within_a_me
         stage.broadcaster.flush();
         streams.each_ref().map(|(_, socket)| String::from_utf8(received(socket)).unwrap())
     };
+    for _ in 1..SWEEPS_PER_HEARTBEAT {
+        client.transport.note_heard();
+        stage.broadcaster.sweep_silent();
+    }
+    assert!(streams.iter().all(|(stream, _)| !stream.transport.has_control()), "less than a heartbeat has passed");
+    for (stream, _) in &streams {
+        stream.transport.note_heard();
+    }
+    stage.broadcaster.sweep_silent();
     stage.broadcaster.flush();
     assert_eq!(told(), [":\n\n", "\n", ""]);
     assert_eq!(told(), [":\n\n", "\n", ""]);
+    assert!(streams.iter().all(|(stream, _)| !stream.is_within_message()));
+    stage.publish(&client, Frame::text("fog"));
+    stage.broadcaster.flush();
+    assert!(streams.iter().all(|(_, socket)| !received(socket).is_empty()));
+    assert_eq!(told(), ["", "", ""], "it has just been told something");
     stage.publish(&client, Frame::text("x".repeat(3 * STREAM_TURN_BYTES_MAX)));
     stage.broadcaster.flush();
     assert!(streams.iter().all(|(stream, _)| stream.is_within_message()));
+    assert!(!client.is_within_message(), "it is no stream");
     for (_, socket) in &streams {
         received(socket);
     }
