@@ -210,6 +210,8 @@ mod tests {
 
     use smol::future;
     use smol::io::AsyncReadExt;
+    use smol::stream::StreamExt;
+    use socket2::SockRef;
 
     use super::*;
     use crate::runtime::reactor::block_on;
@@ -257,6 +259,99 @@ mod tests {
             received.resize(sent.len(), 0);
             reader.read_exact(&mut received[20..]).await.unwrap();
             assert!(received == sent);
+        })
+        .unwrap();
+    }
+
+    /// A client's frame, masked with zeros.
+    fn frame(first: u8, payload_bytes: u16) -> Vec<u8> {
+        let length = payload_bytes.to_be_bytes();
+        [&[first, 0xfe, length[0], length[1], 0, 0, 0, 0][..], &vec![b'x'; payload_bytes.into()]].concat()
+    }
+
+    /// The length of the next message.
+    async fn next(websocket: &mut WebSocketStream<Reader>) -> usize {
+        websocket.next().await.unwrap().unwrap().len()
+    }
+
+    async fn has_no_more(websocket: &mut WebSocketStream<Reader>) -> bool {
+        future::poll_once(websocket.next()).await.is_none()
+    }
+
+    #[test]
+    fn behind_a_large_message_the_websocket_can_be_made_anew_when_that_was_taken() {
+        let (reader, mut peer) = reader();
+        block_on(async {
+            peer.write_all(&[frame(0x81, 600), frame(0x81, 126)].concat()).unwrap();
+            let mut websocket = reader.into_websocket();
+            assert_eq!(next(&mut websocket).await, 600);
+            let reader = websocket.get_ref();
+            assert!(reader.is_after_large(1) && !reader.is_after_large(0), "one was taken");
+            let mut websocket = Reader::renew(websocket);
+            assert_eq!(next(&mut websocket).await, 126);
+            assert!(!websocket.get_ref().is_after_large(2), "it was small");
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn a_websocket_that_has_grown_is_made_anew_when_nothing_is_left_in_it() {
+        let (reader, mut peer) = reader();
+        block_on(async {
+            let small = frame(0x81, u16::try_from(SMALL_PIECE_BYTES - 8).unwrap());
+            let mut websocket = reader.into_websocket();
+            for (taken, sent) in [(1, frame(0x81, 126)), (2, small.clone())] {
+                peer.write_all(&sent).unwrap();
+                assert_eq!(next(&mut websocket).await, sent.len() - 8);
+                assert!(has_no_more(&mut websocket).await);
+                assert!(!websocket.get_ref().can_shrink(taken), "it has not grown");
+            }
+
+            peer.write_all(&[&small[..], &small, &small[..3]].concat()).unwrap();
+            for taken in 3..5 {
+                assert_eq!(next(&mut websocket).await, small.len() - 8);
+                assert!(!websocket.get_ref().can_shrink(taken), "it has a part of a message");
+            }
+            assert!(has_no_more(&mut websocket).await);
+            assert!(!websocket.get_ref().can_shrink(4), "a part of a message has come");
+            peer.write_all(&small[3..]).unwrap();
+            assert_eq!(next(&mut websocket).await, small.len() - 8);
+            assert!(has_no_more(&mut websocket).await);
+            assert!(websocket.get_ref().can_shrink(5) && !websocket.get_ref().can_shrink(4), "five were taken");
+            assert!(!Reader::renew(websocket).get_ref().can_shrink(5));
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn a_turn_has_so_many_bytes_and_the_next_one_as_many() {
+        let (mut reader, mut peer) = reader();
+        let mut buffer = [0; READ_BUFFER_BYTES];
+        block_on(async {
+            let head = [0x82, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+            SockRef::from(&peer).set_send_buffer_size(4 * TURN_BYTES_MAX).unwrap();
+            peer.write_all(&[&head[..], &vec![b'x'; 2 * TURN_BYTES_MAX]].concat()).unwrap();
+            reader.transport.socket().readable().await;
+            for _ in 0..2 {
+                let mut turn_bytes = 0;
+                while let Some(read) = future::poll_once(reader.read(&mut buffer)).await {
+                    turn_bytes += read.unwrap();
+                }
+                assert_eq!(turn_bytes, TURN_BYTES_MAX);
+            }
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn the_code_of_a_close_is_known_although_tungstenite_does_not_know_it() {
+        let (reader, mut peer) = reader();
+        block_on(async {
+            peer.write_all(b"\x88\x82\0\0\0\0\x03\xf6").unwrap();
+            let mut websocket = reader.into_websocket();
+            assert_eq!(websocket.get_ref().close_code(), None);
+            websocket.next().await.unwrap().unwrap();
+            assert_eq!(websocket.get_ref().close_code(), Some(1014));
         })
         .unwrap();
     }
