@@ -141,3 +141,24 @@ pub async fn accept_all(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_that_cannot_be_had_is_a_sentence_that_says_what_to_do() {
+        let address = "192.168.1.5:80".parse().unwrap();
+        for (kind, advice) in [
+            (io::ErrorKind::AddrInUse, "another program has it"),
+            (io::ErrorKind::PermissionDenied, "ports below 1024 are for root"),
+            (io::ErrorKind::AddrNotAvailable, "this machine does not have the address"),
+            (io::ErrorKind::OutOfMemory, "choose another address with --listen"),
+        ] {
+            let shown = ListenError::Bind(address, kind.into()).to_string();
+            assert!(shown.starts_with("cannot listen on 192.168.1.5:80 (") && shown.contains(advice), "{shown}");
+        }
+        let shown = ListenError::Inherit(1, io::ErrorKind::NotFound.into()).to_string();
+        assert!(shown.starts_with("socket 1 that was handed over (LISTEN_FDS) "), "{shown}");
+    }
+}

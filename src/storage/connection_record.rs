@@ -180,6 +180,12 @@ mod tests {
     }
 
     #[test]
+    fn an_epoch_is_known_by_the_checksum_of_its_name_in_every_version() {
+        assert_eq!(["123456789", "k3x9"].map(epoch_checksum), [0xcbf4_3926, Chain::default().over(b"k3x9").value()]);
+        assert_ne!(epoch_checksum("k3x8"), epoch_checksum("k3x9"));
+    }
+
+    #[test]
     fn only_its_own_header_is_one() {
         assert_eq!(check_header(&header()), Ok(()));
         for at in 0..HEADER_BYTES {

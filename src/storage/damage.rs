@@ -82,3 +82,37 @@ pub fn remedy(error: &io::Error) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_written_is_told_with_why_and_whether_it_is_still_there() {
+        let full = || io::Error::other("full");
+        let ended = KeepingEnded::new("/state/main.0", &full(), Ok(()));
+        assert_eq!(ended.to_string(), "/state/main.0 could not be written: full");
+        assert!(ended.files_removed);
+        let ended = KeepingEnded::new("/state/main.0", &full(), Err(io::Error::other("busy")));
+        assert_eq!(ended.to_string(), "/state/main.0 could not be written: full; and could not be removed: busy");
+        assert!(!ended.files_removed);
+        assert_eq!(Unusable("name another".into()).to_string(), "name another");
+    }
+
+    #[test]
+    fn what_lies_with_this_process_or_its_disk_has_a_remedy_and_is_no_damage() {
+        let of = |errno: Errno| Damage::of("main.0", "could not be read", &errno.into()).remedy;
+        for (errno, part) in [
+            (Errno::MFILE, "open files"),
+            (Errno::NFILE, "open files"),
+            (Errno::NOMEM, "lower --backlog"),
+            (Errno::NOSPC, "make room"),
+            (Errno::DQUOT, "make room"),
+        ] {
+            assert!(of(errno).is_some_and(|remedy| remedy.contains(part)), "{errno}");
+        }
+        let no_memory = remedy(&io::ErrorKind::OutOfMemory.into());
+        assert!(no_memory.is_some_and(|remedy| remedy.contains("lower --backlog")));
+        assert_eq!([of(Errno::IO), of(Errno::ISDIR), remedy(&io::Error::other("short"))], [None; 3]);
+    }
+}

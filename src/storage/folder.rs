@@ -294,3 +294,6 @@ pub fn first_bytes(file: &File, bytes_max: u64) -> io::Result<Vec<u8>> {
     file.take(bytes_max).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;

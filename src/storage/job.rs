@@ -48,3 +48,43 @@ impl Job {
         done
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::record::Chain;
+    use crate::storage::boot::Clocks;
+    use crate::storage::opening::{Settings, open};
+
+    #[test]
+    fn each_is_done_and_says_whether_it_was() {
+        let within = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            folder: within.path().join("state"),
+            boot_id: None,
+            now: Clocks { boot_secs: 0, unix_secs: 0 },
+            main_capacity_bytes: 2048,
+            channel_capacity_bytes: 2048,
+            channels_max: 1,
+            kept: [].into(),
+        };
+        let (mut writer, _) = open(&settings).unwrap();
+        let main = ChannelName::MAIN;
+        let beginning = Beginning { epoch: "aaa".into(), first_seq: 1, chain: Chain::new(7), keeps_previous: false };
+        let batch = || Batch { records: vec![7; 10], chain: Chain::new(8), messages: 1, cost_bytes: 10 };
+        assert!(Job::Append(main.clone(), batch()).perform(&mut writer).is_err(), "it has not begun");
+        assert!(Job::AppendConnections(vec![7; 10]).perform(&mut writer).is_err());
+        for job in [
+            Job::Begin(main.clone(), beginning.into()),
+            Job::Append(main.clone(), batch()),
+            Job::BeginConnections(vec![7; 10]),
+            Job::AppendConnections(vec![7; 10]),
+            Job::Remove(main),
+        ] {
+            let before = writer.bytes();
+            job.perform(&mut writer).unwrap();
+            assert_eq!(writer.bytes() < before, matches!(job, Job::Remove(_)), "{job:?}");
+            assert_ne!(writer.bytes(), before, "{job:?}");
+        }
+    }
+}

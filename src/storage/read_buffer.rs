@@ -134,6 +134,22 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_moved_while_as_much_is_there_as_is_asked_for() {
+        let (file, _) = file();
+        let mut rest = ReadBuffer::new(&file, 0, FILE_BYTES as u64).unwrap();
+        rest.at_least(10).unwrap();
+        rest.skip(10);
+        rest.at_least(STATE_READ_BYTES - 10).unwrap();
+        assert_eq!(rest.read, 10..STATE_READ_BYTES);
+        rest.at_least(STATE_READ_BYTES - 9).unwrap();
+        assert_eq!(rest.read, 0..STATE_READ_BYTES);
+        let mut last = ReadBuffer::new(&file, 0, 20).unwrap();
+        last.at_least(20).unwrap();
+        last.skip(5);
+        assert_eq!((last.at_least(100).unwrap().len(), last.read), (15, 5..20), "nor when there is no more");
+    }
+
+    #[test]
     fn a_file_that_becomes_shorter_is_an_error() {
         let (file, _) = file();
         let mut rest = ReadBuffer::new(&file, 0, FILE_BYTES as u64).unwrap();

@@ -155,6 +155,17 @@ mod tests {
         ] {
             assert!(SegmentHeader::read(&wrong.encode()).is_err(), "{wrong:?}");
         }
+        let with = |at: usize, byte: u8| {
+            let mut bytes = header().encode();
+            bytes[at] = byte;
+            let checksum = Chain::default().over(&bytes[..36]).value();
+            bytes[36..].copy_from_slice(&checksum.to_le_bytes());
+            SegmentHeader::read(&bytes)
+        };
+        assert!(with(32, b'x').is_ok());
+        for (at, byte) in [(11, 1), (32, b'/'), (33, 0), (35, 0xe9)] {
+            assert_eq!(with(at, byte), Err("has a header that says what cannot be"), "{at}");
+        }
     }
 
     proptest! {

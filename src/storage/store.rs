@@ -260,3 +260,6 @@ impl<C> Store<C> {
         (Self { clock_offset_secs, ..store }, hand)
     }
 }
+
+#[cfg(test)]
+mod tests;

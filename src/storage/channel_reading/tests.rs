@@ -57,6 +57,22 @@ fn a_segment_goes_on_at_the_number_and_the_chain_at_which_the_one_before_it_ends
     }
 }
 
+#[test]
+fn behind_the_last_message_of_the_older_segment_is_its_seal_and_nothing_else() {
+    let begun = |chain: Chain| {
+        let (mut record, mut after) = (Vec::new(), chain);
+        record::encode(&mut record, &mut after, &Frame::text("more"), 0, None);
+        record
+    };
+    let whole = begun(Chain::new(7)).len();
+    for bytes in 0..=whole {
+        let (_within, folder) = folder();
+        let chain = write(&folder, &header(1, 1, Chain::new(7)), &["one"], &|chain| begun(chain)[..bytes].to_vec());
+        write(&folder, &header(2, 2, chain), &["two"], &|_| Vec::new());
+        assert_eq!(read_main(&folder).is_ok(), bytes == 0, "{bytes}");
+    }
+}
+
 /// Another boot trusts a file by its length and its last checksum, so these are true of what was put in order, too.
 #[test]
 fn what_was_put_in_order_is_known_by_its_length_and_its_last_checksum() {

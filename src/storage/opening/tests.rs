@@ -602,6 +602,20 @@ fn another_boot_trusts_what_was_stopped_in_order_and_dates_it_by_its_own_clock()
 }
 
 #[test]
+fn clocks_that_are_too_far_apart_for_a_number_are_as_far_apart_as_it_says() {
+    for (folder_secs, boot_secs, offset) in
+        [(i32::MIN, i32::MAX, i32::MIN), (i32::MAX, -1, i32::MAX), (7, 7, 0), (-7, 20, -27), (20, -7, 27)]
+    {
+        let within = folder_in_memory();
+        let mark = Mark { folder_secs, unix_secs: NOW.unix_secs, files: BTreeMap::new() };
+        mark.write(&Folder::open(&within.path().join("state")).unwrap()).unwrap();
+        let now = Clocks { boot_secs, ..NOW };
+        let (writer, _) = open(&Settings { now, ..settings(within.path()) }).unwrap();
+        assert_eq!(writer.clock_offset_secs(), offset);
+    }
+}
+
+#[test]
 fn what_was_changed_after_the_stop_is_not_trusted_in_another_boot() {
     let killed = killed(|writer| writer.stop(NOW).unwrap());
     let settings = |within: &Path| Settings { boot_id: None, ..settings(within) };
@@ -663,6 +677,22 @@ fn of_too_many_channels_those_go_that_were_not_used_for_longest_and_the_kept_one
     assert_eq!(files(&within.path().join("state")), ["boot", "c-c0.0", "c-c1.0", "c-c2.0", "c-c4.0"]);
     let (_, restored) = open(&Settings { channels_max: 0, ..few }).unwrap();
     assert!(restored.channels.is_empty());
+}
+
+#[test]
+fn neither_the_main_channel_nor_one_that_does_not_come_back_takes_a_place() {
+    let killed = killed(drop);
+    let one = |within: &Path| Settings { channels_max: 1, ..settings(within) };
+    let damaged = |folder: &Path| {
+        // The newest, to which the place would go first.
+        let in_an_hour = SystemTime::now() + std::time::Duration::from_secs(3600);
+        fs::write(folder.join("c-newest.0"), "damaged").unwrap();
+        fs::File::options().append(true).open(folder.join("c-newest.0")).unwrap().set_modified(in_an_hour).unwrap();
+    };
+    open_changed(&killed, &one, damaged, |_, restored| {
+        assert!(is_whole(&restored, &ChannelName::MAIN, EPOCHS[0], &killed.main));
+        assert!(is_whole(&restored, &lights(), EPOCHS[1], &killed.lights));
+    });
 }
 
 #[test]

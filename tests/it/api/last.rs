@@ -184,6 +184,26 @@ fn rests(readers: Vec<Client>) -> Vec<Vec<u8>> {
 }
 
 #[test]
+fn behind_an_answer_without_a_body_the_next_one_follows_at_once() {
+    let server = Server::start(&[]);
+    publish_text(&server, "/", "hello");
+    let known = format!("If-None-Match: {}\r\n", ask(&server, "/?last", "").header("ETag").unwrap());
+    let mut client = Client::connect(server.address());
+    let asked = [
+        ("HEAD", "/?last", "", 200),
+        ("GET", "/?last", &*known, 304),
+        ("HEAD", "/metrics", "", 200),
+        ("HEAD", "/?status", "", 200),
+    ];
+    for (method, path, lines, status) in asked {
+        client.send(request_head(server.address(), method, path, lines).as_bytes());
+        client.send(request_head(server.address(), "GET", "/?last", "").as_bytes());
+        assert_eq!(client.response(true).status, status, "{method} {path}");
+        assert_eq!(client.response(false).body, b"hello", "{method} {path}");
+    }
+}
+
+#[test]
 fn slow_readers_of_one_message_share_one_copy_of_it_and_get_it_whole_although_newer_ones_come() {
     let server = with_large_messages();
     publish_binary(&server, "/", &large(0));

@@ -1,6 +1,6 @@
 //! Where it listens, what it says of that, and what happens when it cannot, or cannot accept.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -53,8 +53,19 @@ fn a_taken_port_is_named_with_what_to_do() {
     let address = taken.local_addr().unwrap().to_string();
     let finished = Launch::bare(&["--listen", &address]).run();
     assert_eq!(finished.code, Some(1), "{finished:?}");
-    assert!(finished.stderr.contains(&address) && finished.stderr.contains("--listen"), "{finished:?}");
+    assert!(finished.stderr.contains(&address) && finished.stderr.contains("another program has it"), "{finished:?}");
     finished.expect_a_sentence();
+}
+
+#[test]
+fn a_taken_default_port_is_named_and_nothing_else_is_tried_in_its_place() {
+    in_own_network(|| {
+        let any = if Path::new("/proc/net/if_inet6").exists() { "[::]:1919" } else { "0.0.0.0:1919" };
+        let _taken = TcpListener::bind(any).unwrap();
+        let finished = Launch::bare(&[]).run();
+        assert_eq!(finished.code, Some(1), "{finished:?}");
+        assert!(finished.stderr.contains(&format!("cannot listen on {any} ")), "{finished:?}");
+    });
 }
 
 #[test]
@@ -81,12 +92,15 @@ fn when_descriptors_run_out_accepting_is_tried_again_until_they_come_back() {
     while started.elapsed() < Duration::from_millis(500) {
         assert_eq!(server.log().matches("cannot accept connections").count(), 1, "logged once: {}", server.log());
     }
+    let again = || server.log().matches("accepting connections again").count();
+    assert_eq!(again(), 0);
     server.limit_descriptors(1024);
     for client in &mut waiting {
         assert_eq!(client.response(false).status, 200);
     }
     server.wait_for_log("accepting connections again");
     assert!(server.figure("/acceptErrors") >= 3);
+    assert_eq!(again(), 1, "{}", server.log());
     bystanders.finish();
 }
 
