@@ -17,6 +17,7 @@ pub struct Mark {
 
 /// A channel.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says what may be for a reason of its own")]
 pub struct Channel {
     /// Its name; empty for the main one.
     pub name: String,
@@ -24,6 +25,8 @@ pub struct Channel {
     pub epochs: Vec<Log>,
     /// How many may have begun, beside the first.
     pub reasons: usize,
+    /// It may have been forgotten for another.
+    pub may_be_forgotten: bool,
     /// Any number may have begun: it may have been forgotten for another, or the disk has failed.
     pub may_begin_anew: bool,
     /// One that was over may be there again: its files could not be removed, and a later server has found them.
@@ -46,6 +49,7 @@ impl Channel {
             name,
             epochs: Vec::new(),
             reasons: 0,
+            may_be_forgotten: false,
             may_begin_anew: false,
             may_go_back: false,
             goes_back_from: u64::MAX,

@@ -115,7 +115,8 @@ impl Book {
         for (nth, name) in CHANNELS.into_iter().enumerate() {
             let backlog_bytes = if nth == 0 { limits.backlog_bytes } else { limits.channel_backlog_bytes };
             let mut channel = Channel::new(name.to_owned(), backlog_bytes + BEHIND_BYTES);
-            channel.may_begin_anew = nth > 0 && CHANNELS.len() - 1 > limits.channels_max;
+            channel.may_be_forgotten = nth > 0 && CHANNELS.len() - 1 > limits.channels_max;
+            channel.may_begin_anew = channel.may_be_forgotten;
             channels.push(channel);
         }
         Self {
@@ -296,7 +297,7 @@ impl Book {
     pub fn must_be_known(&self, source: u32, life: u64) -> bool {
         let its = &self.sources[source as usize];
         // A server that comes up does not know those of a channel that was forgotten before.
-        let is_forgotten = its.lives[0] != life && self.channels[its.channel].may_begin_anew;
+        let is_forgotten = its.lives[0] != life && self.channels[its.channel].may_be_forgotten;
         let is_doubtful = self.doubts.iter().any(|&doubt| its.lives[0] < doubt && doubt <= life);
         !self.is_behind(1, its.lives[0], life) && !is_doubtful && !is_forgotten
     }

@@ -291,6 +291,7 @@ fn a_disk_that_fails_is_a_reason_for_less_in_the_next_life_and_not_in_this_one()
     assert!(!scene.book.may_have_less() && scene.book.must_be_known(scene.source, 0));
     // The files have gone, and do not come back.
     scene.position("new", 0).unwrap();
+    scene.now += Duration::from_secs(1);
     wrong(scene.position("e", 3), "epoch");
     scene.book.life_ends(End::Killed);
     scene.book.life_begins(&Life { number: 1, began: scene.now, boot: 0 });

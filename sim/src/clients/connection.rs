@@ -126,6 +126,7 @@ impl Connection {
         self.conduct.was_hit |= self.line.wire.is_disturbed();
         self.read(cx, behaviour, settings, wakes)?;
         self.check_start(cx)?;
+        self.check_patience(cx, behaviour)?;
         if let Some(status) = self.refused() {
             return Ok(Some(How::Status(status)));
         }

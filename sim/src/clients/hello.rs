@@ -63,7 +63,7 @@ impl Hello {
             && json["greeting"] == settings.greeting
             && json["channel"] == CHANNELS[asked.channel]
             && json["send"] == true
-            && number("clients")? > 0
+            && (1..=cx.book.limits.clients_max as u64).contains(&number("clients")?)
             && number("maxMessage")? == cx.book.message_bytes_max(asked.channel) as u64;
         if !is_right {
             return Err(format!("hello: a field is wrong in {}", shown()));
