@@ -16,7 +16,8 @@ use crate::broadcast::channel_figures::Figures;
 use crate::http::refusal::STATUSES;
 use crate::http::response::Response;
 use crate::http::short_answer::{Asked, ShortAnswer};
-use crate::runtime::clock;
+use crate::runtime::boot_clock::secs_since;
+use crate::runtime::clock::{self, boot_secs};
 use crate::telemetry::counters::Counters;
 
 /// The `Content-Type`.
@@ -34,7 +35,9 @@ pub struct Metrics {
     counters: Arc<Counters>,
     message_bytes_max: usize,
     backlog_bytes_max: usize,
-    /// When the server was started, as it was told last: time since 1970.
+    /// When the server was started, by the clock that goes on while the machine sleeps.
+    began_secs: i32,
+    /// The same as it was told last: time since 1970.
     started: Cell<Duration>,
     /// How many answers there were.
     answers: Cell<u64>,
@@ -43,7 +46,8 @@ pub struct Metrics {
 impl Metrics {
     /// The figures of a server with this `--max-message` and `--backlog`.
     pub fn new(counters: Arc<Counters>, message_bytes_max: usize, backlog_bytes_max: usize) -> Self {
-        Self { counters, message_bytes_max, backlog_bytes_max, started: Cell::default(), answers: Cell::default() }
+        let (began_secs, started, answers) = (boot_secs(), Cell::default(), Cell::default());
+        Self { counters, message_bytes_max, backlog_bytes_max, began_secs, started, answers }
     }
 
     /// Answers with these channels, which are all that exist now, by their names: a response, and the text that follows it.
@@ -71,7 +75,8 @@ impl Metrics {
         let mut text = Text::default();
         let version = [("version", env!("CARGO_PKG_VERSION"), 1)];
         text.family(Kind::Gauge, "foghorn_build_info", "The version of Foghorn.", version);
-        let started = self.started(clock::since(self.counters.started), clock::system_now());
+        let ago = Duration::from_secs(secs_since(self.began_secs).into());
+        let started = self.started(ago, clock::system_now());
         text.gauge("process_start_time_seconds", "When the server was started, in Unix time.", started.as_secs());
         self.clients_and_messages(&mut text);
         self.requests(&mut text);
