@@ -10,6 +10,7 @@ pub mod log;
 pub mod sources;
 pub mod starting;
 pub mod telling;
+pub mod times;
 pub mod waiting;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use foghorn::config::settings::Limits;
 use crate::book::channel::{Channel, Mark};
 use crate::book::content::{Content, Style};
 use crate::book::sources::Source;
+use crate::book::times::Times;
 use crate::scenario::{Scenario, State};
 
 /// Channels by their names; the first is the main one.
@@ -43,6 +45,14 @@ pub struct Book {
     pub limits: Limits,
     /// Which life of the server this is.
     pub life: u64,
+    /// When it began.
+    pub life_began: Duration,
+    /// The present moment.
+    pub now: Duration,
+    /// What the machine's clocks have said.
+    pub times: Times,
+    /// Whether all have left, and the server has come to rest.
+    pub is_at_rest: bool,
     /// How many there are who come.
     pub crowd: usize,
     /// How many connections were asked for that the server may remember.
@@ -61,7 +71,6 @@ pub struct Book {
     is_stopped_in_order: bool,
     /// Lives that may have begun with less than was said, since a step of the disk has failed.
     doubts: Vec<u64>,
-    began: Duration,
     ids: BTreeMap<String, (usize, Duration)>,
     state: State,
     channels: Vec<Channel>,
@@ -125,6 +134,10 @@ impl Book {
             answers: 0,
             limits,
             life: 0,
+            life_began: Duration::ZERO,
+            now: Duration::ZERO,
+            times: Times::default(),
+            is_at_rest: false,
             crowd,
             arrivals: 0,
             flooded_until: Duration::ZERO,
@@ -134,7 +147,6 @@ impl Book {
             losses: [Vec::new(), Vec::new()],
             is_stopped_in_order: false,
             doubts: Vec::new(),
-            began: Duration::ZERO,
             ids: BTreeMap::new(),
             state,
             nameless: vec![[[0; 2]; 2]; channels.len()],
@@ -145,8 +157,7 @@ impl Book {
 
     /// A life begins.
     pub fn life_begins(&mut self, life: &Life) {
-        self.life = life.number;
-        self.began = life.began;
+        (self.life, self.life_began) = (life.number, life.began);
         self.is_stopping = false;
         self.disk_works.0 = false;
         self.channels.iter_mut().for_each(|channel| channel.may_go_back |= channel.goes_back_from <= life.number);
@@ -192,7 +203,7 @@ impl Book {
     /// has failed, and not at the start, the files go, and nothing of them comes back.
     pub fn disk_fails(&mut self, is_append: bool, now: Duration) {
         let next = self.life + 1;
-        let first = if now == self.began { self.life } else { next };
+        let first = if now == self.life_began { self.life } else { next };
         self.doubts.extend(first..=next);
         self.doubts.dedup();
         for channel in &mut self.channels {
@@ -204,8 +215,9 @@ impl Book {
     }
 
     /// Everybody has left, all that was under way has arrived, and the server has come to rest.
-    #[expect(clippy::unused_self, reason = "all that clients were told was held against the rest when they were told")]
-    pub fn at_rest(&mut self, _now: Duration) {}
+    pub fn at_rest(&mut self) {
+        self.is_at_rest = true;
+    }
 
     /// Something was seen that cannot be: first what kind, then a colon and the rest.
     pub fn contradiction(&mut self, what: String) {
@@ -276,7 +288,7 @@ impl Book {
     /// It is about to send a message.
     pub fn send(&mut self, source: u32, bytes: usize, style: Style) -> Content {
         let its = &mut self.sources[source as usize];
-        let content = its.send(source, bytes, style);
+        let content = its.send(source, bytes, style, self.now);
         if content.is_empty() {
             self.nameless[its.channel][usize::from(style.is_text())][0] += 1;
         }

@@ -3,6 +3,8 @@
 //! Leaves to `log` which number it has. What must stay true: what is known of a message never changes but from unsure to settled, and whatever
 //! says otherwise is found.
 
+use std::time::Duration;
+
 use crate::book::content::{Content, Style};
 
 /// What became of a message.
@@ -27,6 +29,8 @@ pub struct Sent {
     pub bytes: u32,
     /// What became of it.
     pub fate: Fate,
+    /// When it was sent.
+    pub at: Duration,
     /// In which epoch of its channel it was seen, and with which number; 0 where it was not.
     pub seen: (u32, u64),
 }
@@ -54,12 +58,12 @@ impl Source {
     }
 
     /// Notes one more message, as number `source` of all sources.
-    pub fn send(&mut self, source: u32, bytes: usize, style: Style) -> Content {
+    pub fn send(&mut self, source: u32, bytes: usize, style: Style, at: Duration) -> Content {
         let nth = u32::try_from(self.messages.len() + 1).unwrap_or(u32::MAX);
         let content = Content::new(source, nth, bytes, style);
         // Behind what was taken nothing is.
         let fate = if self.taken.is_some() { Fate::Never } else { Fate::Unsure };
-        self.messages.push(Sent { style, bytes: content.bytes, fate, seen: (0, 0) });
+        self.messages.push(Sent { style, bytes: content.bytes, fate, seen: (0, 0), at });
         content
     }
 
@@ -190,7 +194,7 @@ mod tests {
     fn source(messages: usize) -> Source {
         let mut source = Source::new(0, 0, 0);
         for _ in 0..messages {
-            source.send(1, 20, Style::Words);
+            source.send(1, 20, Style::Words, Duration::ZERO);
         }
         source
     }

@@ -8,6 +8,7 @@ use crate::book::Book;
 use crate::book::channel::Mark;
 use crate::book::content::{Content, Style, name_of};
 use crate::book::log::Entry;
+use crate::book::times::Span;
 
 /// A message that somebody was told.
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +79,16 @@ impl Book {
     /// What a number names, if anybody was told.
     pub fn known(&self, (channel, epoch, seq): Place) -> Option<Content> {
         self.channels[channel].epochs[epoch].get(seq).map(|entry| entry.content)
+    }
+
+    /// Between which moments a message was published: none where that is not known.
+    pub fn published(&self, place: Place) -> Option<Span> {
+        let (channel, epoch, seq) = place;
+        let entry = self.channels[channel].epochs[epoch].get(seq).filter(|entry| !entry.content.is_empty())?;
+        let sent = self.source(entry.content.source).get(entry.content.nth)?;
+        // One that was told in two epochs was published in the other one.
+        let is_once = sent.seen == (u32::try_from(epoch).ok()?, seq) && !self.channels[channel].may_go_back;
+        is_once.then_some((sent.at, entry.at))
     }
 
     /// A message by its name, if it was sent to this channel.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::actor::{Actor, Context};
 use crate::book::CHANNELS;
 use crate::book::channel::Mark;
-use crate::book::telling::{Message, Told};
+use crate::book::telling::{Message, Place, Told};
 use crate::clients::behaviour::{around, is_quick, link};
 use crate::clients::http::{self, Head};
 use crate::clients::line::Line;
@@ -185,6 +185,15 @@ impl Looker {
     }
 }
 
+/// Holds the age of a message against the clocks.
+pub fn check_age(cx: &Context<'_>, place: Place, age: i64, mark: &Mark) -> Result<(), String> {
+    let may_be = cx.book.published(place).and_then(|published| cx.book.times.age(published, (mark.at, cx.now)));
+    match may_be.filter(|may_be| !may_be.contains(&age)) {
+        Some(may_be) => Err(format!("age: message {} is said to be {age} s old, and is {may_be:?}", place.2)),
+        None => Ok(()),
+    }
+}
+
 /// Holds an answer against what is known. Returns the tag of the message that it has, with its place.
 fn answer(
     cx: &mut Context<'_>,
@@ -204,10 +213,11 @@ fn answer(
             let Some((epoch, seq)) = position else { return Ok(None) };
             let nth = cx.book.position(channel, (&epoch, seq), mark, told)?;
             let tag = head.get("etag").unwrap_or_default();
-            if tag != format!("\"{epoch}:{seq}\"") || head.get("age").and_then(|age| age.parse::<u64>().ok()).is_none()
-            {
+            let age = head.get("age").and_then(|age| age.parse::<i64>().ok());
+            let (Some(age), true) = (age, tag == format!("\"{epoch}:{seq}\"")) else {
                 return Err("look: a line is wrong".to_owned());
-            }
+            };
+            check_age(cx, (channel, nth, seq), age, mark)?;
             match look {
                 Look::LastIfNew(before) if (head.status == 304) != (before == tag) => {
                     return Err(format!("look: it had {before}"));
@@ -240,7 +250,13 @@ fn answer(
         (Look::Status, 200) => {
             let json: Value = serde_json::from_slice(body).map_err(|error| format!("look: {error}"))?;
             match (json["epoch"].as_str(), json["head"].as_u64()) {
-                (Some(epoch), Some(head)) => cx.book.position(channel, (epoch, head), mark, told).map(|_| None),
+                (Some(epoch), Some(head)) => {
+                    let nth = cx.book.position(channel, (epoch, head), mark, told)?;
+                    if let Some(age) = json["lastSecondsAgo"].as_i64() {
+                        check_age(cx, (channel, nth, head), age, mark)?;
+                    }
+                    Ok(None)
+                }
                 (None, _) if is_there => Err("look: the channel is not there, although it was".to_owned()),
                 (None, _) => Ok(None),
                 _ => Err(format!("look: {json}")),

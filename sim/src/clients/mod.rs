@@ -3,6 +3,7 @@
 //! Leaves what they are told to the book. What must stay true: what an actor does comes from its own chance and from what it was told, and nothing else.
 
 pub mod attempt;
+pub mod auditor;
 pub mod behaviour;
 pub mod checking;
 pub mod connection;

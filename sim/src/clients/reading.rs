@@ -152,13 +152,14 @@ impl Reading {
                     self.asked.history = Some(0);
                     line.consume(bytes);
                 }
-                Some(Next::Message { payload_at, is_text, at: _, name }) => {
+                Some(Next::Message { payload_at, is_text, at, name }) => {
                     let Some(place) = self.place else {
                         return Err(with(format!("stream: \"{}\" in place of a hello", shown(line.unread()))));
                     };
                     let taken = self.take(cx, line.unread(), payload_at, (is_text, name), place)?;
                     let Some(bytes) = taken else { return Ok(()) };
                     line.consume(bytes);
+                    self.check_day(cx, at, place).map_err(with)?;
                     self.note_message(cx)?;
                 }
                 Some(next) => return Err(with(format!("stream: {next:?} in place of a hello"))),
@@ -247,6 +248,16 @@ impl Reading {
         cx.book.message(here, message, told)?;
         self.place = Some(Place { epoch: here.1, next: here.2 + 1 });
         Ok(Some(payload_at + self.expected.len()))
+    }
+
+    /// Holds the time of day that is told for a message against the clocks.
+    fn check_day(&self, cx: &Context<'_>, at: Option<u64>, place: Place) -> Result<(), String> {
+        let Some(at) = at.and_then(|at| i64::try_from(at).ok()) else { return Ok(()) };
+        let Some(published) = cx.book.published((self.asked.channel, place.epoch, place.next)) else { return Ok(()) };
+        if cx.book.times.is_day(at, published, (self.asked.mark.at, cx.now)) == Some(false) {
+            return Err(format!("at: message {} is said to be of {at}, published at {published:?}", place.next));
+        }
+        Ok(())
     }
 
     fn wait(&mut self) -> Option<usize> {

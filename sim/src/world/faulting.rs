@@ -20,6 +20,8 @@ const LEAVING_TIME: Nanos = 90 * SECOND;
 const SETTLING_TIME: Nanos = 150 * SECOND;
 /// How long it is looked whether it rests.
 const REST_TIME: Nanos = 3600 * SECOND;
+/// How long it is asked for its figures.
+const AUDIT_TIME: Nanos = 30 * SECOND;
 /// How often a server may wake at rest, beside its heartbeats.
 const WAKES_AT_REST_MAX: u64 = 8;
 /// How long a stop may take beside the drain, as for what the disk has left to do.
@@ -82,7 +84,7 @@ impl Simulated {
                 Then::GoesOn
             }
             Turn::RestEnds => {
-                self.end_rest(now);
+                self.end_rest();
                 Then::GoesOn
             }
             Turn::StopForGood => self.tell_to_stop(Ending::ForGood, now),
@@ -140,11 +142,13 @@ impl Simulated {
                 let by = i128::from(span(random, 366 * 86_400 * SECOND));
                 let offset = self.unix_offset.get() + if random.bool() { by } else { -by };
                 self.unix_offset.set(offset.clamp(0, 60 * year));
+                self.note_clocks();
             }
             Fault::Suspend => {
                 let by = i128::from(span(random, 24 * 3600 * SECOND));
                 self.boot_offset.set(self.boot_offset.get() + by);
                 self.unix_offset.set(self.unix_offset.get() + by);
+                self.note_clocks();
             }
             Fault::Accept => self.network.accept_failures.set(random.u32(1..8)),
         }
@@ -174,7 +178,7 @@ impl Simulated {
             (now + LEAVING_TIME, Turn::BreakAll),
             (rest, Turn::RestBegins),
             (rest + REST_TIME, Turn::RestEnds),
-            (rest + REST_TIME, Turn::StopForGood),
+            (rest + REST_TIME + AUDIT_TIME, Turn::StopForGood),
         ] {
             self.network.push(at, Happening::World(turn));
         }
@@ -188,14 +192,14 @@ impl Simulated {
         self.plan.borrow_mut().sleeps_before_rest = self.figures.borrow().sleeps;
     }
 
-    fn end_rest(&self, now: Nanos) {
+    fn end_rest(&self) {
         let wakes = self.figures.borrow().sleeps - self.plan.borrow().sleeps_before_rest;
         let heartbeats = self.limits.heartbeat.map_or(0, |heartbeat| REST_TIME / nanos(heartbeat) + 1);
         let wakes_max = WAKES_AT_REST_MAX + heartbeats * u64::from(SWEEPS_PER_HEARTBEAT);
         if wakes > wakes_max {
             self.contradict(format!("rest: {wakes} wakes in an idle hour, where {wakes_max} are enough"));
         }
-        self.stage.borrow_mut().book.at_rest(Duration::from_nanos(now));
+        self.stage.borrow_mut().audit();
     }
 }
 

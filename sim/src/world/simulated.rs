@@ -122,6 +122,7 @@ impl Simulated {
         for fault in FAULTS {
             world.plan_next(fault);
         }
+        world.note_clocks();
         let lasts = Nanos::try_from(scenario.lasts.as_nanos()).expect("years are few");
         world.network.push(lasts, Happening::World(Turn::Leave));
         world
@@ -185,6 +186,14 @@ impl Simulated {
     pub fn restart_machine(&self) {
         self.boot.set(self.boot.get() + 1);
         self.boot_offset.set(i128::try_from(BOOT_AT_START.as_nanos()).expect("small") - i128::from(self.network.now()));
+        self.note_clocks();
+    }
+
+    /// Writes down what the clocks say from now on.
+    pub(super) fn note_clocks(&self) {
+        let now = Duration::from_nanos(self.network.now());
+        let offsets = (self.boot_offset.get(), self.unix_offset.get());
+        self.stage.borrow_mut().book.times.note(now, self.boot.get(), offsets.0, offsets.1);
     }
 
     /// What the server's clocks say from now on.

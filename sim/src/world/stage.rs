@@ -11,6 +11,7 @@ use fastrand::Rng;
 use crate::actor::{Actor, Context};
 use crate::book::Book;
 use crate::clients;
+use crate::clients::auditor::Auditor;
 use crate::net::network::Network;
 use crate::net::timeline::Nanos;
 use crate::scenario::Scenario;
@@ -45,7 +46,11 @@ impl Stage {
                 if is_there(&id) { clients::actor(scenario, id, &mut random) } else { Box::new(Absent) };
             Part { id, actor, random, due: Nanos::MAX, is_absent: !is_there(&id) }
         });
-        Self::with(Book::new(scenario), parts.collect(), network)
+        let mut parts: Vec<Part> = parts.collect();
+        let id = parts.len();
+        let actor = Box::new(Auditor::new(scenario));
+        parts.push(Part { id, actor, random: scenario.chance_of_actor(id), due: Nanos::MAX, is_absent: true });
+        Self::with(Book::new(scenario), parts, network)
     }
 
     /// These actors.
@@ -66,9 +71,10 @@ impl Stage {
 
     /// An actor acts.
     pub fn step(&mut self, id: usize) {
+        self.book.now = Duration::from_nanos(self.network.now());
         let Part { id, actor, random, due, .. } = &mut self.parts[id];
         let mut cx = Context {
-            now: Duration::from_nanos(self.network.now()),
+            now: self.book.now,
             id: *id,
             random,
             book: &mut self.book,
@@ -86,6 +92,12 @@ impl Stage {
             self.parts[id].due = Nanos::MAX;
             self.step(id);
         }
+    }
+
+    /// All have left, and the server has come to rest: who looks at its figures does.
+    pub fn audit(&mut self) {
+        self.book.at_rest();
+        self.step_all();
     }
 
     /// All act, one after the other.
