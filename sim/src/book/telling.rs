@@ -81,6 +81,12 @@ impl Book {
         self.channels[channel].epochs[epoch].get(seq).map(|entry| entry.content)
     }
 
+    /// The same by the name of the epoch.
+    pub fn known_by_name(&self, channel: usize, epoch: &str, seq: u64) -> Option<Content> {
+        let nth = self.channels[channel].epochs.iter().position(|log| log.epoch == epoch)?;
+        self.known((channel, nth, seq))
+    }
+
     /// Between which moments a message was published: none where that is not known.
     pub fn published(&self, place: Place) -> Option<Span> {
         let (channel, epoch, seq) = place;

@@ -14,7 +14,7 @@ use crate::book::channel::Mark;
 use crate::book::telling::{Message, Place, Told};
 use crate::clients::behaviour::{around, is_quick, link};
 use crate::clients::http::{self, Head};
-use crate::clients::line::Line;
+use crate::clients::line::{Line, Trickle};
 use crate::codes::Codes;
 use crate::net::link::Link;
 use crate::net::wire::WireState;
@@ -44,6 +44,8 @@ struct Open {
     asked: Option<(Look, usize, Mark)>,
     asked_at: Duration,
     answered_at: Duration,
+    /// When one who reads slowly reads on.
+    reads_at: Duration,
     looks_left: u32,
 }
 
@@ -54,6 +56,8 @@ pub struct Looker {
     link: Link,
     every: Duration,
     deletes: bool,
+    /// How it reads, if it does so slowly.
+    reads: Option<Trickle>,
     open: Option<Open>,
     next_at: Duration,
     is_quick: bool,
@@ -64,14 +68,23 @@ pub struct Looker {
 impl Looker {
     /// One that begins soon.
     pub fn new(codes: Codes, limits: &foghorn::config::settings::Limits, random: &mut Rng) -> Self {
-        let link = link(random);
+        let mut link = link(random);
+        let (every, deletes) = (Duration::from_millis(random.u64(50..20_000)), random.u8(..5) == 0);
+        let next_at = around(random, Duration::from_secs(1));
+        let is_slow = random.u8(..4) == 0;
+        let reads = Trickle { bytes: random.usize(100..20_000), every: Duration::from_millis(random.u64(1..300)) };
+        if is_slow {
+            // Or its socket takes all at once.
+            link.to_client_bytes = link.to_client_bytes.min(random.usize(1000..16_000));
+        }
         Self {
             codes,
-            every: Duration::from_millis(random.u64(50..20_000)),
-            deletes: random.u8(..5) == 0,
+            every,
+            deletes,
+            reads: is_slow.then_some(reads),
             open: None,
-            next_at: around(random, Duration::from_secs(1)),
-            is_quick: is_quick(&link, limits),
+            next_at,
+            is_quick: !is_slow && is_quick(&link, limits),
             link,
             tags: vec![None; CHANNELS.len()],
         }
@@ -82,8 +95,15 @@ impl Looker {
             let line = Line::new(cx.connect(self.link.clone()), None);
             let looks_left = cx.random.u32(1..30);
             let now = cx.now;
-            self.open =
-                Some(Open { line, life: cx.book.life, asked: None, asked_at: now, answered_at: now, looks_left });
+            self.open = Some(Open {
+                line,
+                life: cx.book.life,
+                asked: None,
+                asked_at: now,
+                answered_at: now,
+                reads_at: now,
+                looks_left,
+            });
         }
         let Some(open) = &mut self.open else { return };
         if open.asked.is_some() {
@@ -123,18 +143,30 @@ impl Looker {
             cx.book.ask_deletion(channel);
         }
         open.line.send(request.as_bytes());
+        open.reads_at = cx.now;
         open.asked = Some((look, channel, mark));
         open.asked_at = cx.now;
     }
 
     fn step_open(&mut self, cx: &mut Context<'_>, wakes: &mut Vec<Duration>) -> Result<(), String> {
         let Some(open) = &mut self.open else { return Ok(()) };
-        open.line.receive(usize::MAX);
+        let is_over = |line: &Line| !matches!(line.state(), WireState::Connecting | WireState::Open);
+        match self.reads.filter(|_| !is_over(&open.line)) {
+            None => {
+                open.line.receive(usize::MAX);
+            }
+            Some(reads) if cx.now >= open.reads_at => {
+                open.line.receive(reads.bytes);
+                open.reads_at = cx.now + reads.every;
+                wakes.push(open.reads_at);
+            }
+            Some(_) => wakes.push(open.reads_at),
+        }
+        let is_over = is_over(&open.line);
         let is_free = open.line.wire.is_disturbed()
             || open.life != cx.book.life
             || cx.book.is_stopping
             || cx.now < cx.book.flooded_until;
-        let is_over = !matches!(open.line.state(), WireState::Connecting | WireState::Open);
         if let Some(head) = Head::parse(open.line.unread())? {
             let Some((look, channel, mark)) = open.asked.clone() else {
                 let is_known = matches!(head.status, 408 | 503);
@@ -158,6 +190,11 @@ impl Looker {
                 if tag.is_some() {
                     self.tags[channel] = tag;
                 }
+            } else if is_over {
+                // It was read too slowly, or the connection is broken: what has come is right all the same.
+                let bytes = &open.line.unread()[head.bytes..];
+                check_beginning(cx, &look, channel, &head, bytes)
+                    .map_err(|why| format!("{why} ({head:?}, channel {channel}, client {} at {:?})", cx.id, cx.now))?;
             }
         }
         let Some(open) = &mut self.open else { return Ok(()) };
@@ -183,6 +220,22 @@ impl Looker {
         }
         Ok(())
     }
+}
+
+/// Holds what has come of a message against what the rest of it would follow.
+fn check_beginning(cx: &Context<'_>, look: &Look, channel: usize, head: &Head, bytes: &[u8]) -> Result<(), String> {
+    let from = match (look, head.status) {
+        (Look::Last | Look::LastIfNew(_), 200) => 0,
+        (Look::LastPart(from, _), 206) => *from,
+        _ => return Ok(()),
+    };
+    let Some((epoch, seq)) = head.position() else { return Ok(()) };
+    let Some(content) = cx.book.known_by_name(channel, epoch, seq) else { return Ok(()) };
+    let whole = content.bytes();
+    if whole.get(from..).is_some_and(|rest| rest.starts_with(bytes)) {
+        return Ok(());
+    }
+    Err(format!("look: what has come of {content} in {} bytes is no beginning of it", bytes.len()))
 }
 
 /// Holds the age of a message against the clocks.
@@ -293,6 +346,7 @@ impl Actor for Looker {
     }
 
     fn name(&self) -> String {
-        if self.deletes { "Looker that deletes".to_owned() } else { "Looker".to_owned() }
+        let how = if self.deletes { " that deletes" } else { "" };
+        format!("{} looker{how}", if self.reads.is_some() { "Slow" } else { "Quick" })
     }
 }
