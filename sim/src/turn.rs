@@ -28,6 +28,8 @@ pub enum Turn {
     StopForGood,
     /// A server that was told to stop, and has not in all its time, is wrong.
     StopIsLate(u64),
+    /// The server of this life is told a second time to stop.
+    StopAtOnce(u64),
 }
 
 /// What can go wrong.

@@ -156,6 +156,7 @@ impl Course<'_> {
         match result {
             Err(panic) => world.contradict(format!("panic: {panic}")),
             Ok(Ok(Ended::Drained)) if was_alive && ending.is_some() => {}
+            Ok(Ok(Ended::AtOnce)) if was_alive && world.told_again.get() => {}
             // A kill within the last steps of a stop leaves nothing to wait for.
             Ok(_) if !was_alive => {}
             Ok(result) => world.contradict(format!("end: {result:?}, where {ending:?} was asked for")),

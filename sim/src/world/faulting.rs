@@ -10,7 +10,7 @@ use foghorn::config::limits::{DRAIN_TIMEOUT, SWEEPS_PER_HEARTBEAT};
 
 use crate::net::network::Happening;
 use crate::net::timeline::{Nanos, SECOND};
-use crate::scenario::{Faults, Scenario, mixed};
+use crate::scenario::{Faults, Scenario, State, mixed};
 use crate::turn::{FAULTS, Fault, Turn};
 use crate::world::simulated::{Ending, Simulated, Then};
 
@@ -88,6 +88,8 @@ impl Simulated {
                 Then::GoesOn
             }
             Turn::StopForGood => self.tell_to_stop(Ending::ForGood, now),
+            Turn::StopAtOnce(life) if self.is_alive() && self.life.get() == life => self.tell_at_once(now),
+            Turn::StopAtOnce(_) => Then::GoesOn,
             Turn::StopIsLate(life) => {
                 if self.is_alive() && self.life.get() == life {
                     self.contradict(format!("stop: the server was told to, and is still there at {now} ns"));
@@ -110,7 +112,13 @@ impl Simulated {
                 self.kill();
                 return Then::Dies;
             }
-            Fault::Stop => return self.tell_to_stop(Ending::Stop, now),
+            Fault::Stop => {
+                if random.u8(..3) == 0 {
+                    let at = now + span(random, nanos(DRAIN_TIMEOUT));
+                    self.network.push(at, Happening::World(Turn::StopAtOnce(self.life.get())));
+                }
+                return self.tell_to_stop(Ending::Stop, now);
+            }
             Fault::Reboot => {
                 let is_in_order = random.bool();
                 let ending = Ending::Reboot { is_in_order };
@@ -163,6 +171,15 @@ impl Simulated {
         self.stage.borrow_mut().book.stop_begins();
         let late = now + nanos(DRAIN_TIMEOUT) + STOP_SLACK;
         self.network.push(late, Happening::World(Turn::StopIsLate(self.life.get())));
+        self.stop.borrow().tell();
+        Then::Wakes
+    }
+
+    /// Tells it once more, so that it ends in this moment, but for what a disk has left to do.
+    fn tell_at_once(&self, now: Nanos) -> Then {
+        self.told_again.set(true);
+        let slack = if self.state == State::OnDisk { STOP_SLACK } else { 1 };
+        self.network.push(now + slack, Happening::World(Turn::StopIsLate(self.life.get())));
         self.stop.borrow().tell();
         Then::Wakes
     }

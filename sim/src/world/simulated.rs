@@ -72,6 +72,8 @@ pub struct Simulated {
     pub(super) limits: Limits,
     pub(super) formula: Formula,
     pub(super) state: State,
+    /// It was told to stop for the second time.
+    pub(super) told_again: Cell<bool>,
     is_dead: Cell<bool>,
     pub(super) random: RefCell<Rng>,
     pub(super) worker: RefCell<Option<Box<dyn FnMut() -> bool>>>,
@@ -112,6 +114,7 @@ impl Simulated {
             limits: scenario.config.limits.clone(),
             formula: Formula::new(&scenario.config.limits, scenario.state),
             state: scenario.state,
+            told_again: Cell::new(false),
             is_dead: Cell::new(true),
             random: RefCell::new(random(0x0e1d)),
             worker: RefCell::default(),
@@ -133,6 +136,7 @@ impl Simulated {
         self.is_dead.set(false);
         self.disk.borrow_mut().set_dead(false);
         self.ending.set(None);
+        self.told_again.set(false);
         *self.stop.borrow_mut() = Stop::default();
         self.work_is_planned.set(false);
         self.network.open_listeners();
