@@ -17,7 +17,7 @@ use crate::http::refusal::STATUSES;
 use crate::http::response::Response;
 use crate::http::short_answer::{Asked, ShortAnswer};
 use crate::runtime::boot_clock::secs_since;
-use crate::runtime::clock::{self, boot_secs};
+use crate::runtime::clock;
 use crate::telemetry::counters::Counters;
 
 /// The `Content-Type`.
@@ -35,9 +35,7 @@ pub struct Metrics {
     counters: Arc<Counters>,
     message_bytes_max: usize,
     backlog_bytes_max: usize,
-    /// When the server was started, by the clock that goes on while the machine sleeps.
-    began_secs: i32,
-    /// The same as it was told last: time since 1970.
+    /// When the server was started, as it was told last: time since 1970.
     started: Cell<Duration>,
     /// How many answers there were.
     answers: Cell<u64>,
@@ -46,8 +44,7 @@ pub struct Metrics {
 impl Metrics {
     /// The figures of a server with this `--max-message` and `--backlog`.
     pub fn new(counters: Arc<Counters>, message_bytes_max: usize, backlog_bytes_max: usize) -> Self {
-        let (began_secs, started, answers) = (boot_secs(), Cell::default(), Cell::default());
-        Self { counters, message_bytes_max, backlog_bytes_max, began_secs, started, answers }
+        Self { counters, message_bytes_max, backlog_bytes_max, started: Cell::default(), answers: Cell::default() }
     }
 
     /// Answers with these channels, which are all that exist now, by their names: a response, and the text that follows it.
@@ -75,7 +72,7 @@ impl Metrics {
         let mut text = Text::default();
         let version = [("version", env!("CARGO_PKG_VERSION"), 1)];
         text.family(Kind::Gauge, "foghorn_build_info", "The version of Foghorn.", version);
-        let ago = Duration::from_secs(secs_since(self.began_secs).into());
+        let ago = Duration::from_secs(secs_since(self.counters.started_secs).into());
         let started = self.started(ago, clock::system_now());
         text.gauge("process_start_time_seconds", "When the server was started, in Unix time.", started.as_secs());
         self.clients_and_messages(&mut text);

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::http::host::page_address;
 use crate::http::refusal::STATUSES;
 use crate::page::representation::Representation;
+use crate::runtime::boot_clock::secs_since;
 use crate::runtime::clock;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::refusals::{Header, Refusal, Refusals};
@@ -47,7 +48,7 @@ impl Status {
         let figures = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "epoch": epoch,
-            "uptimeSeconds": clock::since(counters.started).as_secs(),
+            "uptimeSeconds": secs_since(counters.started_secs),
             "channels": counters.channels.get(),
             "clients": counters.clients.get(),
             "clientsPeak": counters.clients_peak.get(),

@@ -4,7 +4,6 @@
 //! load and store and costs the broadcast nothing (`fetch_add` would lock the bus on every delivery).
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
 
 use crate::hub::close_reason::CloseReason;
 use crate::runtime::clock;
@@ -33,8 +32,8 @@ impl Count {
 /// All numbers of one server.
 #[derive(Debug)]
 pub struct Counters {
-    /// The monotonic start, for the uptime.
-    pub started: Instant,
+    /// The start, by the clock that goes on while the machine sleeps.
+    pub started_secs: i32,
     /// Channels now, the main one included.
     pub channels: Count,
     /// WebSocket clients now.
@@ -82,7 +81,7 @@ impl Counters {
     /// Starts counting.
     pub fn new() -> Self {
         Self {
-            started: clock::now(),
+            started_secs: clock::boot_secs(),
             channels: Count::default(),
             clients: Count::default(),
             clients_total: Count::default(),
