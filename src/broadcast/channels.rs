@@ -179,6 +179,8 @@ mod tests {
     use crate::hub::backlog::Backlog;
     use crate::hub::frame::Frame;
     use crate::hub::record::Chain;
+    use crate::storage::job::Job;
+    use crate::storage::store::Store;
 
     /// With room for so many, and for messages of so many bytes; in backlogs of 1000 bytes but for the main one.
     fn channels(channels_max: usize, message_bytes_max: usize, restored: Vec<RestoredChannel>) -> Channels {
@@ -190,6 +192,13 @@ mod tests {
 
     fn name(text: &str) -> ChannelName {
         ChannelName::parse(text).unwrap()
+    }
+
+    fn restored(text: &str) -> RestoredChannel {
+        let mut backlog = Backlog::restored_at(1000, 3).unwrap();
+        backlog.append(&Frame::text("fog"), 0, 0);
+        let chain = Chain::new(0);
+        RestoredChannel { name: name(text), epoch: "abc".to_owned(), backlog, chain, segment_cost_bytes: 0 }
     }
 
     fn post(live: &LiveChannel) {
@@ -236,16 +245,27 @@ mod tests {
 
     #[test]
     fn those_of_an_earlier_process_have_their_places_and_count() {
-        let restored = ["a", "b"].map(|restored| RestoredChannel {
-            name: name(restored),
-            epoch: "abc".to_owned(),
-            backlog: Backlog::restored_at(1000, 4).unwrap(),
-            chain: Chain::new(0),
-            segment_cost_bytes: 0,
-        });
-        let channels = channels(3, 100, restored.into());
+        let channels = channels(3, 100, ["a", "b"].map(restored).into());
         assert_eq!((channels.all().len(), channels.counters.channels.get()), (3, 3));
         let live = channels.find(&name("b")).unwrap();
         assert_eq!((live.message_bytes_max, live.head_position().seq), (100, 3));
+    }
+
+    #[test]
+    fn of_more_than_there_are_places_for_the_last_come_back_and_the_files_of_the_others_go() {
+        let (store, hand) = Store::by_hand();
+        let (mut limits, counters) = (Config::default().limits, Arc::new(Counters::new()));
+        (limits.channels_max, limits.channel_backlog_bytes) = (2, 1000);
+        let kept = BTreeSet::from([name("kept")]);
+        let came = ["a", "b", "c"].map(restored).into();
+        let keeper = Some(Rc::new(Keeper::new(store)));
+        let channels = Channels::new(limits, kept, Arc::clone(&counters), keeper, came).unwrap();
+        assert!(channels.find(&name("c")).is_some() && channels.find(&name("b")).is_none());
+        let removed: Vec<_> = std::iter::from_fn(|| hand.take())
+            .filter_map(|job| if let Job::Remove(name) = job { Some(name) } else { None })
+            .collect();
+        assert_eq!(removed, [name("a"), name("b")]);
+        let held_bytes = channels.find(&name("c")).unwrap().figures().backlog_bytes;
+        assert_eq!((counters.channels.get(), counters.backlog_bytes.get(), held_bytes > 0), (2, held_bytes, true));
     }
 }

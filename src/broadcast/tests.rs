@@ -258,12 +258,14 @@ fn a_pong_waits_for_the_tail_of_the_frame_and_goes_before_the_next() {
         }
     });
     assert!(bytes == expected, "the whole frame, the pong, the next frame");
+    assert_eq!(stage.bytes_out(), expected.len());
     drop(flush);
 }
 
 #[test]
 fn who_is_silent_is_pinged_after_one_heartbeat_and_dropped_after_two_and_no_sweep_earlier() {
     let stage = Stage::new();
+    (0..9).for_each(|_| stage.broadcaster.sweep_silent());
     let (client, socket) = stage.join();
     // What was heard may have been heard right after the last sweep, so that one more has to pass.
     for _ in 0..SWEEPS_PER_HEARTBEAT {
@@ -280,7 +282,7 @@ fn who_is_silent_is_pinged_after_one_heartbeat_and_dropped_after_two_and_no_swee
     assert_eq!(client.transport.ending(), None, "less than two heartbeats may have passed");
     stage.broadcaster.sweep_silent();
     assert_eq!(client.transport.ending(), Some(CloseReason::Silent));
-    assert_eq!(received(&socket), b"", "one ping was enough");
+    assert_eq!((received(&socket), client.live.clients()), (Vec::new(), 0), "one ping was enough");
 }
 
 #[test]
@@ -389,7 +391,7 @@ fn the_servers_figures_have_what_its_channels_have_and_what_only_grows_of_those_
     assert_eq!(stage.bytes_out(), Frame::text("fog").len());
     stage.broadcaster.leave(&listener);
     stage.broadcaster.leave(&speaker);
-    assert_eq!((now(), counters.clients_peak.get()), ([0, 1, 1, held_bytes], 2));
+    assert_eq!((now(), counters.clients_peak.get(), counters.clients_total.get()), ([0, 1, 1, held_bytes], 2, 2));
     let others = stage.broadcaster.config().limits.channels_max;
     for nth in 0..others {
         let live = stage.broadcaster.channels().open(&ChannelName::parse(&format!("c{nth}")).unwrap()).unwrap();
@@ -408,12 +410,14 @@ fn a_flush_behind_which_nobody_lacks_anything_leaves_nothing_to_do() {
     let is_at_rest = || stage.broadcaster.dirty.borrow().is_empty() && stage.broadcaster.in_review.borrow().is_empty();
     client.transport.push_control(&PING);
     stage.broadcaster.flush();
-    assert_eq!((received(&socket), is_at_rest()), (PING.to_vec(), true));
+    assert_eq!((received(&socket), stage.bytes_out(), is_at_rest()), (PING.to_vec(), PING.len(), true));
     stage.publish(&client, Frame::text("fog"));
     stage.broadcaster.flush();
     assert_eq!((received(&socket), is_at_rest()), (b"\x81\x03fog".to_vec(), true));
     stage.broadcaster.write_now(&client);
     assert!(is_at_rest());
+    stage.broadcaster.leave(&client);
+    assert!(!is_at_rest(), "others may have waited for it");
 }
 
 #[test]
@@ -441,6 +445,7 @@ fn who_waits_for_room_is_woken_when_there_is_some_and_when_the_connection_has_to
             }
         }
         assert!(wakes.get() > 0 && poll(), "{has_to_end}");
+        assert_eq!(publisher.transport.known().taken, if has_to_end { 2 } else { 3 });
     }
 }
 
@@ -547,4 +552,36 @@ fn whose_task_panics_has_left_and_is_known_as_one_who_was_there() {
     assert_eq!((client.live.clients(), stage.broadcaster.address_of(&id)), (0, None));
     assert!(stage.broadcaster.by_connection_id.borrow().is_empty());
     assert!(stage.broadcaster.known(&id, &client.live.name).is_some());
+}
+
+#[test]
+fn who_leaves_with_a_full_socket_is_closed_although_that_takes_nothing_more() {
+    let stage = Stage::new();
+    let (client, socket) = stage.join();
+    stage.publish(&client, large());
+    while !client.transport.write_blocked.get() {
+        stage.broadcaster.flush();
+    }
+    stage.broadcaster.leave(&client);
+    stage.broadcaster.forget(&client);
+    let transport = Rc::downgrade(&client.transport);
+    drop(client);
+    while stage.executor.try_tick() {}
+    assert!(transport.upgrade().is_none(), "nobody has its socket any more");
+    drop(socket);
+}
+
+#[test]
+fn a_channel_was_used_until_the_last_has_left_it() {
+    let stage = Stage::new();
+    let name = |nth: usize| ChannelName::parse(&format!("c{nth}")).unwrap();
+    let (client, _socket) = stage.join_at(&name(0));
+    let channels = stage.broadcaster.channels();
+    let channels_max = stage.broadcaster.config().limits.channels_max;
+    for nth in 1..channels_max {
+        channels.open(&name(nth)).unwrap();
+    }
+    stage.broadcaster.leave(&client);
+    channels.open(&name(channels_max)).unwrap();
+    assert!(channels.find(&name(0)).is_some() && channels.find(&name(1)).is_none());
 }

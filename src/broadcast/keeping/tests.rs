@@ -20,6 +20,7 @@ use crate::hub::close_reason::CloseReason;
 use crate::hub::frame::Frame;
 use crate::hub::record::Chain;
 use crate::hub::stream_encoding::Encoding;
+use crate::storage::connection_record::epoch_checksum;
 use crate::storage::damage::KeepingEnded;
 use crate::storage::opening::{self, Settings};
 use crate::storage::restored::{Restored, RestoredChannel, RestoredConnection};
@@ -332,6 +333,7 @@ fn a_new_channel_whose_file_stays_behind_has_another_epoch() {
     let left = fs::read(settings.folder.join("c-lights.0")).unwrap();
     let epoch = live.head_position().epoch;
     assert!(!left.windows(epoch.len()).any(|bytes| bytes == epoch.as_bytes()), "a file has {epoch}");
+    assert_eq!(live.epoch_checksum(), epoch_checksum(&epoch), "as the file of connections is told");
     assert!(stage.broadcaster.state_figures()["problem"].as_str().is_some_and(|problem| problem.contains("/c/lights")));
 }
 
@@ -676,5 +678,48 @@ fn messages_are_dated_by_the_clock_of_the_files_in_channels_that_came_back_and_i
         let Some(Job::Append(_, batch)) = append else { panic!("it is written") };
         let at_secs = i32::from_le_bytes(*batch.records[4..].first_chunk().unwrap());
         assert_eq!(at_secs - now_secs, AHEAD_SECS, "{name:?}");
+    }
+}
+
+#[test]
+fn what_fails_again_is_tried_again_a_while_later_and_what_is_kept_again_is_no_problem() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    let (speaker, _theirs) = join_with_id(&stage);
+    let keeper = stage.broadcaster.keeper.as_ref().unwrap();
+    let again_at = || {
+        let of_channel = speaker.live.kept.borrow().as_ref().unwrap().again_at;
+        (of_channel, keeper.connections_again_at.get())
+    };
+    let end = |expected: &[&str], result: fn() -> Result<(), KeepingEnded>| {
+        for expected in expected {
+            let job = hand.take().expect("there is a job");
+            assert_eq!(name_of(&job), *expected);
+            hand.done(job, result());
+        }
+        stage.broadcaster.apply_done();
+    };
+    let problem = || stage.broadcaster.state_figures()["problem"].clone();
+    end(&["begin connections"], || disk_full(true));
+    assert_eq!(problem(), "connections are not kept: the disk is full");
+    stage.publish(&speaker, Frame::text("fog"));
+    stage.broadcaster.flush();
+    end(&["append"], || disk_full(true));
+    assert_eq!(problem(), "/ is not kept: the disk is full");
+    stage.broadcaster.flush();
+    while let Some(job) = hand.take() {
+        hand.done(job, disk_full(true));
+    }
+    stage.broadcaster.apply_done();
+    for result in [|| disk_full(true), || Ok(())] as [fn() -> _; 2] {
+        let due = clock::now();
+        speaker.live.kept.borrow_mut().as_mut().unwrap().again_at = Some(due);
+        keeper.connections_again_at.set(Some(due));
+        let (_other, _its_socket) = join_with_id(&stage);
+        end(&["begin connections", "append connections", "begin"], result);
+        match result() {
+            Err(_) => assert!(again_at() > (Some(due), Some(due)), "not at once"),
+            Ok(()) => assert_eq!((again_at(), problem()), ((None, None), Value::Null)),
+        }
     }
 }

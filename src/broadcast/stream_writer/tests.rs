@@ -219,6 +219,9 @@ fn a_stream_is_told_something_after_a_heartbeat_of_silence_but_never_within_a_me
     stage.broadcaster.sweep_silent();
     stage.broadcaster.flush();
     assert_eq!(told(), [":\n\n", "\n", ""]);
+    client.transport.note_heard();
+    stage.broadcaster.sweep_silent();
+    assert!(streams.iter().all(|(stream, _)| !stream.transport.has_control()), "nor since that was told");
     assert_eq!(told(), [":\n\n", "\n", ""]);
     assert!(streams.iter().all(|(stream, _)| !stream.is_within_message()));
     stage.publish(&client, Frame::text("fog"));
