@@ -116,6 +116,18 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_mark_that_there_can_be_is_read() {
+        let within = tempfile::tempdir().unwrap();
+        let folder = Folder::open(&within.path().join("state")).unwrap();
+        let names = (0..CHANNELS_MAX).flat_map(|nth| [0, 1].map(|slot| format!("c-{nth:x>64}.{slot}")));
+        let names = names.chain(["main.0", "main.1", "connections"].map(str::to_owned));
+        let files = names.map(|name| (name, extent(u64::MAX, u32::MAX))).collect();
+        let longest = Mark { folder_secs: i32::MIN, unix_secs: u64::MAX, files };
+        longest.write(&folder).unwrap();
+        assert_eq!(Mark::read(&folder), Ok(Some(longest)));
+    }
+
+    #[test]
     fn it_vouches_for_what_it_names_as_it_was_and_nothing_may_be_missing() {
         let names = ["main.0", "main.1"].map(str::to_owned);
         let found = |bytes, checksum| {

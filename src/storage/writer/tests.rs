@@ -93,7 +93,10 @@ fn many_channels_are_written_to_through_few_descriptors() {
     for channel in channels.iter().chain(channels.iter().rev()) {
         writer.append(channel, &record(10), Chain::default()).unwrap();
         assert!(writer.open.len() <= STATE_FILES_OPEN_MAX);
+        let is_open = |name: &&ChannelName| writer.channels[*name].open.is_some();
+        assert_eq!(channels.iter().filter(is_open).count(), writer.open.len(), "each of them is known");
     }
+    assert_eq!(writer.open.len(), STATE_FILES_OPEN_MAX, "none is closed before it has to be");
     assert!(files(within.path()).iter().all(|(_, bytes)| *bytes == files(within.path())[0].1));
 }
 
@@ -201,6 +204,49 @@ fn what_could_not_be_removed_goes_once_the_disk_takes_something_and_at_the_end()
             assert_eq!(names(within.path()), ["c-lights.0", "main.0"], "and the names are free");
             writer.remove(&lights());
         }
+    }
+}
+
+#[test]
+fn what_one_channel_has_left_is_known_until_it_begins_anew_and_not_until_another_does() {
+    let within = tempfile::tempdir().unwrap();
+    let mut writer = writer(within.path(), 4 * 1000);
+    let in_the_way = [(ChannelName::MAIN, "main.0"), (lights(), "c-lights.0")];
+    for (channel, file) in &in_the_way {
+        writer.begin(channel, &first("aaa")).unwrap();
+        writer.begin(channel, &next()).unwrap();
+        let path = within.path().join("state").join(file);
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(!writer.append(channel, &record(1000), Chain::default()).unwrap_err().files_removed);
+    }
+    for (channel, file) in &in_the_way {
+        let path = within.path().join("state").join(file);
+        fs::remove_dir(&path).unwrap();
+        writer.begin(channel, &first("bbb")).unwrap();
+        let (header, _) = SegmentHeader::read(&fs::read(path).unwrap()).unwrap();
+        assert_eq!(header.generation, 2, "newer than all that were there: {file}");
+    }
+    assert!(in_the_way.iter().all(|(channel, _)| writer.stale.generation_of(channel).is_none()));
+}
+
+/// What is missing cannot be waited for, and counts for nothing in another boot; in memory there is none.
+#[test]
+fn a_stop_on_a_disk_vouches_for_what_is_there_and_both_files_of_a_channel() {
+    let in_memory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    for within in [tempfile::tempdir().unwrap(), in_memory] {
+        let mut writer = writer(within.path(), ROOM);
+        writer.begin(&lights(), &first("bbb")).unwrap();
+        writer.begin(&ChannelName::MAIN, &first("aaa")).unwrap();
+        writer.begin(&ChannelName::MAIN, &next()).unwrap();
+        fs::remove_file(within.path().join("state/c-lights.0")).unwrap();
+        let is_in_memory = writer.is_in_memory();
+        assert_eq!(is_in_memory, writer.folder.is_in_memory());
+        writer.stop(Clocks { boot_secs: 1, unix_secs: 1 }).unwrap();
+        let mark = Mark::read(&Folder::open(&within.path().join("state")).unwrap()).unwrap().unwrap();
+        let names: Vec<&str> = mark.files.keys().map(String::as_str).collect();
+        let there = ["c-lights.0", "main.0", "main.1"];
+        assert_eq!(names, there[usize::from(!is_in_memory)..]);
     }
 }
 
