@@ -200,7 +200,9 @@ impl Vandal {
         if let Some(got) = got {
             // Who is slow to read is dropped for that, whatever else it does.
             let is_slow = got == 1013 && !self.is_quick;
-            if !mischief.expects.contains(&got) && !is_refused && !is_free && !is_slow {
+            // A head that has too narrow a way is late before it is too large.
+            let is_late = got == 408 && self.transfer > HEAD_TIMEOUT;
+            if !mischief.expects.contains(&got) && !is_refused && !is_free && !is_slow && !is_late {
                 return Err(format!("vandal: {got} in place of {:?} for {}", mischief.expects, shown()));
             }
         } else if is_over && !is_free && self.is_quick {
