@@ -39,11 +39,13 @@ impl Times {
         self.readings.push(Reading { from, boot, boot_offset, day_offset });
     }
 
-    /// What a message's age may be said to be that was published and asked for then. `None`: the machine was started anew in between.
+    /// What a message's age may be said to be that was published and asked for then. `None`: the machine was started anew meanwhile.
     pub fn age(&self, published: Span, asked: Span) -> Option<RangeInclusive<i64>> {
         let [first, last] = self.boot_secs(published)?;
         let [earliest, latest] = self.boot_secs(asked)?;
-        let is_one_boot = self.last(asked.1).boot == self.first(published.0.saturating_sub(FRESH_FOR)).boot;
+        let boot = self.last(asked.1).boot;
+        let is_one_boot =
+            [published.0, asked.0].map(|from| self.first(from.saturating_sub(FRESH_FOR)).boot) == [boot; 2];
         is_one_boot.then(|| (earliest - last).max(0)..=(latest - first).max(0))
     }
 
@@ -145,6 +147,7 @@ mod tests {
         assert_eq!(times.age(span(90, 90), span(110, 110)), None);
         assert_eq!(times.is_day(690, span(90, 90), span(110, 110)), None);
         assert_eq!(times.age(span(105, 105), span(110, 110)), Some(4..=6));
+        assert_eq!(times.age(span(105, 105), span(95, 110)), None, "who asked before it");
     }
 
     #[test]
