@@ -104,7 +104,7 @@ impl Broadcaster {
                 }
             }
         }
-        if channel.has_unflushed() || channel.has_staged() {
+        if channel.has_unflushed() || channel.has_next_batch() {
             self.mark_dirty(live);
         }
         let review_at = if needs_review { self.expel_late(live, channel) } else { None };

@@ -22,12 +22,15 @@ use crate::storage::job::Job;
 use crate::storage::segment::Beginning;
 
 impl Broadcaster {
-    /// Has everything written that is to be told next.
+    /// Has everything written that is to be told next: of a channel whose file is being written to when that is done, so that all that has
+    /// come meanwhile goes with one write, however long a disk takes for each.
     pub(super) fn keep(self: &Rc<Self>, dirty: &[Rc<LiveChannel>]) {
         let Some(keeper) = &self.keeper else { return };
-        // Messages of all channels before anything that counts them.
         for live in dirty {
-            self.hand_over(keeper, live, &mut live.channel.borrow_mut());
+            let channel = &mut live.channel.borrow_mut();
+            if channel.has_next_batch() {
+                self.hand_over(keeper, live, channel);
+            }
         }
         self.hand_over_connections(keeper);
         for live in dirty {
@@ -76,18 +79,14 @@ impl Broadcaster {
     /// Writes what is left, and marks the end as one in order.
     pub fn end_keeping(self: &Rc<Self>) {
         let Some(keeper) = &self.keeper else { return };
-        let dirty = self.dirty.borrow().clone();
-        self.keep(&dirty);
+        self.hand_over_all(keeper);
+        self.hand_over_connections(keeper);
         keeper.end(Clocks { boot_secs: boot_secs(), unix_secs: unix_secs() });
     }
 
     /// Begins a new epoch of a channel; returns where that is when it is in the file, and told to those who are there.
     pub(super) async fn begin_kept_epoch(self: &Rc<Self>, keeper: &Keeper, live: &Rc<LiveChannel>) -> Option<Position> {
         let (tell, told) = channel::bounded(1);
-        let dirty = self.dirty.borrow().clone();
-        for live in &dirty {
-            self.hand_over(keeper, live, &mut live.channel.borrow_mut());
-        }
         self.count_messages(keeper, live);
         {
             let mut channel = live.channel.borrow_mut();
@@ -138,6 +137,13 @@ impl Broadcaster {
         } else if !client.live.is_told() {
             client.transport.hold();
             client.live.held.borrow_mut().push(client.downgrade());
+        }
+    }
+
+    /// Has what is staged of all channels written.
+    fn hand_over_all(self: &Rc<Self>, keeper: &Keeper) {
+        for live in self.channels().all() {
+            self.hand_over(keeper, &live, &mut live.channel.borrow_mut());
         }
     }
 
@@ -199,8 +205,10 @@ impl Broadcaster {
         }
     }
 
-    /// Has written how many messages of each connection of a channel are in files, before some of these go.
+    /// Has written how many messages of each connection of a channel are in files, before some of these go. All that is staged is handed
+    /// over with that.
     fn count_messages(self: &Rc<Self>, keeper: &Keeper, live: &Rc<LiveChannel>) {
+        self.hand_over_all(keeper);
         for (id, client) in self.connections() {
             if Rc::ptr_eq(&client.live, live) {
                 let taken = client.transport.known().taken;
@@ -223,15 +231,16 @@ impl Broadcaster {
         }
     }
 
-    /// Has written what is new of connections. All messages that it counts were handed over before.
+    /// Has written what is new of connections, behind all messages that it counts.
     fn hand_over_connections(self: &Rc<Self>, keeper: &Keeper) {
         let held = keeper.held.take();
-        let mut log = keeper.connections.borrow_mut();
         // What an earlier process has left is in no record that stays: it goes into the file before any segment goes.
-        let is_missing = !log.is_begun() && !self.ended.borrow().is_empty();
-        if held.is_empty() && !log.has_new() && !is_missing {
+        let is_missing = !keeper.connections.borrow().is_begun() && !self.ended.borrow().is_empty();
+        if held.is_empty() && !keeper.connections.borrow().has_new() && !is_missing {
             return;
         }
+        self.hand_over_all(keeper);
+        let mut log = keeper.connections.borrow_mut();
         let is_due = keeper.connections_again_at.get().is_some_and(|at| at <= clock::now());
         let job = if log.is_long() || is_due {
             keeper.connections_again_at.set(None);

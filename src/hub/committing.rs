@@ -25,9 +25,9 @@ impl<T> Channel<T> {
         self.staging.as_ref().is_some_and(|staging| !staging.is_empty())
     }
 
-    /// Whether records wait to be written.
-    pub fn has_staged(&self) -> bool {
-        self.staging.as_ref().is_some_and(|staging| staging.untaken() > 0)
+    /// Whether records wait to be written, and none are being written.
+    pub fn has_next_batch(&self) -> bool {
+        self.staging.as_ref().is_some_and(|staging| staging.untaken() > 0 && staging.taken() == 0)
     }
 
     /// Puts the messages of a batch, the oldest that was taken, into the log. Returns those from outside among them, by the numbers that

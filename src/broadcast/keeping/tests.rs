@@ -171,8 +171,9 @@ fn messages_are_deleted_when_that_is_written_and_those_before_and_behind_are_of_
     stage.publish(&speaker, Frame::text("new"));
     stage.broadcaster.flush();
     let before = speaker.live.head_position().epoch;
-    write(&stage, &hand, &["append", "begin", "append"]);
+    write(&stage, &hand, &["append", "begin"]);
     let position = poll().expect("it is done");
+    write(&stage, &hand, &["append"]);
     assert_ne!(position.epoch, before);
     assert_eq!(position.seq, 0, "as it was then");
     assert_eq!(speaker.live.head_position(), Position { seq: 1, ..position });
@@ -191,9 +192,9 @@ fn a_full_disk_ends_the_keeping_and_not_the_serving() {
     stage.broadcaster.flush();
     for _ in 0..2 {
         hand.done(hand.take().unwrap(), disk_full(true));
+        stage.broadcaster.apply_done();
+        stage.broadcaster.flush();
     }
-    stage.broadcaster.apply_done();
-    stage.broadcaster.flush();
     assert_eq!(received(&heard), b"\x81\x03one\x81\x03two");
     let figures = stage.broadcaster.state_figures();
     assert_eq!((&figures["channelsKept"], &figures["problem"]), (&0.into(), &"/ is not kept: the disk is full".into()));
@@ -269,7 +270,6 @@ fn what_was_not_handed_over_when_files_stayed_behind_is_counted_once() {
     stage.broadcaster.apply_done();
     speaker.live.kept.borrow_mut().as_mut().unwrap().again_at = Some(clock::now());
     stage.broadcaster.flush();
-    hand.done(hand.take().unwrap(), disk_full(true));
     hand.done(hand.take().unwrap(), disk_full(true));
     let begin = hand.take().expect("it is tried again");
     let Job::Begin(_, beginning) = &begin else { panic!("{begin:?}") };
@@ -615,7 +615,42 @@ fn who_waits_for_the_file_is_woken_when_its_own_messages_are_there_and_waits_for
         assert_eq!(is_kept.collect::<Vec<_>>(), [&[true, false][..], &[true]][nth]);
         let waiting = first.live.kept.borrow().as_ref().unwrap().waiting.len();
         assert_eq!(waiting > 0, nth == 0);
+        stage.broadcaster.flush();
     }
+}
+
+#[test]
+fn what_comes_while_a_file_is_written_goes_with_the_next_write_and_before_what_counts_it() {
+    let (stage, hand) = stage();
+    write(&stage, &hand, &["begin"]);
+    let (speaker, heard) = stage.join();
+    let lights = ChannelName::parse("lights").unwrap();
+    let live = stage.broadcaster.channels().open(&lights).unwrap();
+    write(&stage, &hand, &["begin"]);
+    let say = |what: &'static str| {
+        stage.publish(&speaker, Frame::text(what));
+        stage.broadcaster.flush();
+    };
+    say("one");
+    let one = hand.take().expect("nothing is written");
+    say("two");
+    say("six");
+    assert!(hand.take().is_none());
+    assert!(stage.broadcaster.dirty.borrow().is_empty(), "until then there is nothing to do");
+    stage.broadcaster.post(&live, Frame::text("red"));
+    stage.broadcaster.flush();
+    hand.done(one, Ok(()));
+    stage.broadcaster.apply_done();
+    assert_eq!(name_of(&hand.take().expect("it is another file")), "append");
+    stage.broadcaster.flush();
+    let Some(Job::Append(_, batch)) = hand.take() else { panic!("it can be written") };
+    assert_eq!(batch.messages, 2);
+    assert_eq!(received(&heard), b"\x81\x03one");
+    say("ten");
+    assert!(hand.take().is_none());
+    let (_counting, _theirs) = join_with_id(&stage);
+    let next = [hand.take(), hand.take(), hand.take()].map(|job| job.as_ref().map(name_of));
+    assert_eq!(next, [Some("append"), Some("begin connections"), None]);
 }
 
 #[test]
