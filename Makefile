@@ -21,6 +21,9 @@ SIM_SEED ?=
 SIM_FROM ?=
 SIM_COUNT ?=
 
+# Tests wait more than they compute.
+export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
+
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | column -t -s '|'
 
