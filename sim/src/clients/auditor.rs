@@ -12,7 +12,7 @@ use crate::book::channel::Mark;
 use crate::book::telling::Told;
 use crate::clients::http::{self, Head};
 use crate::clients::line::Line;
-use crate::clients::looker::check_age;
+use crate::clients::looks::check_age;
 use crate::codes::Codes;
 use crate::net::link::Link;
 use crate::net::wire::WireState;

@@ -15,6 +15,7 @@ pub mod hello;
 pub mod http;
 pub mod line;
 pub mod looker;
+pub mod looks;
 pub mod mischief;
 pub mod pace;
 pub mod participant;
