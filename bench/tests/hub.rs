@@ -85,9 +85,11 @@ impl Hub {
         if head.contains("Upgrade") {
             self.serve_websocket(stream, &path);
         } else if head.contains("event-stream") {
-            let mut writer = stream.try_clone().unwrap();
-            writer.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n").unwrap();
-            self.join(&path, Receiver::Events(writer));
+            self.join(&path, || {
+                let mut writer = stream.try_clone().unwrap();
+                writer.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n").unwrap();
+                Some(Receiver::Events(writer))
+            });
             let _ = std::io::copy(&mut &stream, &mut std::io::sink());
         } else {
             self.serve_posts(stream);
@@ -96,8 +98,14 @@ impl Hub {
 
     fn serve_websocket(&self, stream: TcpStream, path: &str) {
         let writing = stream.try_clone().unwrap();
-        let Ok(mut socket) = accept(stream) else { return };
-        self.join(path, Receiver::WebSocket(Box::new(WebSocket::from_raw_socket(writing, Role::Server, None))));
+        let mut accepted = None;
+        self.join(path, || {
+            accepted = accept(stream).ok();
+            accepted
+                .is_some()
+                .then(|| Receiver::WebSocket(Box::new(WebSocket::from_raw_socket(writing, Role::Server, None))))
+        });
+        let Some(mut socket) = accepted else { return };
         while let Ok(message) = socket.read() {
             self.publish(path, &message.into_data());
         }
@@ -128,8 +136,10 @@ impl Hub {
         }
     }
 
-    fn join(&self, path: &str, receiver: Receiver) {
-        self.channels.lock().unwrap().entry(path.to_owned()).or_default().receivers.push(receiver);
+    /// Whoever is answered is there: nothing is published between the two.
+    fn join(&self, path: &str, answer: impl FnOnce() -> Option<Receiver>) {
+        let mut channels = self.channels.lock().unwrap();
+        channels.entry(path.to_owned()).or_default().receivers.extend(answer());
     }
 
     fn publish(&self, path: &str, message: &[u8]) -> u64 {
