@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 use std::{task, thread};
 
@@ -30,6 +31,26 @@ use crate::storage::store::{Hand, Store};
 fn stage() -> (Stage, Hand) {
     let (store, hand) = Store::by_hand();
     (Stage::with(KeptState::On(Rc::new(Keeper::new(store)), Restored::default())), hand)
+}
+
+/// A folder for one channel beside the main one.
+fn settings(within: &Path) -> Settings {
+    Settings {
+        folder: within.join("state"),
+        boot_id: None,
+        now: Clocks { boot_secs: 1, unix_secs: 1 },
+        main_capacity_bytes: 1 << 20,
+        channel_capacity_bytes: 1 << 20,
+        channels_max: 1,
+        kept: BTreeSet::new(),
+    }
+}
+
+/// A stage whose files are real.
+fn stage_in(settings: &Settings) -> Stage {
+    let (writer, restored) = opening::open(settings).unwrap();
+    let store = Store::new(writer, "state".to_owned()).unwrap();
+    Stage::with(KeptState::On(Rc::new(Keeper::new(store)), restored))
 }
 
 /// What a job is, in a word.
@@ -310,18 +331,8 @@ fn a_new_epoch_whose_file_stays_behind_is_followed_by_another() {
 fn a_new_channel_whose_file_stays_behind_has_another_epoch() {
     // In memory if there is such a place, where files are written in line.
     let within = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    let settings = Settings {
-        folder: within.path().join("state"),
-        boot_id: None,
-        now: Clocks { boot_secs: 1, unix_secs: 1 },
-        main_capacity_bytes: 1 << 20,
-        channel_capacity_bytes: 1 << 20,
-        channels_max: 1,
-        kept: BTreeSet::new(),
-    };
-    let (writer, restored) = opening::open(&settings).unwrap();
-    let store = Store::new(writer, "state".to_owned()).unwrap();
-    let stage = Stage::with(KeptState::On(Rc::new(Keeper::new(store)), restored));
+    let settings = settings(within.path());
+    let stage = stage_in(&settings);
     // What cannot be removed as a file is.
     fs::create_dir(settings.folder.join("c-lights.1")).unwrap();
     let lights = ChannelName::parse("lights").unwrap();
@@ -651,6 +662,23 @@ fn what_comes_while_a_file_is_written_goes_with_the_next_write_and_before_what_c
     let (_counting, _theirs) = join_with_id(&stage);
     let next = [hand.take(), hand.take(), hand.take()].map(|job| job.as_ref().map(name_of));
     assert_eq!(next, [Some("append"), Some("begin connections"), None]);
+}
+
+#[test]
+fn what_still_waits_for_its_turn_is_written_before_the_end() {
+    let in_memory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    for within in [tempfile::tempdir().unwrap(), in_memory] {
+        let settings = settings(within.path());
+        let stage = stage_in(&settings);
+        let (speaker, _theirs) = stage.join();
+        stage.publish(&speaker, Frame::text("one"));
+        stage.broadcaster.flush();
+        stage.publish(&speaker, Frame::text("two"));
+        stage.broadcaster.end_keeping();
+        let (_writer, restored) = opening::open(&settings).unwrap();
+        let held: Vec<_> = restored.channels.iter().map(|channel| channel.backlog.held_frames()).collect();
+        assert_eq!(held, [2]);
+    }
 }
 
 #[test]
