@@ -13,6 +13,7 @@
 //! - `net`: listening sockets, the end of a connection
 //! - `os`: signals, systemd, the machine's addresses
 //! - `storage`: what was said, in files that outlive the process
+//! - `engine`: channels that several boards share, in Redis
 //! - `access`: codes: who may come into a channel, and who may send there
 //! - `telemetry`: counters, the log
 //! - `hub`: the core without I/O: the backlog, and each subscriber's cursor into it (connections are above, in `broadcast`)
@@ -40,6 +41,8 @@ pub(crate) mod broadcast;
 pub mod cli;
 pub mod client;
 pub mod config;
+#[cfg(feature = "redis")]
+pub mod engine;
 pub mod http;
 pub mod hub;
 pub(crate) mod net;

@@ -7,4 +7,5 @@ pub(crate) mod flag_values;
 pub mod flags;
 pub(crate) mod hidden_codes;
 pub mod limits;
+pub mod redis_url;
 pub mod settings;
