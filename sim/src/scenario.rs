@@ -188,6 +188,8 @@ fn config(random: &mut Rng) -> Config {
         www: None,
         list_folders: false,
         state: None,
+        redis: None,
+        notice: None,
         allow_hosts: Vec::new(),
         allow_origins: Vec::new(),
         codes: CodeSettings::default(),

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::builder::Resettable;
+use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, ValueHint};
 use log::LevelFilter;
 
@@ -21,6 +22,7 @@ use crate::config::flag_values::{
 };
 use crate::config::hidden_codes::without_codes;
 use crate::config::limits::{BACKLOG_BYTES_RANGE, MESSAGE_BYTES_MAX_DEFAULT, MESSAGE_BYTES_RANGE};
+use crate::config::redis_flags::{Keeping, RedisFlags, refused_variable};
 use crate::config::settings::{CodeSettings, Config, Limits};
 
 /// A message hub for a local network: what one client sends, all receive, over WebSocket and HTTP. Serves its own page for
@@ -79,6 +81,9 @@ pub struct Args {
     /// Keep what was said in this folder, so that a restart or a crash of the server loses nothing and nobody notices it
     #[arg(long, env = "FOGHORN_STATE", value_name = "DIR", hide_env_values = true)]
     state: Option<PathBuf>,
+
+    #[command(flatten)]
+    redis: RedisFlags,
 
     /// How long one slow client may keep others waiting before it is closed
     #[arg(long, env = "FOGHORN_PATIENCE", value_name = "DURATION", default_value = "2s", hide_env_values = true)]
@@ -161,7 +166,13 @@ impl Args {
         let command = Self::command().mut_args(|arg| if says_nothing(&arg) { without_variable(arg) } else { arg });
         let name = OsString::from("foghorn");
         let matches = command.try_get_matches_from([&name].into_iter().chain(words));
-        Self::from_arg_matches(&matches.map_err(|error| without_codes(error, words, Self::command()))?)
+        let matches = matches.map_err(|error| without_codes(error, words, Self::command()))?;
+        if let Some(sentence) = refused_variable() {
+            return Err(Self::command().error(ErrorKind::ValueValidation, sentence));
+        }
+        let mut args = Self::from_arg_matches(&matches)?;
+        args.redis.note_sources(&matches);
+        Ok(args)
     }
 }
 
@@ -192,7 +203,8 @@ impl TryFrom<Args> for Config {
                         give one with --www DIR (FOGHORN_WWW), or leave --list (FOGHORN_LIST) out"
                 .to_owned());
         }
-        if let (Some(state), Some(www)) = (&args.state, &args.www) {
+        let Keeping { state, redis, notice } = args.redis.settle(args.state)?;
+        if let (Some(state), Some(www)) = (&state, &args.www) {
             must_not_be_served(state, www)?;
         }
         Ok(Self {
@@ -202,7 +214,9 @@ impl TryFrom<Args> for Config {
             history: args.history,
             www: args.www,
             list_folders: args.list,
-            state: args.state,
+            state,
+            redis,
+            notice,
             allow_hosts: members(args.allow_host),
             allow_origins: members(args.allow_origin),
             codes: CodeSettings {
@@ -268,8 +282,8 @@ mod tests {
     use crate::config::limits::GREETING_BYTES_MAX;
 
     fn parse(args: &[&str]) -> Result<Config, String> {
-        let args = [&["foghorn"], args].concat();
-        Args::try_parse_from(args).map_err(|error| error.to_string()).and_then(Config::try_from)
+        let words: Vec<OsString> = args.iter().map(OsString::from).collect();
+        Args::read(&words).map_err(|error| error.to_string()).and_then(Config::try_from)
     }
 
     #[test]

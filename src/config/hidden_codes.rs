@@ -1,4 +1,4 @@
-//! What may be a code is not shown by errors about the command line.
+//! What may be a code, or the password of a URL, is not shown by errors about the command line.
 //!
 //! Leaves to `flags` and `client_flags` what there is. What must stay true: what is hidden is hidden for a reason that the error says.
 
@@ -7,7 +7,8 @@ use std::ffi::OsString;
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-const FLAGS_WITH_CODES: [&str; 2] = ["--send-code", "--code"];
+const FLAGS_WITH_CODES: [&str; 3] = ["--send-code", "--code", REDIS];
+const REDIS: &str = "--redis";
 
 /// clap shows a word that it does not know. Beside a code, or with its flag before it, it may be one, too: then another error is in place of
 /// this one.
@@ -16,15 +17,21 @@ pub(super) fn without_codes(error: clap::Error, words: &[OsString], mut command:
     let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let takes_code = |word: &String| FLAGS_WITH_CODES.contains(&word.split('=').next().unwrap_or_default());
     let follows = |pair: &[String]| takes_code(&pair[0]) && pair[1].starts_with(unknown);
-    let glued = FLAGS_WITH_CODES.into_iter().find_map(|flag| unknown.strip_prefix(flag));
-    let may_be_code = !unknown.starts_with('-') && words.iter().any(takes_code)
-        || words.windows(2).any(follows)
-        || glued.is_some_and(|rest| rest != "s");
+    let is_glued = FLAGS_WITH_CODES.into_iter().any(|flag| match unknown.strip_prefix(flag) {
+        Some(rest) if flag == REDIS => !rest.is_empty() && !rest.starts_with('-'),
+        Some(rest) => rest != "s",
+        None => false,
+    });
+    let may_be_code =
+        !unknown.starts_with('-') && words.iter().any(takes_code) || words.windows(2).any(follows) || is_glued;
     if error.kind() != ErrorKind::UnknownArgument || !may_be_code {
         return error;
     }
     let is_server = command.get_arguments().any(|arg| arg.get_long() == Some("send-code"));
-    let sentence = if is_server {
+    let sentence = if is_server && words.iter().any(|word| word.starts_with(REDIS)) {
+        "a word behind --redis, or a code, is no flag, and may be a part of a password: write --redis=URL, with %20 for a blank, \
+         and --code=CODE"
+    } else if is_server {
         "a word behind --code or --send-code is no flag: write the flag once for each code, \
          with a blank or a = between, and --code=CODE for a code that begins with -"
     } else {

@@ -223,6 +223,8 @@ pub const CODE_BYTES_MAX: usize = 64;
 pub const CODES_FILE_BYTES_MAX: u64 = 64 * 1024;
 /// How many channels the log names that have a code of their own, for each of the two kinds.
 pub const CODE_CHANNELS_LOGGED_MAX: usize = 16;
+/// The longest `--redis-prefix`, in bytes.
+pub const REDIS_PREFIX_BYTES_MAX: usize = 64;
 /// What `--max-channels` may be at most.
 pub const CHANNELS_MAX: usize = 10_000;
 /// What `--patience` may be.

@@ -7,5 +7,6 @@ pub(crate) mod flag_values;
 pub mod flags;
 pub(crate) mod hidden_codes;
 pub mod limits;
+pub(crate) mod redis_flags;
 pub mod redis_url;
 pub mod settings;

@@ -7,7 +7,9 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use log::LevelFilter;
+use log::{Level, LevelFilter};
+
+use crate::config::redis_url::RedisUrl;
 
 /// The checked settings.
 #[derive(Debug, Clone)]
@@ -26,6 +28,10 @@ pub struct Config {
     pub list_folders: bool,
     /// The folder in which what was said outlives the process; `None` keeps nothing.
     pub state: Option<PathBuf>,
+    /// The server that has the channels, which are shared with other boards; never with `state`.
+    pub redis: Option<RedisSettings>,
+    /// What the log has to say of settings that give way to others.
+    pub notice: Option<(Level, String)>,
     /// Names by which the server may be called, beside the local ones.
     pub allow_hosts: Vec<String>,
     /// Origins that may connect, beside the server's own.
@@ -36,6 +42,15 @@ pub struct Config {
     pub log_level: LevelFilter,
     /// What bounds clients and memory.
     pub limits: Limits,
+}
+
+/// Where the channels are that several boards share.
+#[derive(Debug, Clone)]
+pub struct RedisSettings {
+    /// `--redis`: the server.
+    pub url: RedisUrl,
+    /// `--redis-prefix`: what the names of all keys begin with.
+    pub prefix: String,
 }
 
 /// Codes as they were given: only `access::codes` knows whether they can be any.

@@ -95,6 +95,9 @@ pub fn run(
     let host_policy = host_policy(&config)?;
     let variable = |name: &str| env::var_os(name);
     let codes = code_settings::codes(&config, variable).map_err(StartError::Config)?;
+    if let Some((level, sentence)) = &config.notice {
+        log::log!(*level, "{sentence}");
+    }
     if let Some(warning) = code_settings::mistaken(&codes, variable) {
         warn!("{warning}");
     }

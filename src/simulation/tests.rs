@@ -275,6 +275,8 @@ fn config(state: &Path) -> Config {
         www: None,
         list_folders: false,
         state: Some(state.to_owned()),
+        redis: None,
+        notice: None,
         allow_hosts: Vec::new(),
         allow_origins: Vec::new(),
         codes: CodeSettings::default(),

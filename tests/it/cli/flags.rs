@@ -132,7 +132,7 @@ fn a_flag_wins_over_the_environment_and_bad_environment_is_named() {
 fn an_empty_variable_is_one_that_is_not_set() {
     let command = Args::command();
     let variables = || command.get_arguments().filter_map(|flag| flag.get_env()).map(|name| name.to_str().unwrap());
-    assert_eq!(variables().count(), 21, "all flags but -v and -q");
+    assert_eq!(variables().count(), 23, "all flags but -v and -q");
     let mut launch = Launch::new(&["--allow-host", "board.example.com"]);
     for variable in variables() {
         launch = launch.env(variable, "");
@@ -199,7 +199,7 @@ fn the_default_settings_are_the_same_whatever_the_environment_has() {
     if std::env::var_os(INSIDE).is_some() {
         assert!(Args::try_parse_from(["foghorn"]).is_err(), "else this test shows nothing");
         let config = Config::default();
-        assert_eq!((config.www, config.state), (None, None));
+        assert!((config.www, config.state, config.notice) == (None, None, None) && config.redis.is_none());
         let Config { listen, greeting, echo, history, list_folders, allow_hosts, allow_origins, limits, .. } = config;
         assert_eq!((listen, allow_hosts, allow_origins), (vec![], vec![], vec![]));
         assert_eq!((greeting.as_str(), echo, history, list_folders), ("connected to WebSocket server", true, 0, false));

@@ -1,6 +1,7 @@
-//! The command line: [`commands`], the server's [`flags`], and of these [`codes`]; [`mqtt`] runs the example units.
+//! The command line: [`commands`], the server's [`flags`], and of these [`codes`] and [`redis_flags`]; [`mqtt`] runs the example units.
 
 mod codes;
 mod commands;
 mod flags;
 mod mqtt;
+mod redis_flags;
