@@ -11,7 +11,7 @@
 //! - [`http`], [`frames`]: what goes over the wire; [`client`]: who sends and reads it, rules broken included
 //! - [`stream`]: a stream over HTTP, and who reads it
 //! - [`bystanders`], [`load`]: honest clients beside what a test is about, and those that are a burden
-//! - [`proxy`]: a network that breaks; [`stranger`]: servers that are no Foghorn
+//! - [`proxy`]: a network that breaks; [`redis`]: a Redis that does; [`stranger`]: servers that are no Foghorn
 //! - [`network`]: ports of the test's own, and a whole network
 
 mod bystanders;
@@ -26,6 +26,7 @@ mod load;
 mod network;
 mod output;
 mod proxy;
+mod redis;
 mod server;
 mod stranger;
 mod stream;
@@ -44,6 +45,7 @@ pub use load::{Loop, ask_for_large_file, expect_numbered, numbered, publish_numb
 pub use network::{OWN_ADDRESSES, free_listener, in_own_network};
 pub use output::Finished;
 pub use proxy::{At, CONFIRMATION, Cut, How, Proxy, Way};
+pub use redis::{Redis, boards};
 pub use server::Server;
 pub use stranger::{Manner, Oddity, Stranger};
 pub use stream::{Event, Stream};

@@ -68,6 +68,11 @@ struct State {
     taken: usize,
     /// How often all connections were broken, and how the last time.
     breaks: (usize, How),
+    /// Whether nothing passes for now.
+    is_held: bool,
+    /// Connections that pass on what comes, and how many of them have seen that nothing passes.
+    open: usize,
+    held: usize,
     /// Connections that a break of all has stalled.
     stalled: usize,
     /// Confirmations that were passed on.
@@ -105,6 +110,9 @@ impl Proxy {
         let state = State {
             backend: Some(backend),
             taken: 0,
+            is_held: false,
+            open: 0,
+            held: 0,
             breaks: (0, How::Reset),
             stalled: 0,
             confirmations: 0,
@@ -148,6 +156,20 @@ impl Proxy {
         if how == How::Stall {
             eventually("the connection stands still", || self.state().stalled > before);
         }
+    }
+
+    /// From now on nothing passes, on connections that there are and on new ones, until it [goes on](Self::go_on).
+    pub fn hold(&self) {
+        self.state().is_held = true;
+        eventually("all connections stand still", || {
+            let state = self.state();
+            state.held == state.open
+        });
+    }
+
+    /// Ends a [`hold`](Self::hold). Nothing is lost.
+    pub fn go_on(&self) {
+        self.state().is_held = false;
     }
 
     /// Waits until what `foghorn send` has sent was confirmed once.
@@ -199,6 +221,8 @@ struct Relay {
     pending: [Vec<u8>; 2],
     has_ended: [bool; 2],
     passed: [usize; 2],
+    /// Whether it counts as held.
+    is_held: bool,
     /// Those that nobody has counted yet.
     confirmations: usize,
     cut: Option<Cut>,
@@ -222,42 +246,62 @@ impl Relay {
             pending,
             has_ended: [false; 2],
             passed: [0; 2],
+            is_held: false,
             confirmations: 0,
             cut,
             turn_bytes,
         };
+        state.lock().unwrap().open += 1;
+        let is_reset = relay.pass_all_on(breaks, state);
+        let mut state = state.lock().unwrap();
+        state.open -= 1;
+        state.held -= usize::from(relay.is_held);
+        drop(state);
+        if is_reset {
+            relay.reset();
+        }
+    }
+
+    /// Says whether the connection ends by a reset.
+    fn pass_all_on(&mut self, breaks: usize, state: &Mutex<State>) -> bool {
         let mut is_stalled = false;
         loop {
-            let broken = {
+            let (broken, is_held) = {
                 let mut state = state.lock().unwrap();
                 if state.is_over {
-                    return;
+                    return false;
                 }
-                state.confirmations += std::mem::take(&mut relay.confirmations);
-                (state.breaks.0 > breaks).then_some(state.breaks.1)
+                if state.is_held && !self.is_held {
+                    state.held += 1;
+                } else if !state.is_held && self.is_held {
+                    state.held -= 1;
+                }
+                self.is_held = state.is_held;
+                state.confirmations += std::mem::take(&mut self.confirmations);
+                ((state.breaks.0 > breaks).then_some(state.breaks.1), state.is_held)
             };
             match broken {
-                Some(How::Reset) => return relay.reset(),
-                Some(How::End) => return,
+                Some(How::Reset) => return true,
+                Some(How::End) => return false,
                 Some(How::Stall) if !is_stalled => {
                     state.lock().unwrap().stalled += 1;
                     is_stalled = true;
                 }
                 Some(How::Stall) | None => {}
             }
-            if is_stalled {
+            if is_stalled || is_held {
                 thread::sleep(Duration::from_millis(2));
                 continue;
             }
-            if turn_bytes < TURN_BYTES_MAX {
+            if self.turn_bytes < TURN_BYTES_MAX {
                 thread::sleep(Duration::from_millis(20));
             }
-            match relay.turn() {
+            match self.turn() {
                 Ok(None) => {}
                 Ok(Some(How::Stall)) => is_stalled = true,
-                Ok(Some(How::End)) => return,
+                Ok(Some(How::End)) => return false,
                 // What was reset on one side is reset on the other.
-                Ok(Some(How::Reset)) | Err(_) => return relay.reset(),
+                Ok(Some(How::Reset)) | Err(_) => return true,
             }
         }
     }
