@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 
 use foghorn::hub::channel::{Channel, Start};
 use foghorn::hub::frame::Frame;
-use foghorn::hub::position::Position;
 use foghorn::hub::publishing::{Admitted, Published};
-use foghorn::hub::stream_delivery::Surroundings;
+use foghorn::hub::stream_delivery::{NewEpoch, Surroundings};
 use foghorn::hub::stream_encoding::{self, Encoding, SLACK_BYTES};
 use tungstenite::protocol::{Message, Role, WebSocket, WebSocketConfig};
 
@@ -20,10 +19,10 @@ use crate::{Kind, kind};
 const BACKLOG_BYTES: usize = 2048;
 const PATIENCE: Duration = Duration::from_secs(2);
 const EPOCH: &str = "epoch";
-type Hello = fn(Encoding, &Position, u64) -> Vec<u8>;
+type Hello = fn(Encoding, NewEpoch) -> Vec<u8>;
 /// What streams need beside the log. The epoch is one and the same, so there is no second hello.
 const SURROUNDINGS: Surroundings<Hello> =
-    Surroundings { clock_began: 1_764_081_234, hello: |_, _, _| unreachable!("there is one epoch") };
+    Surroundings { clock_began: 1_764_081_234, hello: |_, _| unreachable!("there is one epoch") };
 const SUBSCRIBERS_MAX: usize = 12;
 
 /// One who has joined, and what its socket was given.

@@ -15,8 +15,7 @@ use crate::broadcast::transport::{Transport, Written};
 use crate::config::limits::{STREAM_BATCH_PIECES, STREAM_PIECE_BYTES, STREAM_TURN_BYTES_MAX};
 use crate::hub::channel::{Joined, Start};
 use crate::hub::close_reason::CloseReason;
-use crate::hub::position::Position;
-use crate::hub::stream_delivery::{Place, Surroundings};
+use crate::hub::stream_delivery::{NewEpoch, Place, Surroundings};
 use crate::hub::stream_encoding::Encoding;
 
 /// What became of the bytes that were kept for a stream.
@@ -50,7 +49,7 @@ struct Batch {
 
 impl Batch {
     /// Encodes what comes at `place` in up to so many pieces, and ends where `next` is, if that is not far ahead.
-    fn fill<H: Fn(Encoding, &Position, u64) -> Vec<u8>>(
+    fn fill<H: Fn(Encoding, NewEpoch) -> Vec<u8>>(
         &mut self,
         channel: &Subscribers,
         mut place: Place,
@@ -130,9 +129,8 @@ impl Broadcaster {
         let greeting = &self.config().greeting;
         let mut batch = Batch::default();
         while let Some(((place, may_send), group)) = groups.pop_first() {
-            let hello = |encoding, position: &Position, head| {
-                let Position { epoch, seq } = position.clone();
-                let joined = Joined { slot: 0, epoch, seq, lost: 0, head };
+            let hello = |encoding, NewEpoch { position, lost, head }| {
+                let joined = Joined { slot: 0, epoch: position.epoch, seq: position.seq, lost, head };
                 stream_hello(encoding, live, greeting, &joined, clients, false, may_send)
             };
             let surroundings = Surroundings { clock_began: self.clock.began_at(), hello };

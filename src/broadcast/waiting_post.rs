@@ -56,7 +56,7 @@ impl Broadcaster {
 impl WaitingPost<'_> {
     /// Whether it waits for room, so that it can be taken back. Else it is on its way into the channel's file.
     pub fn needs_room(&self) -> bool {
-        self.live.channel.borrow().is_post_blocked(self.number)
+        self.live.channel.borrow().can_withdraw_post(self.number)
     }
 
     /// Waits until it is in the backlog, and says where.

@@ -106,7 +106,6 @@ impl Backlog {
     }
 
     /// The number of the oldest frame that is still held; `next_seq` where none is.
-    #[cfg(test)]
     pub fn first_seq(&self) -> u64 {
         self.first_seq
     }

@@ -15,11 +15,11 @@ use slab::Slab;
 use crate::hub::backlog::{Backlog, HeldFrame};
 use crate::hub::blocked_messages::{BlockedMessages, OUTSIDER};
 use crate::hub::directory::Usage;
-use crate::hub::epochs::Epochs;
+use crate::hub::epochs::{Beginning, Epochs};
 use crate::hub::laggards::Laggards;
 use crate::hub::position::Position;
-use crate::hub::staging::Staging;
 use crate::hub::stream_encoding::Encoding;
+use crate::hub::way::Way;
 
 /// Where a newcomer's cursor starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,10 +85,12 @@ pub(super) struct Subscriber<T> {
 #[derive(Debug)]
 pub struct Channel<T> {
     pub(super) backlog: Backlog,
-    /// Messages that are not in the backlog because they are not in the channel's file yet; `None` where it has none.
-    pub(super) staging: Option<Staging>,
+    /// Where messages go before they are in the backlog.
+    pub(super) way: Way,
+    /// How long the frame is that has come from the log of all boards, and for which there is no room; 0 if there is none.
+    pub(super) arriving_bytes: usize,
     /// How many frames the backlog had before this process.
-    restored: u64,
+    pub(super) restored: u64,
     pub(super) subscribers: Slab<Subscriber<T>>,
     /// What is kept of those that are streams, by their slots.
     pub(super) streams: BTreeMap<usize, Stream>,
@@ -119,7 +121,8 @@ impl<T> Channel<T> {
         let (flushed, flushed_seq) = (backlog.end(), backlog.next_seq());
         Self {
             backlog,
-            staging: None,
+            way: Way::Direct,
+            arriving_bytes: 0,
             restored: flushed_seq - 1,
             subscribers: Slab::new(),
             streams: BTreeMap::new(),
@@ -143,13 +146,17 @@ impl<T> Channel<T> {
     /// It starts in the newer half of the backlog at the earliest: one that started at the oldest frame of a full backlog
     /// would keep the next publisher waiting at once, and a row of such subscribers would do so for ever.
     pub(super) fn join_as(&mut self, transport: T, form: Form, start: Start) -> Joined {
-        let (head, frames_before) = (self.head(), self.epochs.frames_before());
-        let first_held = self.backlog.first_seq_of_newer_half();
-        let wanted = match start {
-            Start::History(count) => first_held.max(frames_before + (head + 1).saturating_sub(count).max(1)),
-            Start::After(seq) => frames_before + seq.min(head) + 1,
+        let head = self.head();
+        let first_held = self.backlog.first_seq_of_newer_half().max(self.epochs.frames_before() + 1);
+        let first_held = self.epochs.number_of(first_held);
+        let (first_number, lost) = match start {
+            Start::History(count) => (first_held.max((head + 1).saturating_sub(count)), 0),
+            Start::After(seq) => {
+                let wanted = seq.min(head) + 1;
+                (wanted.max(first_held), first_held.saturating_sub(wanted))
+            }
         };
-        let first = wanted.max(first_held);
+        let first = self.epochs.frame_of(first_number);
         let cursor = self.backlog.position_of(first).expect("the first frame to get is held, or the next to come");
         let number = self.next_number;
         self.next_number = self.next_number.checked_add(1).unwrap_or(OUTSIDER + 1);
@@ -157,7 +164,7 @@ impl<T> Channel<T> {
         let subscriber = Subscriber { transport, number, form, is_behind, behind_at, cursor, seq: first };
         let slot = self.subscribers.insert(subscriber);
         self.reindex(slot);
-        Joined { slot, epoch: self.epoch().to_owned(), seq: first - 1 - frames_before, lost: first - wanted, head }
+        Joined { slot, epoch: self.epoch().to_owned(), seq: first_number - 1, lost, head }
     }
 
     /// Lets a subscriber go. Returns what it lacks of a frame that it has in part: that has to be written before anything else
@@ -196,7 +203,7 @@ impl<T> Channel<T> {
 
     /// Begins a new epoch: what was published is there no longer for those who come, nor for who asks for the last message. Whoever is
     /// here gets what is still on its way to it. Returns the slots of streams that are too many epochs behind, and have to go.
-    pub fn clear(&mut self, epoch: String) -> Vec<usize> {
+    pub fn clear(&mut self, epoch: impl Into<Beginning>) -> Vec<usize> {
         let streams = self.streams.keys().map(|&slot| (slot, self.subscribers[slot].seq));
         let first_needed = streams.clone().map(|(_, seq)| seq).min().unwrap_or(self.backlog.next_seq());
         let first_kept = self.epochs.begin(epoch, self.backlog.next_seq() - 1, first_needed);
@@ -205,7 +212,7 @@ impl<T> Channel<T> {
 
     /// The number of the newest message; 0 before the first of the epoch.
     pub fn head(&self) -> u64 {
-        self.backlog.next_seq() - 1 - self.epochs.frames_before()
+        self.epochs.head(self.backlog.next_seq() - 1)
     }
 
     /// The name of the epoch.
@@ -220,9 +227,9 @@ impl<T> Channel<T> {
 
     /// The newest message and its number, if the epoch has one and it is still held.
     pub fn last(&self) -> Option<(u64, HeldFrame<'_>)> {
-        let seq = self.head();
-        let newest = self.backlog.frame(self.backlog.next_seq() - 1).filter(|_| seq > 0)?;
-        Some((seq, newest))
+        let newest = self.backlog.next_seq() - 1;
+        let frame = self.backlog.frame(newest).filter(|_| newest > self.epochs.frames_before())?;
+        Some((self.epochs.number_of(newest), frame))
     }
 
     /// How many messages were published in this process, in all epochs.

@@ -2,6 +2,9 @@
 //!
 //! Leaves to others when one ends. What must stay true: for each frame that a stream has still to get it is known of which epoch it is, and
 //! there are never many.
+//!
+//! A channel that is shared may miss numbers of its epoch: others have let go what this board had not read yet. Then the epoch begins
+//! again here, behind these.
 
 use std::collections::VecDeque;
 
@@ -22,12 +25,42 @@ pub(super) struct Epoch {
     pub(super) nth: u64,
     /// How many frames the backlog had before it.
     pub(super) frames_before: u64,
+    /// The number before that of its first frame.
+    numbers_before: u64,
+    /// How many numbers were missed right before it.
+    pub(super) lost: u64,
+}
+
+/// With what an epoch begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beginning {
+    /// Its name.
+    pub name: String,
+    /// The number before that of its first message here: 0, unless it had some elsewhere.
+    pub numbers_before: u64,
+    /// How many of these are missed here: they came behind what the channel has had of this epoch. 0 if it is another one than before.
+    pub lost: u64,
+}
+
+impl From<String> for Beginning {
+    /// A new one, of which there is no message anywhere.
+    fn from(name: String) -> Self {
+        Self { name, numbers_before: 0, lost: 0 }
+    }
+}
+
+impl Epoch {
+    /// The number of a frame of it.
+    pub(super) fn number_of(&self, frame: u64) -> u64 {
+        self.numbers_before + (frame - self.frames_before)
+    }
 }
 
 impl Epochs {
     /// The first one.
     pub fn new(name: String) -> Self {
-        Self { list: VecDeque::from([Epoch { name, nth: 0, frames_before: 0 }]) }
+        let first = Epoch { name, nth: 0, frames_before: 0, numbers_before: 0, lost: 0 };
+        Self { list: VecDeque::from([first]) }
     }
 
     /// The name of the present one.
@@ -40,23 +73,40 @@ impl Epochs {
         self.last().frames_before
     }
 
-    /// How many frames it has had; `frames` are those of all.
-    pub(super) fn frames_of(&self, epoch: &Epoch, frames: u64) -> u64 {
+    /// The number of the newest message of the present one; `frames` the backlog has had in all.
+    pub fn head(&self, frames: u64) -> u64 {
+        self.last().number_of(frames)
+    }
+
+    /// The number of a frame of the present one.
+    pub fn number_of(&self, frame: u64) -> u64 {
+        self.last().number_of(frame)
+    }
+
+    /// The frame with this number of the present one, or the first that it has here.
+    pub fn frame_of(&self, number: u64) -> u64 {
+        let last = self.last();
+        last.frames_before + number.saturating_sub(last.numbers_before).max(1)
+    }
+
+    /// The number of the newest message of any of them; `frames` the backlog has had in all.
+    pub(super) fn head_of(&self, epoch: &Epoch, frames: u64) -> u64 {
         let next = self.list.iter().find(|other| other.nth > epoch.nth);
-        next.map_or(frames, |next| next.frames_before) - epoch.frames_before
+        epoch.number_of(next.map_or(frames, |next| next.frames_before))
     }
 
     /// Begins a new one behind so many frames, and forgets those of which nobody needs a frame: `first_needed` is the number of the oldest
     /// that somebody does. Returns the number of the first frame that somebody may need: whoever needs an older one has to go, so that
     /// its epoch can be forgotten the next time.
-    pub fn begin(&mut self, name: String, frames_before: u64, first_needed: u64) -> u64 {
+    pub fn begin(&mut self, beginning: impl Into<Beginning>, frames_before: u64, first_needed: u64) -> u64 {
+        let Beginning { name, numbers_before, lost } = beginning.into();
         let nth = self.last().nth + 1;
         // One that has had no frame.
         self.list.retain(|past| past.frames_before < frames_before);
         while self.list.get(1).is_some_and(|second| second.frames_before < first_needed) {
             self.list.pop_front();
         }
-        self.list.push_back(Epoch { name, nth, frames_before });
+        self.list.push_back(Epoch { name, nth, frames_before, numbers_before, lost });
         let too_many = self.list.len().saturating_sub(1 + PAST_EPOCHS_MAX);
         self.list[too_many].frames_before + 1
     }
@@ -79,14 +129,14 @@ mod tests {
     /// The epoch of a frame, and its number there.
     fn find(epochs: &Epochs, seq: u64) -> (&str, u64) {
         let epoch = epochs.of(seq);
-        (&epoch.name, seq - epoch.frames_before)
+        (&epoch.name, epoch.number_of(seq))
     }
 
     #[test]
     fn every_frame_that_is_needed_is_of_its_epoch() {
         let mut epochs = Epochs::new("a".into());
-        epochs.begin("b".into(), 3, 1);
-        epochs.begin("c".into(), 5, 1);
+        epochs.begin("b".to_owned(), 3, 1);
+        epochs.begin("c".to_owned(), 5, 1);
         assert_eq!(
             [1, 3, 4, 5, 6, 9].map(|seq| find(&epochs, seq)),
             [("a", 1), ("a", 3), ("b", 1), ("b", 2), ("c", 1), ("c", 4)]
@@ -97,10 +147,10 @@ mod tests {
     #[test]
     fn an_epoch_of_which_nothing_is_needed_is_forgotten() {
         let mut epochs = Epochs::new("a".into());
-        epochs.begin("b".into(), 0, 1);
+        epochs.begin("b".to_owned(), 0, 1);
         assert_eq!(epochs.list.len(), 1, "nothing came before it");
-        epochs.begin("c".into(), 3, 1);
-        epochs.begin("d".into(), 6, 4);
+        epochs.begin("c".to_owned(), 3, 1);
+        epochs.begin("d".to_owned(), 6, 4);
         assert_eq!(find(&epochs, 4), ("c", 1));
         assert_eq!(epochs.list.len(), 2, "of the second nothing is left");
     }
@@ -108,9 +158,20 @@ mod tests {
     #[test]
     fn an_epoch_has_had_the_frames_up_to_the_next_one() {
         let mut epochs = Epochs::new("a".into());
-        epochs.begin("b".into(), 3, 1);
-        epochs.begin("c".into(), 5, 1);
-        assert_eq!([1, 4, 6].map(|seq| epochs.frames_of(epochs.of(seq), 9)), [3, 2, 4]);
+        epochs.begin("b".to_owned(), 3, 1);
+        epochs.begin("c".to_owned(), 5, 1);
+        assert_eq!([1, 4, 6].map(|seq| epochs.head_of(epochs.of(seq), 9)), [3, 2, 4]);
+    }
+
+    #[test]
+    fn one_that_goes_on_behind_what_was_missed_keeps_its_name_and_its_numbers() {
+        let mut epochs = Epochs::new("a".into());
+        epochs.begin(Beginning { name: "a".into(), numbers_before: 12, lost: 9 }, 3, 1);
+        assert_eq!([3, 4, 6].map(|frame| find(&epochs, frame)), [("a", 3), ("a", 13), ("a", 15)]);
+        assert_eq!((epochs.head(3), epochs.head(6), epochs.number_of(4)), (12, 15, 13));
+        assert_eq!([1, 13, 14].map(|number| epochs.frame_of(number)), [4, 4, 5]);
+        assert_eq!([1, 4].map(|frame| epochs.head_of(epochs.of(frame), 6)), [3, 15]);
+        assert_eq!([1, 4].map(|frame| epochs.of(frame).lost), [0, 9]);
     }
 
     #[test]
@@ -119,6 +180,6 @@ mod tests {
         for nth in 1..=PAST_EPOCHS_MAX as u64 {
             assert_eq!(epochs.begin(nth.to_string(), nth, 1), 1, "{nth} are past");
         }
-        assert_eq!(epochs.begin("next".into(), PAST_EPOCHS_MAX as u64 + 1, 1), 2);
+        assert_eq!(epochs.begin("next".to_owned(), PAST_EPOCHS_MAX as u64 + 1, 1), 2);
     }
 }

@@ -12,7 +12,7 @@ use crate::hub::channel::Channel;
 use crate::hub::frame::Frame;
 use crate::hub::position::Position;
 use crate::hub::record::Origin;
-use crate::hub::staging::Staging;
+use crate::hub::way::Way;
 
 /// Whether a message went out at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,9 +49,10 @@ impl<T> Channel<T> {
     pub fn publish(&mut self, slot: usize, frame: Frame, now_secs: i32, origin: Option<Origin>) -> Published {
         let number = self.subscribers[slot].number;
         if self.blocked.is_empty() && self.has_room_for(&frame) {
-            match &mut self.staging {
-                None => self.backlog.append(&frame, number, now_secs),
-                Some(staging) => staging.push(&frame, origin, number, None, now_secs),
+            match &mut self.way {
+                Way::Direct => self.backlog.append(&frame, number, now_secs),
+                Way::Kept(staging) => staging.push(&frame, origin, number, None, now_secs),
+                Way::Shared(outbox) => outbox.push(frame, origin, number, None),
             }
             return Published::Now;
         }
@@ -62,13 +63,16 @@ impl<T> Channel<T> {
     /// Publishes a message of somebody who is no subscriber, in its turn among those of subscribers.
     pub fn post(&mut self, frame: Frame, now_secs: i32) -> Posted {
         if self.blocked.is_empty() && self.has_room_for(&frame) {
-            if let Some(staging) = &mut self.staging {
-                let number = self.blocked.next_post();
-                staging.push(&frame, None, OUTSIDER, Some(number), now_secs);
-                return Posted::Staged(number);
+            let number = self.blocked.next_post();
+            match &mut self.way {
+                Way::Direct => {
+                    self.backlog.append(&frame, OUTSIDER, now_secs);
+                    return Posted::Now(self.head_position());
+                }
+                Way::Kept(staging) => staging.push(&frame, None, OUTSIDER, Some(number), now_secs),
+                Way::Shared(outbox) => outbox.push(frame, None, OUTSIDER, Some(number)),
             }
-            self.backlog.append(&frame, OUTSIDER, now_secs);
-            return Posted::Now(self.head_position());
+            return Posted::Staged(number);
         }
         Posted::Later(self.blocked.push_post(frame))
     }
@@ -82,11 +86,15 @@ impl<T> Channel<T> {
     /// The same for one from outside. Nothing happens if it waits no longer.
     pub fn withdraw_post(&mut self, number: u64) {
         self.blocked.withdraw(&Publisher::Outsider(number));
+        if let Way::Shared(outbox) = &mut self.way {
+            outbox.withdraw(number);
+        }
     }
 
-    /// Whether a message from outside waits for room.
-    pub fn is_post_blocked(&self, number: u64) -> bool {
-        self.blocked.has(&Publisher::Outsider(number))
+    /// Whether a message from outside can be taken back: it waits for room, or to be handed over to the log of all boards.
+    pub fn can_withdraw_post(&self, number: u64) -> bool {
+        let is_queued = matches!(&self.way, Way::Shared(outbox) if outbox.can_withdraw(number));
+        is_queued || self.blocked.has(&Publisher::Outsider(number))
     }
 
     /// Publishes what waits, in the order in which it came, as far as there is room. Returns the publishers that wait no
@@ -104,54 +112,74 @@ impl<T> Channel<T> {
             if let (Publisher::Subscriber { slot, .. }, Some(_)) = (publisher, present) {
                 admitted.push(Admitted::Subscriber(slot));
             }
-            if let Some(staging) = &mut self.staging {
-                let origin = present.and_then(|subscriber| origin_of(&subscriber.transport));
-                staging.push(&frame, origin, publisher.sender(), post, now_secs);
-                continue;
-            }
-            self.backlog.append(&frame, publisher.sender(), now_secs);
-            if let Some(number) = post {
-                admitted.push(Admitted::Post(number, self.head_position()));
+            let origin = || present.and_then(|subscriber| origin_of(&subscriber.transport));
+            match &mut self.way {
+                Way::Direct => {
+                    self.backlog.append(&frame, publisher.sender(), now_secs);
+                    if let Some(number) = post {
+                        admitted.push(Admitted::Post(number, self.head_position()));
+                    }
+                }
+                Way::Kept(staging) => staging.push(&frame, origin(), publisher.sender(), post, now_secs),
+                Way::Shared(outbox) => {
+                    let origin = origin();
+                    outbox.push(frame, origin, publisher.sender(), post);
+                }
             }
         }
         admitted
     }
 
-    /// Whether everybody has all that would be overwritten.
+    /// Whether a message may take its way now.
     fn has_room_for(&self, frame: &Frame) -> bool {
-        if !self.is_taken_by_file(frame) {
-            return false;
-        }
-        let staged_bytes = self.staging.as_ref().map_or(0, Staging::cost_bytes);
+        let before_bytes = match &self.way {
+            Way::Direct => 0,
+            Way::Kept(staging) if !staging.takes(frame, self.backlog.capacity_bytes()) => return false,
+            Way::Kept(staging) => staging.cost_bytes(),
+            // Room in the log is a question of when it comes back.
+            Way::Shared(outbox) => return outbox.takes(frame, self.backlog.capacity_bytes()),
+        };
+        self.has_room_behind(before_bytes + frame.len() + INDEX_ENTRY_BYTES)
+    }
+
+    /// Whether everybody has all that so many bytes would overwrite.
+    pub(super) fn has_room_behind(&self, bytes: usize) -> bool {
         let first_needed = match self.laggards.lowest_cursor() {
             Some(cursor) if cursor < self.flushed => self.backlog.seq_at(cursor),
             _ => self.flushed_seq,
         };
-        self.backlog.has_room_behind(first_needed, staged_bytes + frame.len() + INDEX_ENTRY_BYTES)
+        self.backlog.has_room_behind(first_needed, bytes)
     }
 
-    /// Whether a frame need not wait for the channel's file, of which it may have one.
-    fn is_taken_by_file(&self, frame: &Frame) -> bool {
-        self.staging.as_ref().is_none_or(|staging| staging.takes(frame, self.backlog.capacity_bytes()))
+    /// How long the frame is for which everybody who is behind has to make room, if there is one. A wait for a file, or for the log of
+    /// all boards, is nobody's.
+    fn bytes_waited_for(&self) -> Option<usize> {
+        let front = self.blocked.front();
+        match &self.way {
+            Way::Direct => front.map(Frame::len),
+            Way::Kept(staging) => {
+                front.filter(|frame| staging.takes(frame, self.backlog.capacity_bytes())).map(Frame::len)
+            }
+            Way::Shared(_) => Some(self.arriving_bytes).filter(|bytes| *bytes > 0),
+        }
     }
 
     /// Whether [`review`](Self::review) is due after [`admit`](Self::admit): a publisher is blocked, or was at the last review and its
     /// wait has to end in the accounts of those who have kept it waiting, however it ended.
     pub fn needs_review(&self) -> bool {
-        !self.blocked.is_empty() || self.laggards.is_charging()
+        !self.blocked.is_empty() || self.arriving_bytes > 0 || self.laggards.is_charging()
     }
 
     /// Finds subscribers that have blocked publishers for longer than the patience. Returns their slots, and when to check next:
     /// `None` if nobody is blocked.
     ///
     /// A wait counts against a subscriber that blocks the next message, and against each one more than half the backlog behind:
-    /// otherwise several could stall in turn, each with a patience of its own. A wait for the channel's file counts against nobody.
+    /// otherwise several could stall in turn, each with a patience of its own. A wait for the channel's file, or for the log that all boards share, counts against nobody.
     pub fn review(&mut self, now: Instant) -> (Vec<usize>, Option<Instant>) {
-        let front = self.blocked.front().filter(|frame| self.is_taken_by_file(frame));
-        let charged_below = front.map(|frame| {
+        let charged_below = self.bytes_waited_for().map(|bytes| {
             let half_back = self.backlog.position_of(self.backlog.first_seq_of_newer_half());
             let half_back = half_back.expect("it is held, or the next to come");
-            self.backlog.low_water_mark_for(frame.len()).max(half_back)
+            self.backlog.low_water_mark_for(bytes).max(half_back)
         });
         self.laggards.review(now, charged_below)
     }

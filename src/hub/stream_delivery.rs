@@ -25,8 +25,19 @@ pub struct Place {
 pub struct Surroundings<H> {
     /// When the clock by which frames are dated was at 0, in seconds since 1970.
     pub clock_began: u64,
-    /// Makes what a stream is told of a new epoch: from that and the number of the newest message in it.
+    /// Makes what a stream is told of a new epoch.
     pub hello: H,
+}
+
+/// What there is to tell of an epoch that has begun.
+#[derive(Debug, Clone)]
+pub struct NewEpoch {
+    /// Where the stream stands: before its first message.
+    pub position: Position,
+    /// How many messages were missed right before that.
+    pub lost: u64,
+    /// The number of its newest message.
+    pub head: u64,
 }
 
 impl<T> Channel<T> {
@@ -68,7 +79,7 @@ impl<T> Channel<T> {
         into: &mut Vec<u8>,
     ) -> Place
     where
-        H: Fn(Encoding, &Position, u64) -> Vec<u8>,
+        H: Fn(Encoding, NewEpoch) -> Vec<u8>,
     {
         let next = next.filter(|next| next.encoding == place.encoding && next.cursor > place.cursor);
         while place.seq <= place.last && into.len() < bytes_max {
@@ -76,17 +87,17 @@ impl<T> Channel<T> {
             let frame = self.backlog.frame(place.seq);
             let from = frame.filter(|frame| frame.start < place.cursor).map(|frame| place.cursor - frame.payload_start);
             if from.is_none() && place.epoch != epoch.nth {
-                let position = Position { epoch: epoch.name.clone(), seq: place.seq - 1 - epoch.frames_before };
-                into.extend_from_slice(&(surroundings.hello)(
-                    place.encoding,
-                    &position,
-                    self.epochs.frames_of(epoch, self.backlog.next_seq() - 1),
-                ));
+                let told = NewEpoch {
+                    position: Position { epoch: epoch.name.clone(), seq: epoch.number_of(place.seq - 1) },
+                    lost: epoch.lost,
+                    head: self.epochs.head_of(epoch, self.backlog.next_seq() - 1),
+                };
+                into.extend_from_slice(&(surroundings.hello)(place.encoding, told));
                 place.epoch = epoch.nth;
             }
             let Some(frame) = frame else { break };
             let message = Message {
-                seq: place.seq - epoch.frames_before,
+                seq: epoch.number_of(place.seq),
                 epoch: &epoch.name,
                 at_unix_secs: surroundings.clock_began.saturating_add_signed(frame.at_secs.into()),
                 is_text: frame.is_text,

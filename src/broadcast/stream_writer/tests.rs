@@ -17,8 +17,7 @@ use crate::hub::channel::Start;
 use crate::hub::channel_name::ChannelName;
 use crate::hub::close_reason::CloseReason;
 use crate::hub::frame::Frame;
-use crate::hub::position::Position;
-use crate::hub::stream_delivery::Surroundings;
+use crate::hub::stream_delivery::{NewEpoch, Surroundings};
 use crate::hub::stream_encoding::{Encoding, SLACK_BYTES};
 
 #[test]
@@ -49,7 +48,7 @@ fn a_batch_is_of_so_many_pieces_at_most_and_ends_with_what_there_is() {
     stage.publish(&client, Frame::text("x".repeat(2 * PIECE + 99)));
     let channel = stream.live.channel.borrow();
     let place = channel.place(stream.transport.slot.get().unwrap()).unwrap();
-    let surroundings = Surroundings { clock_began: 0, hello: |_, _: &Position, _| Vec::new() };
+    let surroundings = Surroundings { clock_began: 0, hello: |_, _: NewEpoch| Vec::new() };
     let ends = |pieces_max| {
         let mut batch = Batch::default();
         batch.fill(&channel, place, None, pieces_max, &surroundings);

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::*;
+use crate::hub::epochs::Beginning;
 use crate::hub::frame::Frame;
 use crate::hub::publishing::{Admitted, Posted, Published};
 use crate::hub::record::Chain;
@@ -317,6 +318,32 @@ fn a_newcomer_gets_as_many_of_the_last_messages_as_it_wants_and_there_are_in_the
 }
 
 #[test]
+fn who_joins_behind_what_was_missed_is_told_how_much_and_gets_nothing_from_before_it() {
+    let mut model = Model::new(4096);
+    for _ in 0..5 {
+        model.channel.post(Frame::text("fog"), 0);
+    }
+    model.channel.clear(Beginning { name: "a".to_owned(), numbers_before: 12, lost: 7 });
+    let mut join = |start| {
+        let joined = model.channel.join(Received::default(), true, start);
+        (joined.seq, joined.lost, joined.head)
+    };
+    assert_eq!([0, 1, 50].map(|count| join(Start::History(count))), [(12, 0, 12); 3]);
+    assert_eq!([5, 3, 12, 13].map(|seq| join(Start::After(seq))), [(12, 7, 12), (12, 9, 12), (12, 0, 12), (12, 0, 12)]);
+    assert!(model.channel.last().is_none(), "the newest is not held");
+    for _ in 0..2 {
+        model.channel.post(Frame::text("fog"), 0);
+    }
+    let mut join = |start| {
+        let joined = model.channel.join(Received::default(), true, start);
+        (joined.seq, joined.lost, joined.head)
+    };
+    assert_eq!([0, 1, 50].map(|count| join(Start::History(count))), [(14, 0, 14), (13, 0, 14), (12, 0, 14)]);
+    assert_eq!([5, 13, 20].map(|seq| join(Start::After(seq))), [(12, 7, 14), (13, 0, 14), (14, 0, 14)]);
+    assert_eq!(model.channel.last().map(|(seq, _)| seq), Some(14));
+}
+
+#[test]
 fn the_last_message_is_the_newest_of_the_epoch_while_it_is_held() {
     let mut channel = Channel::new(1024, Duration::from_secs(2), "a".to_owned()).expect("there is memory");
     let last = |channel: &Channel<()>| channel.last().map(|(seq, frame)| (seq, frame.payload.concat()));
@@ -422,7 +449,7 @@ fn each_post_that_waits_goes_by_a_number_of_its_own() {
     let posts = ["a", "b", "c"].map(|text| model.channel.post(Frame::text(text), 0));
     let [Posted::Later(first), Posted::Later(second), Posted::Later(third)] = posts else { panic!("{posts:?}") };
     model.channel.withdraw_post(first);
-    let waiting = [first, second, third].map(|number| model.channel.is_post_blocked(number));
+    let waiting = [first, second, third].map(|number| model.channel.can_withdraw_post(number));
     assert_eq!((waiting, model.channel.blocked_len()), ([false, true, true], 2));
     for client in 0..2 {
         model.write(client, usize::MAX);
@@ -431,7 +458,7 @@ fn each_post_that_waits_goes_by_a_number_of_its_own() {
     let at = |seq| Position { epoch: "epoch".to_owned(), seq };
     let admitted = [Admitted::Post(second, at(5)), Admitted::Post(third, at(6))];
     assert_eq!(model.channel.admit(0, |_| None), admitted);
-    assert!(!model.channel.is_post_blocked(second));
+    assert!(!model.channel.can_withdraw_post(second));
 }
 
 #[test]

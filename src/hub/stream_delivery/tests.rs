@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::hub::epochs::Beginning;
 use crate::hub::frame::Frame;
 use crate::hub::publishing::Published;
 use crate::hub::stream_encoding::SLACK_BYTES;
@@ -47,7 +48,7 @@ fn epoch_name(nth: usize) -> String {
     format!("epoch{nth}")
 }
 
-fn hello(encoding: Encoding, position: &Position, _: u64) -> Vec<u8> {
+fn hello(encoding: Encoding, NewEpoch { position, .. }: NewEpoch) -> Vec<u8> {
     if encoding == Encoding::Lines { Vec::new() } else { format!("<{position}>\n").into_bytes() }
 }
 
@@ -125,7 +126,8 @@ impl Model {
         let last = reader.count.map_or(usize::MAX, |count| reader.before + usize::try_from(count).unwrap());
         let mut tell = |epoch: usize, bytes: &mut Vec<u8>| {
             if epoch != told {
-                bytes.extend(hello(reader.encoding, &Position { epoch: epoch_name(epoch), seq: 0 }, 0));
+                let position = Position { epoch: epoch_name(epoch), seq: 0 };
+                bytes.extend(hello(reader.encoding, NewEpoch { position, lost: 0, head: 0 }));
                 told = epoch;
             }
         };
@@ -287,13 +289,32 @@ fn a_stream_is_told_how_far_a_new_epoch_is_and_what_it_gets_is_counted() {
     for _ in 0..3 {
         model.publish(true, b"fog".to_vec());
     }
-    let hello = |_, position: &Position, head: u64| format!("<{position} of {head}>\n").into_bytes();
+    let hello = |_, NewEpoch { position, lost, head }| format!("<{position} of {head}, {lost} lost>\n").into_bytes();
     let surroundings = Surroundings { clock_began: CLOCK_BEGAN, hello };
     let mut piece = Vec::new();
     let place = model.channel.place(slot).unwrap();
     let behind = model.channel.encode_piece(place, None, &surroundings, 1000, &mut piece);
-    assert_eq!(String::from_utf8(piece).unwrap(), "fog\nfog\n<epoch1:0 of 3>\nfog\nfog\nfog\n");
+    assert_eq!(String::from_utf8(piece).unwrap(), "fog\nfog\n<epoch1:0 of 3, 0 lost>\nfog\nfog\nfog\n");
     model.channel.move_to(slot, behind);
     assert_eq!(model.channel.deliveries(), 5);
     assert!(!model.channel.is_within_message(slot));
+}
+
+#[test]
+fn a_stream_is_told_what_was_missed_and_goes_on_with_the_numbers_behind_it() {
+    let mut model = Model::new(4096);
+    model.join(Encoding::Json, 0, None);
+    let slot = model.readers[0].slot;
+    model.publish(true, b"fog".to_vec());
+    let place = model.channel.place(slot).unwrap();
+    model.channel.clear(Beginning { name: epoch_name(0), numbers_before: 41, lost: 40 });
+    model.publish(true, b"fog".to_vec());
+    let hello = |_, NewEpoch { position, lost, head }| format!("<{position} of {head}, {lost} lost>\n").into_bytes();
+    let surroundings = Surroundings { clock_began: CLOCK_BEGAN, hello };
+    let mut piece = Vec::new();
+    model.channel.encode_piece(place, None, &surroundings, 1000, &mut piece);
+    let piece = String::from_utf8(piece).unwrap();
+    let lines: Vec<&str> = piece.lines().collect();
+    assert!(lines[0].starts_with(r#"{"seq":1,"#) && lines[2].starts_with(r#"{"seq":42,"#), "{lines:?}");
+    assert_eq!(lines[1], "<epoch0:41 of 42, 40 lost>");
 }
