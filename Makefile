@@ -56,6 +56,7 @@ lint: ## format, clippy, rustdoc
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --features simulation -- -D warnings
+	cargo clippy --locked --all-targets --no-default-features -- -D warnings
 	for crate in fuzz soak sim bench; do cargo fmt --check --manifest-path $$crate/Cargo.toml && \
 		cargo clippy --locked --all-targets --target-dir target --manifest-path $$crate/Cargo.toml -- -D warnings || exit 1; done
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items

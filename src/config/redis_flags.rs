@@ -124,8 +124,12 @@ impl RedisFlags {
 /// Why a foghorn without Redis does not start where the environment wants it: boards that seem to share their channels, and do not,
 /// are worse than one that says so.
 pub(super) fn refused_variable() -> Option<String> {
-    let is_wanted = env::var_os(REDIS_VARIABLE).is_some_and(|url| !url.is_empty());
-    (is_wanted && !cfg!(feature = "redis")).then(|| {
+    refusal(cfg!(feature = "redis"), env::var_os(REDIS_VARIABLE))
+}
+
+fn refusal(has_redis: bool, variable: Option<OsString>) -> Option<String> {
+    let is_wanted = variable.is_some_and(|url| !url.is_empty());
+    (is_wanted && !has_redis).then(|| {
         format!(
             "{REDIS_VARIABLE} is set, and this foghorn was built without Redis: \
              unset it, or take one that was built with the cargo feature redis"
@@ -187,6 +191,17 @@ mod tests {
         assert!(error.starts_with("--redis (FOGHORN_REDIS): ") && !error.contains("hunter2"), "{error}");
         let unused = Given { state: true, ..Given::default() };
         assert!(settled(Some("no URL"), Some("kept"), unused).is_ok(), "what is not used is not read");
+    }
+
+    #[test]
+    fn without_redis_its_variable_is_refused_and_not_shown() {
+        let variable = |url: &str| Some(OsString::from(url));
+        assert!(
+            refusal(false, variable("redis://:hunter2@board")).is_some_and(|sentence| !sentence.contains("hunter2"))
+        );
+        for (has_redis, url) in [(true, variable("redis://board")), (false, variable("")), (false, None)] {
+            assert_eq!(refusal(has_redis, url), None);
+        }
     }
 
     #[test]

@@ -4,4 +4,7 @@ mod codes;
 mod commands;
 mod flags;
 mod mqtt;
+#[cfg(feature = "redis")]
 mod redis_flags;
+#[cfg(not(feature = "redis"))]
+mod without_redis;

@@ -1,6 +1,7 @@
 //! What every file keeps to, and what the papers say of files.
 
 use std::fs;
+use std::process::Command;
 
 use super::modules::{files, modules};
 use super::read;
@@ -93,5 +94,23 @@ fn there_is_no_unsafe_code_and_no_second_runtime() {
     let lock = read("Cargo.lock");
     for name in ["tokio", "openssl-sys", "native-tls"] {
         assert!(!lock.contains(&format!("name = \"{name}\"")), "{name} is in Cargo.lock");
+    }
+}
+
+#[test]
+fn without_redis_nothing_of_its_crate_is_in_the_binary() {
+    let crates = |flags: &[&str]| -> Vec<String> {
+        let mut command = Command::new(env!("CARGO"));
+        command.args(["tree", "--locked", "--offline", "-e", "normal", "--prefix", "none"]).args(flags);
+        let tree = command.current_dir(project()).output().expect("cargo is there");
+        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+        let names = String::from_utf8(tree.stdout).expect("names of crates");
+        names.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+    };
+    let (with, without) = (crates(&[]), crates(&["--no-default-features"]));
+    for name in ["redis", "arcstr", "combine", "url"] {
+        let has = |crates: &[String]| crates.iter().any(|other| other == name);
+        assert!(has(&with), "{name} is not there any more: strike it here");
+        assert!(!has(&without), "{name} is there without the feature redis");
     }
 }
