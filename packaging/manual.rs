@@ -26,7 +26,7 @@ hands it to the service. After a change: systemctl restart foghorn
 What was said, as the service keeps it for the next start: gone after systemctl stop or a reboot.
 .TP
 .I /usr/share/doc/foghorn/examples/
-Drop-ins for the units: port 80 as well, ports of its own, a page of your own, what was said on disk.
+Drop-ins for the units: port 80 as well, ports of its own, a page of your own, what was said on disk, channels in Redis.
 .SH SIGNALS
 SIGTERM, SIGINT and SIGHUP (a terminal that closes) end it: clients get close code 1001 and up to 5 seconds for what is still
 theirs. A second signal, unless it is SIGHUP, ends it at once. SIGINT or SIGHUP that was ignored at the start (nohup, or & in a
