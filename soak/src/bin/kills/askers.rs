@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use serde_json::Value;
+use soak::message::Name;
+use soak::told::Who;
+use soak::wire::{Answer, Broken, TIMEOUT, connect, join, next, request};
 
-use crate::message::Name;
+use crate::mark::Mark;
 use crate::round::{CHANNELS, DELETED, IN_USE, Round};
-use crate::told::{Mark, Who};
-use crate::wire::{Answer, Broken, connect, join, next, request};
 
 /// What became of the messages of one who posts.
 #[derive(Debug, Default)]
@@ -51,8 +52,7 @@ impl<'a> Asker<'a> {
         }
         match asked {
             Ok(answer) => Ok(Some(answer)),
-            Err(Broken::Gone) => Ok(None),
-            Err(Broken::Wrong(sentence)) => Err(format!("{method} {path}: {sentence}")),
+            Err(broken) => broken.sentence().map_or(Ok(None), |sentence| Err(format!("{method} {path}: {sentence}"))),
         }
     }
 
@@ -60,7 +60,7 @@ impl<'a> Asker<'a> {
         let address = self.round.address(&mut self.rng);
         let socket = match &mut self.socket {
             Some(socket) => socket,
-            none => none.insert(BufReader::new(connect(address)?)),
+            none => none.insert(BufReader::new(connect(address, TIMEOUT)?)),
         };
         request(socket, method, path, lines, body)
     }
@@ -215,9 +215,9 @@ pub fn come_and_go(round: &Round, nth: usize, mut rng: Rng) -> Result<(), String
         thread::sleep(Duration::from_millis(rng.u64(..15)));
         let channel = rng.usize(..IN_USE);
         let counts = rng.u8(..4) > 0;
-        match visit(round, who, channel, counts, &mut last, &mut rng) {
-            Ok(()) | Err(Broken::Gone) => {}
-            Err(Broken::Wrong(sentence)) => return Err(sentence),
+        let visited = visit(round, who, channel, counts, &mut last, &mut rng);
+        if let Some(sentence) = visited.err().and_then(Broken::sentence) {
+            return Err(sentence);
         }
     }
     Ok(())
@@ -243,7 +243,7 @@ fn visit(
     let history = rng.u64(..4);
     let query = replaces.as_ref().map_or_else(String::new, |id| format!("&replaces={id}"));
     let path = format!("{}?history={history}{query}", CHANNELS[channel]);
-    let mut socket = join(round.address(rng), &path, counts || ended.is_some())?;
+    let mut socket = join(round.address(rng), &path, counts || ended.is_some(), TIMEOUT)?;
     if !counts && ended.is_none() {
         next(&mut socket)?;
         return Ok(());

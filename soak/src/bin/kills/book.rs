@@ -9,10 +9,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use fastrand::Rng;
+use soak::message::Name;
+use soak::told::{Told, Who};
 
 use crate::channel::{Channel, Entry};
-use crate::message::Name;
-use crate::told::{Ended, Mark, Told, Who};
+use crate::mark::{Ended, Mark};
 
 /// What one message costs a backlog beside its payload, at most.
 const OVERHEAD_BYTES: usize = 4 + 16;
@@ -71,7 +72,7 @@ impl Book {
 
     /// What is told to somebody now.
     pub fn told(&self, who: Who, by: &'static str) -> Told {
-        Told { who, by, kills: self.kills.load(Relaxed), millis: self.began.elapsed().as_millis() }
+        Told { who, by, faults: self.kills.load(Relaxed), millis: self.began.elapsed().as_millis() }
     }
 
     /// The server is about to be killed.

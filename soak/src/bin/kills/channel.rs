@@ -4,8 +4,8 @@
 
 use std::collections::HashMap;
 
-use crate::message::Name;
-use crate::told::Told;
+use soak::message::Name;
+use soak::told::Told;
 
 /// A message with its number.
 #[derive(Debug)]

@@ -3,15 +3,16 @@
 //! What must stay true: each writer has a number of its own, and is in one channel only.
 
 use fastrand::Rng;
+use soak::message::FIRST_SENDER;
+use soak::stream::Form;
+use soak::told::Who;
 
 use crate::askers::{self, Posted};
-use crate::message::FIRST_SENDER;
 use crate::programs;
 use crate::round::{DELETED, Reader, Round};
 use crate::rover;
-use crate::streams::{self, Form};
+use crate::streams;
 use crate::talker::{Proof, Talker};
-use crate::told::Who;
 
 /// What a writer reports at its end.
 #[derive(Debug)]

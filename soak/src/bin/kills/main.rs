@@ -14,14 +14,12 @@ mod book;
 mod channel;
 mod crowd;
 mod hub;
-mod message;
+mod mark;
 mod programs;
 mod round;
 mod rover;
 mod streams;
 mod talker;
-mod told;
-mod wire;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -32,15 +30,15 @@ use std::{env, fs, thread};
 
 use fastrand::Rng;
 use rustix::process::Signal;
+use soak::message::Name;
+use soak::told::Who;
+use soak::wire::{TIMEOUT, join, next};
 
 use askers::Posted;
 use book::Book;
 use crowd::Report;
 use hub::Hub;
-use message::Name;
 use round::{CHANNELS, CHANNELS_MAX, DELETED, IN_USE, Round, Stage};
-use told::Who;
-use wire::{Broken, join, next};
 
 /// How long a kill that is aimed waits for its moment.
 const AIM_MAX: Duration = Duration::from_millis(400);
@@ -295,11 +293,9 @@ fn drive(hub: &mut Hub, round: &Round, kills: u32, rng: &mut Rng, totals: &mut T
     wait(hub, round, "all is confirmed", || round.busy.load(Relaxed) == 0)?;
     for (channel, path) in CHANNELS.iter().enumerate().take(IN_USE) {
         let since = round.book.mark(channel);
-        let hello = join(round.addresses[0], path, true).and_then(|mut socket| next(&mut socket));
-        let hello = hello.map_err(|broken| match broken {
-            Broken::Gone => "in the end a client was not let in".to_owned(),
-            Broken::Wrong(sentence) => sentence,
-        })?;
+        let hello = join(round.addresses[0], path, true, TIMEOUT).and_then(|mut socket| next(&mut socket));
+        let not_let_in = || "in the end a client was not let in".to_owned();
+        let hello = hello.map_err(|broken| broken.sentence().unwrap_or_else(not_let_in))?;
         let text = hello.to_text().map_err(|error| error.to_string())?;
         let hello: serde_json::Value = serde_json::from_str(text).map_err(|error| format!("{text:?}: {error}"))?;
         let told = round.book.told(Who("the driver", 0), "the last hello");

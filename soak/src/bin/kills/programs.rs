@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use serde_json::Value;
+use soak::message::Name;
+use soak::told::Who;
 
-use crate::message::Name;
 use crate::round::{CHANNELS, Round};
-use crate::told::Who;
 
 /// A listener that has not got what is there for so long is killed, since its pauses grow with each kill of the server.
 const LAG_MAX: Duration = Duration::from_millis(300);

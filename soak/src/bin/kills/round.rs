@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 
 use fastrand::Rng;
 use serde_json::Value;
+use soak::message::Name;
+use soak::told::{Told, Who};
+use soak::wire::Broken;
 
 use crate::book::Book;
-use crate::message::Name;
-use crate::told::{Mark, Told, Who};
-use crate::wire::Broken;
+use crate::mark::Mark;
 
 /// The paths of the channels.
 pub const CHANNELS: [&str; 12] =

@@ -8,12 +8,12 @@ use std::thread;
 use std::time::Duration;
 
 use fastrand::Rng;
+use soak::message::Name;
+use soak::told::Who;
+use soak::wire::{Broken, TIMEOUT, connect};
 
 use crate::askers::Asker;
-use crate::message::Name;
 use crate::round::{CHANNELS, IN_USE, Round};
-use crate::told::Who;
-use crate::wire::{Broken, connect};
 
 /// Posts to more channels than there may be, so that they are forgotten one for another, and looks at what is left of them. Nobody else asks
 /// for these, so an epoch that is over must not come back.
@@ -73,8 +73,8 @@ fn sit(asker: &mut Asker<'_>, sitters: &mut Vec<TcpStream>) -> Result<bool, Stri
     for path in &CHANNELS[..IN_USE] {
         match sitter(asker, path) {
             Ok(Some(sitter)) => sitters.push(sitter),
-            Ok(None) | Err(Broken::Gone) => return Ok(false),
-            Err(Broken::Wrong(sentence)) => return Err(sentence),
+            Ok(None) => return Ok(false),
+            Err(broken) => return broken.sentence().map_or(Ok(false), Err),
         }
     }
     Ok(true)
@@ -82,7 +82,7 @@ fn sit(asker: &mut Asker<'_>, sitters: &mut Vec<TcpStream>) -> Result<bool, Stri
 
 /// A stream that is there; `None` if the server ends just now.
 fn sitter(asker: &mut Asker<'_>, path: &str) -> Result<Option<TcpStream>, Broken> {
-    let mut socket = connect(asker.round.address(&mut asker.rng))?;
+    let mut socket = connect(asker.round.address(&mut asker.rng), TIMEOUT)?;
     write!(socket, "GET {path}?as=events HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
     let mut answer = [0; 4096];
     let is_there = socket.read(&mut answer)? > 0 && answer.starts_with(b"HTTP/1.1 200 ");

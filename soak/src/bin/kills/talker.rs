@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use serde_json::Value;
+use soak::message::Name;
+use soak::told::Told;
+use soak::wire::{Broken, TIMEOUT, join, next, next_soon};
 use socket2::SockRef;
 use tungstenite::WebSocket;
 use tungstenite::protocol::Message;
 
-use crate::message::Name;
 use crate::round::{CHANNELS, Reader};
-use crate::told::Told;
-use crate::wire::{Broken, TIMEOUT, join, next, next_soon};
 
 /// Pings that may be without their pongs.
 const PINGS_MAX: usize = 4;
@@ -91,9 +91,8 @@ impl<'a> Talker<'a> {
     /// Works until the round is over. Returns how many messages it has sent.
     pub fn run(mut self) -> Result<u32, String> {
         while !self.reader.round.is_over() {
-            match self.connection() {
-                Ok(()) | Err(Broken::Gone) => {}
-                Err(Broken::Wrong(sentence)) => return Err(sentence),
+            if let Some(sentence) = self.connection().err().and_then(Broken::sentence) {
+                return Err(sentence);
             }
             // When all want to go home, nobody sleeps.
             let until = Instant::now() + Duration::from_millis(self.rng.u64(..SLEEP_MILLIS));
@@ -112,7 +111,7 @@ impl<'a> Talker<'a> {
         let after = self.reader.after().map(|after| format!("after={after}"));
         let query: Vec<_> = replaces.iter().cloned().chain(after).collect();
         let path = format!("{}?{}", CHANNELS[self.reader.channel], query.join("&"));
-        let mut socket = join(self.reader.round.address(&mut self.rng), &path, true)?;
+        let mut socket = join(self.reader.round.address(&mut self.rng), &path, true, TIMEOUT)?;
         let hello = next(&mut socket)?;
         let hello: Value = match hello.to_text().map(serde_json::from_str) {
             Ok(Ok(hello)) => hello,
@@ -281,10 +280,10 @@ fn sent(result: Result<(), tungstenite::Error>) -> Result<(), Broken> {
     match result {
         Ok(()) => Ok(()),
         Err(tungstenite::Error::Io(error)) => match Broken::from(error) {
-            Broken::Wrong(_) => {
+            Broken::Silent => {
                 Err(Broken::Wrong(format!("a message was not taken for {} s, although all read", TIMEOUT.as_secs())))
             }
-            Broken::Gone => Err(Broken::Gone),
+            broken => Err(broken),
         },
         Err(_) => Err(Broken::Gone),
     }

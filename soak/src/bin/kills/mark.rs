@@ -1,30 +1,10 @@
-//! Who was told what, how and when.
+//! What had been told by a moment: of a channel, and of a connection that has ended.
 //!
-//! What must stay true: whoever reads a contradiction knows where to look for it.
+//! What must stay true: only what was told before a request began counts against its answer.
 
 use std::fmt::{self, Display, Formatter};
 
-/// Who was told something, how and when.
-#[derive(Debug, Clone, Copy)]
-pub struct Told {
-    pub who: Who,
-    /// What told it, such as a frame.
-    pub by: &'static str,
-    /// How many times the server had been killed by then.
-    pub kills: u32,
-    pub millis: u128,
-}
-
-/// A client of this round.
-#[derive(Debug, Clone, Copy)]
-pub struct Who(pub &'static str, pub usize);
-
-impl Display for Told {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { who: Who(kind, nth), by, kills, millis } = self;
-        write!(f, "{kind} {nth} was told so by {by}, {millis} ms after the start and after kill {kills}")
-    }
-}
+use soak::told::Told;
 
 /// What had been told of a channel when a request began.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,7 @@
 //! How clients speak with the server: WebSockets, requests, and lines that come in a stream.
 //!
-//! What must stay true: a connection that breaks is no fault, since the server is killed all the time; one on which nothing comes, or on which
-//! something comes that no server may send, is.
+//! Leaves to others what a silence means. What must stay true: a connection that breaks is no fault, since servers are killed all the time; what no
+//! server may send is one.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -23,8 +23,21 @@ pub const LOOK_UP: Duration = Duration::from_millis(3);
 pub enum Broken {
     /// It has ended; there may be another one.
     Gone,
+    /// It is there, and nothing comes, or nothing is taken.
+    Silent,
     /// Something is wrong.
     Wrong(String),
+}
+
+impl Broken {
+    /// What is wrong, for those to whom a silence is wrong, too.
+    pub fn sentence(self) -> Option<String> {
+        match self {
+            Self::Gone => None,
+            Self::Silent => Some("nothing has come, or was taken, in time".to_owned()),
+            Self::Wrong(sentence) => Some(sentence),
+        }
+    }
 }
 
 impl From<String> for Broken {
@@ -36,26 +49,33 @@ impl From<String> for Broken {
 impl From<std::io::Error> for Broken {
     fn from(error: std::io::Error) -> Self {
         match error.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                Self::Wrong(format!("nothing has come for {} s", TIMEOUT.as_secs()))
-            }
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => Self::Silent,
             _ => Self::Gone,
         }
     }
 }
 
-/// Connects. The sockets are the tool's own, so nobody is refused, whoever is dead.
-pub fn connect(address: SocketAddr) -> Result<TcpStream, Broken> {
-    let socket = TcpStream::connect_timeout(&address, TIMEOUT)?;
-    socket.set_read_timeout(Some(TIMEOUT))?;
-    socket.set_write_timeout(Some(TIMEOUT))?;
+/// Connects; nothing on the connection may take longer than the timeout. The sockets are the tool's own, so nobody is refused, whoever is dead.
+///
+/// # Errors
+/// If nobody listens there.
+pub fn connect(address: SocketAddr, timeout: Duration) -> Result<TcpStream, Broken> {
+    let socket = TcpStream::connect_timeout(&address, timeout)?;
+    socket.set_read_timeout(Some(timeout))?;
+    socket.set_write_timeout(Some(timeout))?;
     socket.set_nodelay(true)?;
     Ok(socket)
 }
 
-/// A WebSocket, on which nothing takes longer than [`TIMEOUT`].
-pub fn join(address: SocketAddr, path: &str, counts: bool) -> Result<WebSocket<TcpStream>, Broken> {
-    let socket = connect(address)?;
+/// A WebSocket, with `foghorn.v1` if its client counts.
+///
+/// # Errors
+/// If it is not let in.
+///
+/// # Panics
+/// Never.
+pub fn join(address: SocketAddr, path: &str, counts: bool, timeout: Duration) -> Result<WebSocket<TcpStream>, Broken> {
+    let socket = connect(address, timeout)?;
     let request = format!("ws://{address}{path}").into_client_request();
     let mut request = request.map_err(|error| Broken::Wrong(error.to_string()))?;
     if counts {
@@ -68,13 +88,14 @@ pub fn join(address: SocketAddr, path: &str, counts: bool) -> Result<WebSocket<T
         Err(HandshakeError::Failure(Error::Protocol(_))) => Err(Broken::Gone),
         Err(HandshakeError::Failure(Error::Http(answer))) if answer.status() == 503 => Err(Broken::Gone),
         Err(HandshakeError::Failure(error)) => Err(Broken::Wrong(format!("{path}: a client was not let in: {error}"))),
-        Err(HandshakeError::Interrupted(_)) => {
-            Err(Broken::Wrong(format!("{path}: a client was not answered within {} s", TIMEOUT.as_secs())))
-        }
+        Err(HandshakeError::Interrupted(_)) => Err(Broken::Silent),
     }
 }
 
 /// The next message on a WebSocket, which has to come in time.
+///
+/// # Errors
+/// If it has ended, or something else comes.
 pub fn next(socket: &mut WebSocket<TcpStream>) -> Result<Message, Broken> {
     match socket.read() {
         Ok(Message::Close(close)) => closed(close.as_ref().map(|close| (u16::from(close.code), close.reason.as_str()))),
@@ -86,6 +107,9 @@ pub fn next(socket: &mut WebSocket<TcpStream>) -> Result<Message, Broken> {
 }
 
 /// The next message if there is one soon.
+///
+/// # Errors
+/// If it has ended, or something else comes.
 pub fn next_soon(socket: &mut WebSocket<TcpStream>) -> Result<Option<Message>, Broken> {
     socket.get_ref().set_read_timeout(Some(LOOK_UP))?;
     match socket.read() {
@@ -120,8 +144,10 @@ fn closed<T>(close: Option<(u16, &str)>) -> Result<T, Broken> {
 /// An answer to a request.
 #[derive(Debug)]
 pub struct Answer {
+    /// Its status.
     pub status: u16,
     head: String,
+    /// All of its body.
     pub body: Vec<u8>,
 }
 
@@ -135,6 +161,9 @@ impl Answer {
     }
 
     /// The body as JSON.
+    ///
+    /// # Errors
+    /// If it is none.
     pub fn json(&self) -> Result<Value, Broken> {
         serde_json::from_slice(&self.body)
             .map_err(|error| Broken::Wrong(format!("{:?} is no JSON: {error}", self.body)))
@@ -148,6 +177,9 @@ impl Answer {
 }
 
 /// Sends a request with more header lines, and reads the answer.
+///
+/// # Errors
+/// If there is none.
 pub fn request(
     socket: &mut BufReader<TcpStream>,
     method: &str,
@@ -168,6 +200,9 @@ pub fn request(
 }
 
 /// Reads the head of an answer.
+///
+/// # Errors
+/// If there is none.
 pub fn head_of(socket: &mut BufReader<TcpStream>) -> Result<Answer, Broken> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -188,8 +223,11 @@ pub struct Lines {
 
 impl Lines {
     /// Asks for one, which has to begin.
-    pub fn open(address: SocketAddr, path: &str, lines: &str) -> Result<Self, Broken> {
-        let mut socket = BufReader::new(connect(address)?);
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn open(address: SocketAddr, path: &str, lines: &str, timeout: Duration) -> Result<Self, Broken> {
+        let mut socket = BufReader::new(connect(address, timeout)?);
         write!(socket.get_ref(), "GET {path} HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n")?;
         let head = head_of(&mut socket)?;
         match head.status {
@@ -202,6 +240,9 @@ impl Lines {
     }
 
     /// The next line without its end, if there is one soon.
+    ///
+    /// # Errors
+    /// If it has ended.
     pub fn next_soon(&mut self) -> Result<Option<String>, Broken> {
         match self.socket.read_until(b'\n', &mut self.line) {
             Ok(_) if self.line.last() == Some(&b'\n') => {

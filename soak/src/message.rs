@@ -10,7 +10,9 @@ pub const FIRST_SENDER: u32 = 1000;
 /// Who has said it, and which of its messages it is, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name {
+    /// Who has said it.
     pub writer: u32,
+    /// Which of its messages it is.
     pub nth: u32,
 }
 
