@@ -11,6 +11,8 @@ BENCH := BENCH_PYTHON=/usr/bin/python3 bench/target/release/foghorn-bench
 SOAK_SECONDS ?= 300
 KILLS ?= 200
 KILL_SEED ?=
+BOARDS_FAULTS ?= 200
+BOARDS_SEED ?=
 TORTURE_SECONDS ?=
 TORTURE_SEED ?=
 TORTURE_ONLY ?=
@@ -71,6 +73,11 @@ soak: ## hundreds of bad clients and a few honest ones for SOAK_SECONDS
 kills: ## kill -9 the server KILLS times under load, and hold that nothing is lost (KILL_SEED repeats a run)
 	cargo build --release --locked
 	cargo run --release --locked --manifest-path soak/Cargo.toml --bin kills -- --kills $(KILLS) $(if $(KILL_SEED),--seed $(KILL_SEED))
+
+boards: ## three boards with one Redis, while BOARDS_FAULTS things go wrong, and hold that all tell one story (BOARDS_SEED repeats a run)
+	scripts/need redis-server:redis-server setpriv:util-linux
+	cargo build --release --locked
+	cargo run --release --locked --manifest-path soak/Cargo.toml --bin boards -- --faults $(BOARDS_FAULTS) $(if $(BOARDS_SEED),--seed $(BOARDS_SEED))
 
 mutants: ## change the code of FILES in one place after the other, and name the changes that no unit test notices (or none of TESTS)
 	command -v cargo-mutants >/dev/null || { echo "mutants: it needs cargo-mutants: cargo install --locked cargo-mutants" >&2; exit 1; }
@@ -138,4 +145,4 @@ test-deb: ## install, load, break, upgrade and purge the packages in a booted De
 deploy: ## build for a board, install there, print the address; HOST=pi@raspberrypi.local
 	scripts/deploy $(HOST)
 
-.PHONY: help run test test-rust test-browser screenshots lint fuzz soak kills torture sim mutants deny bench bench-quick bench-heart bench-shell bench-tools arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy
+.PHONY: help run test test-rust test-browser screenshots lint fuzz soak kills boards torture sim mutants deny bench bench-quick bench-heart bench-shell bench-tools arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy
