@@ -112,6 +112,13 @@ bench-shell: ## measure send and listen beside mosquitto_pub and mosquitto_sub (
 	cargo build --release --locked
 	scripts/bench-shell
 
+bench-boards: ## measure two boards on one Redis server beside two of socket.io (about a minute)
+	scripts/need node:nodejs npm:npm redis-server:redis-server
+	cargo build --release --locked
+	cargo build --release --locked --manifest-path bench/Cargo.toml
+	npm ci --silent --no-fund --no-audit --prefix bench/peers
+	$(BENCH) boards
+
 bench-tools:
 	scripts/need node:nodejs npm:npm nginx:nginx /usr/lib/nginx/modules/ngx_nchan_module.so:libnginx-mod-nchan \
 		/usr/lib/python3/dist-packages/websockets:python3-websockets
@@ -145,4 +152,4 @@ test-deb: ## install, load, break, upgrade and purge the packages in a booted De
 deploy: ## build for a board, install there, print the address; HOST=pi@raspberrypi.local
 	scripts/deploy $(HOST)
 
-.PHONY: help run test test-rust test-browser screenshots lint fuzz soak kills boards torture sim mutants deny bench bench-quick bench-heart bench-shell bench-tools arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy
+.PHONY: help run test test-rust test-browser screenshots lint fuzz soak kills boards torture sim mutants deny bench bench-quick bench-heart bench-shell bench-boards bench-tools arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy

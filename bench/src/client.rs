@@ -12,8 +12,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::events::EventReader;
 use crate::meter::Meter;
+use crate::socketio::{self, Packet};
 use crate::tally::{Fault, Tally};
-use crate::wire::{Arrival, FrameReader, PONG};
+use crate::wire::{Arrival, Content, FrameReader, PONG, masked};
 
 /// The key and its answer from RFC 6455, 1.3: the same for every client, since no proxy has to be fooled here.
 const UPGRADE_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -38,8 +39,20 @@ pub struct Target {
 pub enum Way {
     /// By a WebSocket, over which it can publish too.
     WebSocket,
+    /// The same, in packets of socket.io.
+    SocketIo,
     /// By an event stream, as a browser's `EventSource` does.
     Events,
+}
+
+impl Way {
+    /// What a client writes into its frames.
+    pub fn content(self) -> Content {
+        match self {
+            Self::SocketIo => Content::SocketIo,
+            Self::WebSocket | Self::Events => Content::Messages,
+        }
+    }
 }
 
 impl Target {
@@ -54,6 +67,11 @@ impl Target {
         Self { path: path.into(), ..self.clone() }
     }
 
+    /// Where a server with socket.io is.
+    pub fn socket_io(addr: SocketAddr) -> Self {
+        Self { way: Way::SocketIo, ..Self::new(addr, socketio::PATH) }
+    }
+
     /// The event stream of the same path.
     #[must_use]
     pub fn events(&self) -> Self {
@@ -62,7 +80,7 @@ impl Target {
 
     fn request(&self) -> String {
         let asked = match self.way {
-            Way::WebSocket => format!(
+            Way::WebSocket | Way::SocketIo => format!(
                 "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {UPGRADE_KEY}"
             ),
             Way::Events => "Accept: text/event-stream".into(),
@@ -82,6 +100,8 @@ enum Reader {
 enum Phase {
     Connecting,
     Upgrading(Vec<u8>),
+    /// Upgraded, and not let in yet: socket.io only.
+    Joining,
     Open,
 }
 
@@ -89,6 +109,7 @@ enum Phase {
 #[derive(Debug)]
 pub struct Client {
     socket: TcpStream,
+    way: Way,
     phase: Phase,
     reader: Reader,
     tally: Tally,
@@ -114,9 +135,10 @@ impl Client {
         }
         Ok(Self {
             socket: socket.into(),
+            way: target.way,
             phase: Phase::Connecting,
             reader: match target.way {
-                Way::WebSocket => Reader::Frames(FrameReader::default()),
+                Way::WebSocket | Way::SocketIo => Reader::Frames(FrameReader::of(target.way.content())),
                 Way::Events => Reader::Events(EventReader::default()),
             },
             tally: if metered { Tally::default() } else { Tally::late() },
@@ -141,7 +163,7 @@ impl Client {
         self.metered
     }
 
-    /// Whether the upgrade is through.
+    /// Whether it is let in.
     pub fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open)
     }
@@ -212,7 +234,7 @@ impl Client {
             return Ok(());
         };
         let frames = head.split_off(head_bytes);
-        self.phase = Phase::Open;
+        self.phase = if self.way == Way::SocketIo { Phase::Joining } else { Phase::Open };
         self.count(&frames, meter)
     }
 
@@ -220,6 +242,7 @@ impl Client {
         let (tally, metered) = (&mut self.tally, self.metered);
         let mut fault = None;
         let mut pings = 0;
+        let mut packets = Vec::new();
         meter.begin_read();
         let report = |arrival| match arrival {
             Arrival::Message(stamp) => {
@@ -228,10 +251,13 @@ impl Client {
                 }
                 if metered {
                     meter.delivery(stamp.sent_ns);
+                } else {
+                    meter.checked_delivery();
                 }
             }
             Arrival::Other => {}
             Arrival::Ping => pings += 1,
+            Arrival::Packet(packet) => packets.push(packet),
             Arrival::Close => {
                 fault.get_or_insert(Fault::Closed("it sent a close frame".into()));
             }
@@ -251,7 +277,19 @@ impl Client {
             self.queue(&PONG.repeat(pings));
             self.flush()?;
         }
-        Ok(())
+        packets.into_iter().try_for_each(|packet| self.answer(packet))
+    }
+
+    /// Does what socket.io asks of a client.
+    fn answer(&mut self, packet: Packet) -> Result<()> {
+        match packet {
+            Packet::Open => self.queue(&masked(socketio::CONNECT)),
+            Packet::Ping => self.queue(&masked(socketio::PONG)),
+            Packet::Connected => self.phase = Phase::Open,
+            Packet::End => bail!(Fault::Closed("socket.io sent it away".into())),
+            Packet::Event | Packet::Other => {}
+        }
+        self.flush()
     }
 }
 

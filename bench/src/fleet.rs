@@ -16,6 +16,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use crate::client::{Client, Target};
 use crate::meter::Meter;
 use crate::tally::Fault;
+use crate::wire::Template;
 
 /// A server that delivers nothing for this long has lost what was due.
 pub const STALL: Duration = Duration::from_secs(15);
@@ -77,6 +78,11 @@ impl Fleet {
             events: Vec::with_capacity(EVENTS_MAX),
             buffer: vec![0; READ_BUFFER_BYTES],
         })
+    }
+
+    /// A message of so many bytes, as the clients write it.
+    pub fn template(&self, payload_bytes: usize) -> Template {
+        Template::new(payload_bytes, self.targets[0].way.content())
     }
 
     /// Connects `count` more clients and waits until all of them are open.
@@ -196,6 +202,11 @@ impl Fleet {
         self.clients[i].as_mut().with_context(|| format!("client {i} is not connected"))
     }
 
+    /// How many clients there are.
+    pub fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
     /// How many clients count for the figures.
     pub fn metered(&self) -> usize {
         self.clients.iter().flatten().filter(|c| c.is_metered()).count()
@@ -206,32 +217,69 @@ impl Fleet {
         &mut self.meter
     }
 
-    /// Waits until all metered clients together have got `expected` deliveries; more of them, or a long silence, is a
-    /// fault.
-    pub fn drain(&mut self, expected: u64) -> Result<()> {
-        let mut patience = Patience::new();
-        while self.meter.delivered() < expected {
-            self.turn()?;
-            if patience.is_over(self.meter.delivered()) {
-                bail!(Fault::Missing { expected, got: self.meter.delivered() });
-            }
+    /// Waits until so many are delivered; more of them to metered clients, or a long silence, is a fault.
+    pub fn drain(&mut self, expected: Deliveries) -> Result<()> {
+        self.await_deliveries(expected)?;
+        if self.meter.delivered() > expected.metered {
+            bail!("{} deliveries came where {} were sent", self.meter.delivered(), expected.metered);
         }
-        if self.meter.delivered() > expected {
-            bail!("{} deliveries came where {expected} were sent", self.meter.delivered());
+        Ok(())
+    }
+
+    /// Waits until so many are delivered; a long silence is a fault.
+    pub fn await_deliveries(&mut self, expected: Deliveries) -> Result<()> {
+        let mut patience = Patience::new();
+        while self.meter.delivered() < expected.metered || self.meter.checked() < expected.checked {
+            self.turn()?;
+            let got = self.meter.delivered() + self.meter.checked();
+            if patience.is_over(got) {
+                bail!(Fault::Missing { expected: expected.metered + expected.checked, got });
+            }
         }
         Ok(())
     }
 
     /// Checks that all metered clients have seen one and the same order.
     pub fn check_one_order(&self) -> Result<()> {
-        let mut metered = self.clients.iter().flatten().filter(|c| c.is_metered()).map(Client::tally);
-        if let Some(first) = metered.next() {
-            if metered.any(|t| t.order() != first.order() || t.messages() != first.messages()) {
-                bail!(Fault::OrdersDiffer);
-            }
-        }
-        Ok(())
+        check_one_order(self.clients.iter().flatten().filter(|c| c.is_metered()))
     }
+
+    /// Checks the same of all clients, for loads to which nobody comes late.
+    pub fn check_one_order_of_all(&self) -> Result<()> {
+        check_one_order(self.clients.iter().flatten())
+    }
+}
+
+/// Deliveries that are due, to all clients together.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Deliveries {
+    /// To those who count for the figures.
+    pub metered: u64,
+    /// To those who are only checked, where they have to be waited for.
+    pub checked: u64,
+}
+
+impl Deliveries {
+    /// So many, to those who count for the figures.
+    pub fn metered(metered: u64) -> Self {
+        Self { metered, checked: 0 }
+    }
+
+    /// Of so many messages, if these are those of one.
+    #[must_use]
+    pub fn times(self, messages: u64) -> Self {
+        Self { metered: self.metered * messages, checked: self.checked * messages }
+    }
+}
+
+fn check_one_order<'a>(clients: impl Iterator<Item = &'a Client>) -> Result<()> {
+    let mut tallies = clients.map(Client::tally);
+    if let Some(first) = tallies.next() {
+        if tallies.any(|t| t.order() != first.order() || t.messages() != first.messages()) {
+            bail!(Fault::OrdersDiffer);
+        }
+    }
+    Ok(())
 }
 
 /// Notices when a figure has stopped to change. The clock is looked at only now and then, for spinning loads.

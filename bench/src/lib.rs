@@ -4,6 +4,7 @@
 //! is no circle; `tests/imports.rs` checks it.
 //!
 //! The connections of a load:
+//! - [`socketio`]: packets that socket.io puts around a message
 //! - [`wire`]: the bytes; stamped messages out, a counting reader in
 //! - [`events`]: the same of event streams
 //! - [`tally`]: what makes a run void
@@ -16,6 +17,7 @@
 //! - [`cores`]: which core runs what
 //! - [`server`]: one server, from its start to its end
 //! - [`peers`]: the table of all that can be measured
+//! - [`redis`]: a Redis server for boards to share
 //!
 //! A run of one load against one server:
 //! - [`load`]: its kind and sizes
@@ -38,6 +40,7 @@
 //! - `loads::forgotten`: channels that come and go
 //! - `loads::page_requests`: what one warm request costs
 //! - `loads::page_storm`: phones that open the page at once
+//! - `loads::boards`: clients on two boards that share a Redis server
 //! - [`loads::contender`]: a load in slices, for two servers in turns
 //! - [`loads`]: which of these files does which kind
 //!
@@ -48,9 +51,11 @@
 //! - [`suite`]: all loads against all servers, in alternating rounds
 //! - [`duel`]: two servers closely, in slices
 //! - [`turns`]: one load for several servers in turns
+//! - [`boards`]: two boards on one Redis server, for several kinds of them in turns
 //!
 //! `main.rs` (the command line) and `bin/` (two servers of our own) are programs on top of it.
 
+pub mod boards;
 pub mod client;
 pub mod cores;
 pub mod duel;
@@ -63,9 +68,11 @@ pub mod outcome;
 pub mod peers;
 pub mod plots;
 pub mod process;
+pub mod redis;
 pub mod report;
 pub mod results;
 pub mod server;
+pub mod socketio;
 pub mod statistics;
 pub mod suite;
 pub mod tally;

@@ -47,6 +47,9 @@ pub enum Kind {
     Channels,
     /// Channels that come and go: memory.
     Forgotten,
+    /// Two boards that share a Redis server; has a command of its own.
+    #[value(skip)]
+    Boards,
 }
 
 impl Kind {
@@ -69,6 +72,7 @@ impl Kind {
             Self::NewPosts => "new-posts",
             Self::Channels => "channels",
             Self::Forgotten => "forgotten",
+            Self::Boards => "boards",
         }
     }
 
@@ -80,6 +84,7 @@ impl Kind {
             Self::Streams | Self::IdleStreams | Self::Posts | Self::Channels => {
                 matches!(serves, Serves::Hub | Serves::Both)
             }
+            Self::Boards => matches!(serves, Serves::SocketIo | Serves::Both),
             Self::NewPosts | Self::Forgotten => serves == Serves::Both,
             _ => matches!(serves, Serves::Broadcasts | Serves::Hub | Serves::Both),
         }
@@ -157,6 +162,7 @@ impl Load {
             Kind::PageRequests => "connections",
             Kind::PageStorm => "phones",
             Kind::Streams => "receivers each way",
+            Kind::Boards => "clients on each of two",
             Kind::NewPosts => return format!("{}, one after the other", self.kind.name()),
             Kind::Forgotten => return format!("{}, {} channels", self.kind.name(), self.channels),
             _ => "clients",
@@ -164,7 +170,7 @@ impl Load {
         let extra = match self.kind {
             Kind::Paced => format!(", {} messages/s", self.rate_hz),
             Kind::Storm => format!(", {} phones", self.phones),
-            Kind::Pipelined => format!(", {} publishers", self.publishers),
+            Kind::Pipelined | Kind::Boards => format!(", {} publishers", self.publishers),
             Kind::Big => format!(", {} KiB messages", self.payload_bytes / 1024),
             Kind::Channels => format!(" in {} channels and in one", self.channels),
             _ => String::new(),

@@ -13,7 +13,7 @@ use foghorn_bench::load::Load;
 use foghorn_bench::outcome::Outcome;
 use foghorn_bench::peers::{self, PEERS};
 use foghorn_bench::server::Server;
-use foghorn_bench::{duel, loads, process, report, suite, turns};
+use foghorn_bench::{boards, duel, loads, process, report, suite, turns};
 
 /// Drives WebSocket broadcasters with the same loads and shows them side by side.
 #[derive(Debug, Parser)]
@@ -31,6 +31,8 @@ enum Command {
     Suite(suite::Options),
     /// Let two servers take turns in short slices, for a ratio that a noisy machine cannot spoil
     Duel(duel::Options),
+    /// Let pairs of boards that share a Redis server take turns; writes a file of results and the tables
+    Boards(boards::Options),
     /// Make tables and plots anew from written results
     Report {
         /// The folder with the results
@@ -83,6 +85,7 @@ impl Command {
             Self::Run(run) => run.execute(),
             Self::Suite(options) => suite::run(&options),
             Self::Duel(options) => duel::run(&options).map(|()| true),
+            Self::Boards(options) => boards::run(&options),
             Self::Report { folder } => report::write(&folder).map(|()| true),
             Self::Peers => {
                 for peer in PEERS {

@@ -16,6 +16,7 @@ pub struct Meter {
     clock: Instant,
     now_ns: u64,
     delivered: u64,
+    checked: u64,
     latency_ns: Histogram<u64>,
     run_sent_ns: u64,
     run_length: u64,
@@ -27,6 +28,7 @@ impl Default for Meter {
             clock: Instant::now(),
             now_ns: 0,
             delivered: 0,
+            checked: 0,
             latency_ns: Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3).expect("the bounds are constants and valid"),
             run_sent_ns: 0,
             run_length: 0,
@@ -55,6 +57,12 @@ impl Meter {
         self.run_length += 1;
     }
 
+    /// To be called for each message that came to a client that is only checked.
+    #[inline]
+    pub fn checked_delivery(&mut self) {
+        self.checked += 1;
+    }
+
     /// To be called when all messages of a read have been reported.
     pub fn end_read(&mut self) {
         if self.run_length > 0 {
@@ -68,6 +76,11 @@ impl Meter {
     /// All deliveries so far.
     pub fn delivered(&self) -> u64 {
         self.delivered
+    }
+
+    /// All deliveries so far to clients that are only checked.
+    pub fn checked(&self) -> u64 {
+        self.checked
     }
 
     /// Forgets the latencies so far, so that a warm-up does not count. Deliveries stay counted.

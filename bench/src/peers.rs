@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::client::Target;
 use crate::cores::Cores;
 use crate::server::Server;
+use crate::socketio;
 
 /// What a peer can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -21,6 +22,8 @@ use crate::server::Server;
 pub enum Serves {
     /// WebSocket broadcasts only.
     Broadcasts,
+    /// The same, in packets of socket.io; not in the suite, but one of several boards.
+    SocketIo,
     /// Pages only.
     Pages,
     /// Broadcasts in channels, by event streams and from posts too, but no pages.
@@ -132,7 +135,18 @@ pub const PEERS: &[Peer] = &[
         install: "npm ci in bench/peers",
         command: |port| ws7(port).and(http_server(port)),
     },
+    Peer {
+        name: "socketio",
+        about: "socket.io 4 on Node.js, several of them by its redis-streams adapter",
+        serves: Serves::SocketIo,
+        path: socketio::PATH,
+        install: "npm ci in bench/peers",
+        command: |port| node("node_modules/socket.io", "socketio-redis.js", &[port.to_string()]),
+    },
 ];
+
+/// Peers that can be several boards on one Redis server, and what stands before its URL among their arguments.
+const BOARDS: &[(&str, &[&str])] = &[("foghorn", &["--redis"]), ("other", &["--redis"]), ("socketio", &[])];
 
 /// Another build of Foghorn, to be compared with the first; not in the tables.
 static OTHER: Peer = Peer {
@@ -160,18 +174,39 @@ impl Peer {
 
     /// Starts it on a free port of the loopback interface and waits until it listens.
     pub fn start(&self, cores: &Cores) -> Result<Server> {
-        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-        let command =
-            (self.command)(addr.port()).with_context(|| format!("{} is missing: {}", self.name, self.install))?;
-        let server = Server::start(self.name, command, Target::new(addr, self.path), cores)?;
+        let server = self.start_with(&[], cores)?;
         match self.serves {
             Serves::Apart => Ok(server.with_websockets(find(WEBSOCKETS_OF_PAIR)?.start(cores)?)),
             _ => Ok(server),
         }
     }
+
+    /// Starts two of it that share the Redis server at this URL.
+    pub fn start_boards(&self, redis_url: &str, cores: &Cores) -> Result<Server> {
+        let (_, before) = BOARDS.iter().find(|(name, _)| *name == self.name).with_context(|| {
+            let names: Vec<_> = BOARDS.iter().map(|(name, _)| *name).collect();
+            format!("{} cannot be several boards; {} can", self.name, names.join(", "))
+        })?;
+        let arguments = [before, &[redis_url][..]].concat();
+        let near = self.start_with(&arguments, cores)?;
+        Ok(near.with_far(self.start_with(&arguments, cores)?))
+    }
+
+    fn start_with(&self, arguments: &[&str], cores: &Cores) -> Result<Server> {
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        let mut command =
+            (self.command)(addr.port()).with_context(|| format!("{} is missing: {}", self.name, self.install))?;
+        command.args(arguments);
+        let target = match self.serves {
+            Serves::SocketIo => Target::socket_io(addr),
+            _ => Target::new(addr, self.path),
+        };
+        Server::start(self.name, command, target, cores)
+    }
 }
 
-fn free_port() -> Result<u16> {
+/// A port of the loopback interface on which nobody listens.
+pub(crate) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
     Ok(listener.local_addr()?.port())
 }
@@ -185,7 +220,8 @@ fn existing(path: PathBuf) -> Option<PathBuf> {
     path.exists().then_some(path)
 }
 
-fn on_path(program: &str) -> Option<PathBuf> {
+/// Where this program is, if it is installed.
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let folders = std::env::var_os("PATH")?;
     std::env::split_paths(&folders).chain(["/usr/sbin".into()]).find_map(|f| existing(f.join(program)))
 }

@@ -20,8 +20,13 @@ pub struct CpuTime {
 impl CpuTime {
     /// What this process and its children have used so far.
     pub fn of(pid: u32) -> Result<Self> {
+        Self::of_all([pid])
+    }
+
+    /// The same of several processes together.
+    pub fn of_all(pids: impl IntoIterator<Item = u32>) -> Result<Self> {
         let mut sum = Self::default();
-        for pid in family(pid) {
+        for pid in pids.into_iter().flat_map(family) {
             let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("the server is gone")?;
             // The name in brackets may hold spaces, so fields are counted from the last bracket on (proc_pid_stat(5)).
             let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();

@@ -82,6 +82,19 @@ const PAGE_STORM: &[Column] = &[
     column("peak_kib", "memory at its peak MiB", 1024.0, 1),
 ];
 
+const BOARDS: &[Column] = &[
+    column("messages_per_s", "messages/s on the far board", 1.0, 0),
+    column("total_us_per_message", "CPU µs/message of both boards", 1.0, 1),
+    column("redis_us_per_message", "of Redis", 1.0, 1),
+    P50,
+    P99,
+    column("one_board_latency_p50_us", "p50 ms on one board", 1e3, 2),
+    column("one_board_latency_p99_us", "p99 ms on one board", 1e3, 2),
+    column("added_us", "µs added for one receiver", 1.0, 0),
+    column("round_trip_us", "µs of a PING", 1.0, 0),
+    column("added_round_trips", "round trips added", 1.0, 2),
+];
+
 const RATIO: Column = column("cost_ratio", "ratio", 1.0, 3);
 const RATIO_LOW: Column = column("cost_ratio_lower_quartile", "quartile below", 1.0, 3);
 const RATIO_HIGH: Column = column("cost_ratio_upper_quartile", "quartile above", 1.0, 3);
@@ -136,6 +149,7 @@ fn layout(kind: Kind) -> (&'static [Column], &'static str) {
         Kind::NewPosts => (NEW_POSTS, "foghorn"),
         Kind::Channels => (CHANNELS, "nchan"),
         Kind::Forgotten => (FORGOTTEN, "foghorn"),
+        Kind::Boards => (BOARDS, "socketio"),
     }
 }
 

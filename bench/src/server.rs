@@ -31,6 +31,8 @@ pub struct Server {
     pub start: Option<Duration>,
     /// The server of the WebSockets, where it is another one.
     websockets: Option<Box<Server>>,
+    /// The other board, where two share a Redis server.
+    far: Option<Box<Server>>,
 }
 
 impl Server {
@@ -46,14 +48,14 @@ impl Server {
         let child = command.spawn().with_context(|| format!("cannot start {name}"));
         cores.pin_load()?;
         let child = child?;
-        let mut server = Self { pid: child.id(), child: Some(child), target, start: None, websockets: None };
+        let mut server = Self { pid: child.id(), child: Some(child), target, start: None, websockets: None, far: None };
         server.wait_until_listening(name, spawned)?;
         Ok(server)
     }
 
     /// A server that runs already, and goes on to.
     pub fn running(pid: u32, target: Target) -> Self {
-        Self { child: None, pid, target, start: None, websockets: None }
+        Self { child: None, pid, target, start: None, websockets: None, far: None }
     }
 
     /// The same with its WebSockets on another server, which is measured with it by loads that need both.
@@ -63,14 +65,27 @@ impl Server {
         self
     }
 
+    /// The same with another board, which delivers what is sent to this one.
+    #[must_use]
+    pub fn with_far(mut self, far: Self) -> Self {
+        self.far = Some(Box::new(far));
+        self
+    }
+
+    /// Where the other board listens, if there is one.
+    pub fn far(&self) -> Option<&Target> {
+        self.far.as_ref().map(|server| &server.target)
+    }
+
     /// Where the WebSockets are.
     pub fn websockets(&self) -> &Target {
         self.websockets.as_ref().map_or(&self.target, |server| &server.target)
     }
 
-    /// Its process, and that of its WebSockets if it is another one.
+    /// Its process, and those of its WebSockets and of the other board where there are such.
     pub fn pids(&self) -> impl Iterator<Item = u32> {
-        [Some(self.pid), self.websockets.as_ref().map(|server| server.pid)].into_iter().flatten()
+        let others = [&self.websockets, &self.far].map(|server| server.as_ref().map(|server| server.pid));
+        [Some(self.pid)].into_iter().chain(others).flatten()
     }
 
     fn wait_until_listening(&mut self, name: &str, spawned: Instant) -> Result<()> {

@@ -49,7 +49,8 @@ pub fn run(load: &Load, names: &[String], waiting: Waiting, cores: &Cores) -> Re
     Ok(())
 }
 
-fn table(names: &[String], runs: &[Vec<Figures>]) -> String {
+/// A column for each server, and what the first one is to each of the others.
+pub(crate) fn table(names: &[String], runs: &[Vec<Figures>]) -> String {
     let (first, others) = (&names[0], &names[1..]);
     let mut lines = vec![format!("{:27}", "")];
     lines[0].extend(names.iter().map(|name| format!(" {name:>12}")));

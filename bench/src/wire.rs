@@ -1,17 +1,19 @@
 //! The bytes of a WebSocket (RFC 6455) as far as a load needs them: stamped messages out, a counting reader in.
 //!
-//! It leaves sockets to `client` and judging what arrived to `tally`. What must stay true: the reader never holds a
+//! It leaves sockets to `client`, judging what arrived to `tally`, and what socket.io puts around a message to `socketio`. What must stay true: the reader never holds a
 //! payload, only the few bytes of a frame head that a read has cut in two, so ten thousand clients cost the load little
 //! and one read of many frames is gone through by arithmetic.
 
-/// Bytes of the stamp at the start of every payload.
+use crate::socketio::{self, EVENT_BEGIN, EVENT_END, Packet};
+
+/// Bytes of the stamp at the start of every message.
 pub const STAMP_BYTES: usize = 16;
 
 /// How many publishers a stamp can tell apart, and a tally keeps count of.
 pub const PUBLISHERS_MAX: usize = 8;
 
-/// The longest head of a server's frame, and the stamp after it.
-const HEAD_BYTES_MAX: usize = 10 + STAMP_BYTES;
+/// The longest head of a server's frame, what may stand before a message, and the stamp.
+const HEAD_BYTES_MAX: usize = 10 + EVENT_BEGIN.len() + STAMP_BYTES;
 
 /// Marks our own messages; whatever else comes (a greeting, say) is let pass uncounted.
 const MAGIC: u64 = 0x1a;
@@ -76,34 +78,61 @@ pub fn payload(payload_bytes: usize, stamp: Stamp) -> Vec<u8> {
     payload
 }
 
+/// What is in the frames of a WebSocket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Content {
+    /// A message is a frame.
+    #[default]
+    Messages,
+    /// A message is in a packet of socket.io.
+    SocketIo,
+}
+
 /// A masked text frame made once; only its stamp changes from message to message.
 #[derive(Debug)]
 pub struct Template {
     frame: Vec<u8>,
     payload_at: usize,
+    /// Where in the payload the stamp is.
+    stamp_at: usize,
+    content: Content,
 }
 
 impl Template {
-    /// A frame of `payload_bytes`, which must have room for the stamp.
-    pub fn new(payload_bytes: usize) -> Self {
-        assert!(payload_bytes >= STAMP_BYTES, "a payload has to hold its stamp");
-        let mut frame = Vec::with_capacity(payload_bytes + 14);
-        frame.push(0x81);
-        push_length(&mut frame, payload_bytes, 0x80);
-        frame.extend_from_slice(&MASK);
-        let payload_at = frame.len();
-        frame.extend((0..payload_bytes).map(|i| b'x' ^ MASK[i % 4]));
-        Self { frame, payload_at }
+    /// A frame with a message of `payload_bytes`, which must have room for the stamp.
+    pub fn new(payload_bytes: usize, content: Content) -> Self {
+        let message = payload(payload_bytes, Stamp { publisher: 0, seq: 0, sent_ns: 0 });
+        let (begin, end) = match content {
+            Content::Messages => (&[][..], &[][..]),
+            Content::SocketIo => (EVENT_BEGIN, EVENT_END),
+        };
+        let frame = masked(&[begin, &message, end].concat());
+        let payload_at = frame.len() - begin.len() - message.len() - end.len();
+        Self { frame, payload_at, stamp_at: begin.len(), content }
     }
 
     /// The frame with this stamp in it.
     pub fn stamped(&mut self, stamp: Stamp) -> &[u8] {
-        let target = &mut self.frame[self.payload_at..self.payload_at + STAMP_BYTES];
-        for (i, (to, from)) in target.iter_mut().zip(stamp.encode()).enumerate() {
-            *to = from ^ MASK[i % 4];
+        let bytes = match self.content {
+            Content::Messages => stamp.encode(),
+            Content::SocketIo => socketio::escape(stamp.encode()),
+        };
+        let payload = &mut self.frame[self.payload_at..];
+        for (i, byte) in (self.stamp_at..).zip(bytes) {
+            payload[i] = byte ^ MASK[i % 4];
         }
         &self.frame
     }
+}
+
+/// A masked text frame.
+pub fn masked(payload: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(payload.len() + 14);
+    frame.push(0x81);
+    push_length(&mut frame, payload.len(), 0x80);
+    frame.extend_from_slice(&MASK);
+    frame.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    frame
 }
 
 /// Appends a frame's length in the shortest form, as RFC 6455, 5.2 demands.
@@ -133,6 +162,8 @@ pub enum Arrival {
     Other,
     /// A ping, to be answered.
     Ping,
+    /// A packet of socket.io that the client has to do something about.
+    Packet(Packet),
     /// A close frame: the server ends this connection.
     Close,
     /// Bytes that the load cannot count: a fragment, or no frame of a server.
@@ -155,15 +186,21 @@ pub struct FrameReader {
     /// Payload still to come of the frame that `pending` will report when it is complete.
     skip: u64,
     pending: Arrival,
+    content: Content,
 }
 
 impl Default for FrameReader {
     fn default() -> Self {
-        Self { carry: [0; HEAD_BYTES_MAX], carry_len: 0, skip: 0, pending: Arrival::Other }
+        Self::of(Content::Messages)
     }
 }
 
 impl FrameReader {
+    /// For frames with this in them.
+    pub fn of(content: Content) -> Self {
+        Self { carry: [0; HEAD_BYTES_MAX], carry_len: 0, skip: 0, pending: Arrival::Other, content }
+    }
+
     /// Reports every frame that these bytes complete.
     #[inline]
     pub fn feed(&mut self, mut bytes: &[u8], mut report: impl FnMut(Arrival)) {
@@ -178,7 +215,7 @@ impl FrameReader {
                 continue;
             }
             let head = if self.carry_len == 0 {
-                let Some(head) = parse_head(bytes) else {
+                let Some(head) = parse_head(bytes, self.content) else {
                     self.carry[..bytes.len()].copy_from_slice(bytes);
                     self.carry_len = bytes.len();
                     return;
@@ -189,7 +226,7 @@ impl FrameReader {
                 self.carry[self.carry_len] = bytes[0];
                 self.carry_len += 1;
                 bytes = &bytes[1..];
-                let Some(head) = parse_head(&self.carry[..self.carry_len]) else {
+                let Some(head) = parse_head(&self.carry[..self.carry_len], self.content) else {
                     continue;
                 };
                 self.carry_len = 0;
@@ -208,7 +245,7 @@ impl FrameReader {
 /// Reads a frame's head and stamp; `payload_bytes` is what comes after them. None: more bytes are needed, and there are
 /// fewer than [`HEAD_BYTES_MAX`] of them so far.
 #[inline]
-fn parse_head(bytes: &[u8]) -> Option<Head> {
+fn parse_head(bytes: &[u8], content: Content) -> Option<Head> {
     let (&first, &second) = (bytes.first()?, bytes.get(1)?);
     let (head_bytes, payload_bytes) = match second {
         0..=125 => (2, u64::from(second)),
@@ -217,6 +254,7 @@ fn parse_head(bytes: &[u8]) -> Option<Head> {
         _ => return Some(unreadable(bytes.len())),
     };
     let arrival = match first {
+        0x81 if content == Content::SocketIo => return parse_packet(bytes, head_bytes, payload_bytes),
         0x81 | 0x82 if payload_bytes >= STAMP_BYTES as u64 => {
             let stamp = Stamp::decode(*bytes.get(head_bytes..)?.first_chunk()?);
             return Some(Head {
@@ -231,6 +269,21 @@ fn parse_head(bytes: &[u8]) -> Option<Head> {
         _ => return Some(unreadable(bytes.len())),
     };
     Some(Head { bytes: head_bytes, payload_bytes, arrival })
+}
+
+/// The same of a frame with a packet of socket.io.
+fn parse_packet(bytes: &[u8], head_bytes: usize, payload_bytes: u64) -> Option<Head> {
+    let mut read_bytes = payload_bytes.min(EVENT_BEGIN.len() as u64) as usize;
+    let packet = socketio::packet(bytes.get(head_bytes..head_bytes + read_bytes)?);
+    let mut arrival = Arrival::Packet(packet);
+    if packet == Packet::Event && payload_bytes >= (EVENT_BEGIN.len() + STAMP_BYTES) as u64 {
+        let stamp = bytes.get(head_bytes + read_bytes..)?.first_chunk()?;
+        read_bytes += STAMP_BYTES;
+        if let Some(stamp) = Stamp::decode(socketio::unescape(*stamp)) {
+            arrival = Arrival::Message(stamp);
+        }
+    }
+    Some(Head { bytes: head_bytes + read_bytes, payload_bytes: payload_bytes - read_bytes as u64, arrival })
 }
 
 /// Swallows what there is: after it nothing in this stream can be made out.
@@ -256,6 +309,39 @@ mod tests {
             let bytes = stamp.encode();
             assert!(bytes.iter().all(|byte| (0x40..0x80).contains(byte)));
             assert_eq!(Stamp::decode(bytes), Some(stamp));
+        }
+    }
+
+    #[test]
+    fn packets_of_socket_io_are_told_apart_however_a_stream_is_cut() {
+        let mut stream = server_frame(br#"0{"sid":"lv_VI97HAXpY6yYWAAAB","pingInterval":25000}"#);
+        stream.extend(server_frame(br#"40{"sid":"oSO0OpakMV_3jnilAAAA"}"#));
+        let mut sent = Vec::new();
+        // A stamp of this time has each value of its bytes, the one too that JSON would have escaped.
+        for seq in 0..64 {
+            let stamp = Stamp { publisher: 2, seq, sent_ns: seq << 42 | 0x1c };
+            let mut template = Template::new(70, Content::SocketIo);
+            let masked = &template.stamped(stamp)[2..];
+            let payload: Vec<u8> =
+                masked[4..].iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+            let event: (String, String) = serde_json::from_slice(&payload[2..]).unwrap();
+            assert_eq!((event.0.as_str(), event.1.len()), ("message", 70));
+            stream.extend(server_frame(&payload));
+            sent.push(Arrival::Message(stamp));
+        }
+        stream.extend(server_frame(br#"42["message","short"]"#));
+        stream.extend(server_frame(br#"42["message","a message that no load has sent"]"#));
+        stream.extend(server_frame(b"2"));
+        stream.extend(server_frame(b"41"));
+        for piece_bytes in [1, 2, 3, 15, 16, 17, 32, 1000, stream.len()] {
+            let (mut reader, mut seen) = (FrameReader::of(Content::SocketIo), Vec::new());
+            for piece in stream.chunks(piece_bytes) {
+                reader.feed(piece, |arrival| seen.push(arrival));
+            }
+            let mut expected = vec![Arrival::Packet(Packet::Open), Arrival::Packet(Packet::Connected)];
+            expected.extend(&sent);
+            expected.extend([Packet::Event, Packet::Event, Packet::Ping, Packet::End].map(Arrival::Packet));
+            assert_eq!(seen, expected, "in pieces of {piece_bytes}");
         }
     }
 

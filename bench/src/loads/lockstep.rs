@@ -5,15 +5,14 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
-use crate::fleet::{Fleet, Patience};
+use crate::fleet::{Deliveries, Fleet};
 use crate::load::Load;
 use crate::loads::measurement::{Measurement, settled_kib};
 use crate::outcome::Figures;
 use crate::process;
 use crate::server::Server;
-use crate::tally::Fault;
 use crate::wire::{Stamp, Template};
 
 /// Publishers that know when all have got what they sent: client 0, or one of each channel, whose clients see only its
@@ -23,7 +22,8 @@ pub struct Lockstep {
     template: Template,
     publishers: Vec<usize>,
     seq: u64,
-    clients: u64,
+    /// Who gets each message.
+    clients: Deliveries,
 }
 
 impl Lockstep {
@@ -34,7 +34,15 @@ impl Lockstep {
 
     /// The same with these clients as publishers, no two of them in one channel.
     pub fn of(publishers: Vec<usize>, load: &Load, fleet: &Fleet) -> Self {
-        Self { template: Template::new(load.payload_bytes), publishers, seq: 0, clients: fleet.metered() as u64 }
+        let clients = Deliveries::metered(fleet.metered() as u64);
+        Self { template: fleet.template(load.payload_bytes), publishers, seq: 0, clients }
+    }
+
+    /// The same where all have to have the message, those too who are only checked.
+    pub fn among_all(load: &Load, fleet: &Fleet) -> Self {
+        let mut lockstep = Self::new(load, fleet);
+        lockstep.clients.checked = fleet.clients() as u64 - lockstep.clients.metered;
+        lockstep
     }
 
     /// Sends a message and waits for all its deliveries.
@@ -48,15 +56,7 @@ impl Lockstep {
             publisher.flush()?;
         }
         self.seq += 1;
-        let expected = self.seq * self.clients;
-        let mut patience = Patience::new();
-        while fleet.meter().delivered() < expected {
-            fleet.turn()?;
-            if patience.is_over(fleet.meter().delivered()) {
-                bail!(Fault::Missing { expected, got: fleet.meter().delivered() });
-            }
-        }
-        Ok(())
+        fleet.await_deliveries(self.clients.times(self.seq))
     }
 
     /// So many steps.

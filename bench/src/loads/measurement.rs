@@ -25,7 +25,12 @@ impl<'a> Measurement<'a> {
     /// Begins here, and forgets the latencies of the warm-up.
     pub fn begin(server: &'a Server, fleet: &mut Fleet) -> Result<Self> {
         fleet.meter().forget_latencies();
-        Ok(Self { server, delivered: fleet.meter().delivered(), cpu: CpuTime::of(server.pid)?, began: Instant::now() })
+        Ok(Self {
+            server,
+            delivered: fleet.meter().delivered(),
+            cpu: CpuTime::of_all(server.pids())?,
+            began: Instant::now(),
+        })
     }
 
     /// Whether the load's time is over.
@@ -36,7 +41,7 @@ impl<'a> Measurement<'a> {
     /// Deliveries, latencies and what they cost.
     pub fn end(self, fleet: &mut Fleet) -> Result<Figures> {
         let elapsed_s = self.began.elapsed().as_secs_f64();
-        let cpu = CpuTime::of(self.server.pid)?.since(self.cpu);
+        let cpu = CpuTime::of_all(self.server.pids())?.since(self.cpu);
         let meter = fleet.meter();
         let delivered = (meter.delivered() - self.delivered) as f64;
         let figures = [

@@ -3,7 +3,7 @@
 //! The files know nothing of this one. What must stay true: a load that saw a message lost, doubled or reordered returns
 //! an error, and its figures are never shown.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::fleet::{Fleet, Waiting};
 use crate::load::{Kind, Load};
@@ -12,6 +12,7 @@ use crate::server::Server;
 
 mod answers;
 mod arrivals;
+mod boards;
 mod channels;
 pub mod contender;
 mod forgotten;
@@ -48,6 +49,7 @@ pub fn run(load: &Load, server: &Server, waiting: Waiting) -> Result<Figures> {
         Kind::NewPosts => posts::run_new(load, server),
         Kind::Channels => channels::run(load, server, waiting),
         Kind::Forgotten => forgotten::run(load, server, fleet),
+        Kind::Boards => bail!("boards are two servers, and have a command of their own"),
         Kind::PageStorm => page_storm::run(load, server, fleet, waiting),
     }
 }

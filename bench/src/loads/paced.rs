@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::fleet::Fleet;
+use crate::fleet::{Deliveries, Fleet};
 use crate::load::Load;
 use crate::loads::measurement::Measurement;
 use crate::outcome::Figures;
 use crate::server::Server;
-use crate::wire::{Stamp, Template};
+use crate::wire::Stamp;
 
 /// A server that is so many seconds behind cannot keep this rate, and its latency is only a matter of how long one
 /// looks.
@@ -24,7 +24,7 @@ pub fn run(load: &Load, server: &Server, mut fleet: Fleet) -> Result<Figures> {
         bail!("the rate has to be above 0 messages per second");
     }
     fleet.open(load.clients, true)?;
-    let mut template = Template::new(load.payload_bytes);
+    let mut template = fleet.template(load.payload_bytes);
     let metered = fleet.metered() as u64;
     let begin_ns = fleet.meter().clock_ns();
     let due_ns = |seq: u64| begin_ns + (seq as f64 * 1e9 / load.rate_hz) as u64;
@@ -56,7 +56,7 @@ pub fn run(load: &Load, server: &Server, mut fleet: Fleet) -> Result<Figures> {
         bail!("the measured time was over before it began");
     };
     // The rest belongs to the measurement: leaving out the slowest would flatter.
-    fleet.drain(seq * metered)?;
+    fleet.drain(Deliveries::metered(seq * metered))?;
     let mut figures = measurement.end(&mut fleet)?;
     figures.insert("rate_hz".into(), load.rate_hz);
     fleet.check_one_order()?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::fleet::{Fleet, Patience};
+use crate::fleet::{Deliveries, Fleet, Patience};
 use crate::load::Load;
 use crate::loads::measurement::{Measurement, latencies};
 use crate::outcome::Figures;
@@ -20,22 +20,37 @@ use crate::wire::{Stamp, Template};
 pub struct Publishers {
     template: Template,
     sent: Vec<u64>,
+    /// Who gets each message.
+    clients: Deliveries,
+    /// The client whose receipts move the windows, if it is not the publisher itself.
+    witness: Option<usize>,
     window: u64,
     burst: u64,
 }
 
 impl Publishers {
-    /// For a fleet that has at least so many clients.
-    pub fn new(load: &Load) -> Result<Self> {
+    /// For a fleet whose clients are all open, at least so many.
+    pub fn new(load: &Load, fleet: &Fleet) -> Result<Self> {
         if load.publishers > load.clients || load.burst == 0 || load.burst > load.window {
             bail!("publishers are clients too, so there are no more of them; and a burst is no larger than the window");
         }
         Ok(Self {
-            template: Template::new(load.payload_bytes),
+            template: fleet.template(load.payload_bytes),
             sent: vec![0; load.publishers],
+            clients: Deliveries::metered(fleet.metered() as u64),
+            witness: None,
             window: load.window,
             burst: load.burst,
         })
+    }
+
+    /// The same where all have to have a message in the end, those too who are only checked, and it is under way until the
+    /// last of all clients has it.
+    pub fn among_all(load: &Load, fleet: &Fleet) -> Result<Self> {
+        let mut publishers = Self::new(load, fleet)?;
+        publishers.clients.checked = fleet.clients() as u64 - publishers.clients.metered;
+        publishers.witness = Some(fleet.clients() - 1);
+        Ok(publishers)
     }
 
     /// Publishes for so long.
@@ -46,7 +61,7 @@ impl Publishers {
             self.publish(fleet)?;
             fleet.turn()?;
             if patience.is_over(fleet.meter().delivered()) {
-                bail!(Fault::Missing { expected: self.expected(fleet), got: fleet.meter().delivered() });
+                bail!(Fault::Missing { expected: self.expected().metered, got: fleet.meter().delivered() });
             }
         }
         Ok(())
@@ -54,13 +69,13 @@ impl Publishers {
 
     /// Waits until all that was sent has arrived everywhere.
     pub fn drain(&mut self, fleet: &mut Fleet) -> Result<()> {
-        fleet.drain(self.expected(fleet))
+        fleet.drain(self.expected())
     }
 
     /// Lets every publisher send what its window has room for, in whole bursts, one write each.
     fn publish(&mut self, fleet: &mut Fleet) -> Result<()> {
         for (publisher, sent) in self.sent.iter_mut().enumerate() {
-            let returned = fleet.client(publisher)?.tally().of(publisher);
+            let returned = fleet.client(self.witness.unwrap_or(publisher))?.tally().of(publisher);
             let bursts = (returned + self.window - *sent) / self.burst;
             if bursts == 0 {
                 continue;
@@ -76,15 +91,15 @@ impl Publishers {
         Ok(())
     }
 
-    fn expected(&self, fleet: &Fleet) -> u64 {
-        self.sent.iter().sum::<u64>() * fleet.metered() as u64
+    fn expected(&self) -> Deliveries {
+        self.clients.times(self.sent.iter().sum())
     }
 }
 
 /// Deliveries per second and their cost; all that was sent has to arrive in the end.
 pub fn run(load: &Load, server: &Server, mut fleet: Fleet) -> Result<Figures> {
-    let mut publishers = Publishers::new(load)?;
     fleet.open(load.clients, true)?;
+    let mut publishers = Publishers::new(load, &fleet)?;
     publishers.go_on_for(load.warm_up(), &mut fleet)?;
     let measurement = Measurement::begin(server, &mut fleet)?;
     publishers.go_on_for(load.duration(), &mut fleet)?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::fleet::{Fleet, Patience, STALL, Waiting};
+use crate::fleet::{Deliveries, Fleet, Patience, STALL, Waiting};
 use crate::load::Load;
 use crate::loads::kept::{self, Kept};
 use crate::loads::measurement::Measurement;
@@ -86,7 +86,7 @@ impl Posters {
                 bail!("{under_way} posts are not answered, and for {} s none was", STALL.as_secs());
             }
         }
-        fleet.drain(self.posts() * fleet.metered() as u64)
+        fleet.drain(Deliveries::metered(self.posts() * fleet.metered() as u64))
     }
 }
 
