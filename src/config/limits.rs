@@ -161,6 +161,8 @@ pub const RECEIVE_BYTES_MAX_32_BIT: usize = 1 << 30;
 pub const DESCRIPTORS_RESERVED: usize = 28;
 /// Those that `--state` needs beside them: the folder, what is known of connections, [`STATE_FILES_OPEN_MAX`], and two that take turns.
 pub const DESCRIPTORS_FOR_STATE: usize = 4 + STATE_FILES_OPEN_MAX;
+/// The same for `--redis`: two connections, and what looks up its name.
+pub const DESCRIPTORS_FOR_REDIS: usize = 6;
 /// Descriptors for each HTTP request in flight: our end, tiny_http's end twice, a file.
 pub const DESCRIPTORS_PER_HTTP: usize = 4;
 /// Log lines that wait to be written, before more of them are left out.
@@ -201,12 +203,56 @@ pub const ENDED_CONNECTION_CODE_KEPT_FOR: Duration = Duration::from_secs(600);
 /// The most connections that have ended and are known, so that their clients are told what got through: of those that have shown a code, and
 /// of the others. As many as there may be clients where nothing else is set, since all come back at once when their network was away.
 pub const ENDED_CONNECTIONS_MAX: usize = 4096;
+/// Connections of which all boards together know in Redis what of them got through, and which have a fence: the one that has come first is
+/// forgotten for one more.
+pub const CONNECTIONS_SHARED_MAX: usize = 65_536;
+/// Boards of which is known which message of theirs a channel had last: of more, those are forgotten that have sent it none for a day. Each
+/// start of a board is another one.
+pub const BOARDS_COUNTED_MAX: usize = 256;
+/// How long somebody who joins, deletes or looks waits for Redis.
+pub const REDIS_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// After what time is tried again what Redis has refused.
+pub const REDIS_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// How often is looked whether each channel's stream is still there, which Redis tells nobody who waits for more of it.
+pub const REDIS_LOOK_EVERY: Duration = Duration::from_secs(2);
+/// With every so many of these looks is noted that the channel is used, so that nothing of it expires.
+pub const REDIS_LOOKS_PER_USE: u32 = 30;
 /// Files of `--state` that are kept open, each of another channel: those that were opened last.
 pub const STATE_FILES_OPEN_MAX: usize = 4;
 /// How much of a file of `--state` is read at a time, in bytes.
 pub const STATE_READ_BYTES: usize = 64 * 1024;
 /// The most connections that `--state` brings back: of those that had ended the last, then of those that were there the first.
 pub const STATE_CONNECTIONS_MAX: usize = 4 * ENDED_CONNECTIONS_MAX;
+/// How long connecting to Redis may take, for each address of its name.
+pub const REDIS_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long Redis may say nothing while an answer of it is awaited, or take nothing of what it is sent.
+pub const REDIS_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long Redis may have nothing new for us, before it says so and is asked again.
+pub const REDIS_BLOCK: Duration = Duration::from_secs(2);
+/// After this time without anything to do, Redis is asked whether it is there.
+pub const REDIS_IDLE: Duration = Duration::from_secs(5);
+/// Pause before the next try to connect to Redis: the first, and the longest after it has doubled again and again.
+pub const REDIS_BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
+/// What is sent to Redis before its answers are read, in bytes; more only if a single order has more.
+pub const REDIS_PIPELINE_BYTES: usize = 4 * 1024 * 1024;
+/// What is to come from Redis at a time, in bytes, by the size of what has come before.
+pub const REDIS_READ_BYTES: usize = 256 * 1024;
+/// Entries that are asked of Redis at a time: at first, and at most.
+pub const REDIS_READ_ENTRIES: [usize; 2] = [16, 1024];
+/// What was read from Redis and waits to be taken, as replies. While these wait, nothing more is read.
+pub const REDIS_REPLIES_WAITING_MAX: usize = 2;
+/// How long the words of Redis may be that are shown, in characters.
+pub const REDIS_WORDS_CHARS_MAX: usize = 200;
+/// The most channels with a name in one Redis. For one more, the one goes that was used last longest ago.
+pub const CHANNELS_SHARED_MAX: usize = 1024;
+/// How long a channel in Redis has to be unused before it goes for another one.
+pub const CHANNEL_SHARED_KEPT_FOR: Duration = Duration::from_secs(300);
+/// How long Redis keeps a channel that nobody uses, and how far a board has come in it.
+pub const REDIS_CHANNEL_EXPIRY: Duration = Duration::from_secs(7 * 86_400);
+/// How long Redis keeps what is known of a connection.
+pub const REDIS_CONNECTION_EXPIRY: Duration = Duration::from_secs(86_400);
+/// How long Redis keeps the key by which a board wakes its reader.
+pub const REDIS_WAKE_EXPIRY: Duration = Duration::from_secs(3600);
 /// Heartbeats are looked after this many times in each `--heartbeat`, for all clients together, so that a board with
 /// idle clients sleeps: every timer wakes it.
 pub const SWEEPS_PER_HEARTBEAT: u32 = 2;
@@ -245,4 +291,5 @@ const _: () = assert!(
 const _: () = assert!(HEAD_SMALL_BYTES < HEAD_BYTES_MAX);
 const _: () = assert!(GUESSES_PER_IP_MAX < GUESSES_PER_PROXY_MAX, "behind a proxy there are many");
 const _: () = assert!(STREAM_BATCH_PIECES[1] * STREAM_PIECE_BYTES <= STREAM_TURN_BYTES_MAX, "a batch is within a turn");
+const _: () = assert!(REDIS_READ_ENTRIES[0] > 0 && REDIS_READ_ENTRIES[0] <= REDIS_READ_ENTRIES[1]);
 const _: () = assert!(CLOSING_TIMEOUT.as_secs() < DRAIN_TIMEOUT.as_secs());

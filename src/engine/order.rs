@@ -50,8 +50,8 @@ pub enum Order {
         first_counter: u64,
         /// The oldest number of this epoch that the board holds: what is older may go.
         oldest_seq: u64,
-        /// The messages.
-        messages: Vec<Appended>,
+        /// The messages. `None`: there is none with this counter.
+        messages: Vec<Option<Appended>>,
     },
     /// Ends this epoch of a channel, if it is the present one, and begins the next.
     Clear {
@@ -62,12 +62,48 @@ pub enum Order {
     },
     /// The newest entry of a channel, which need not be known here. Makes nothing.
     Newest(ChannelName),
-    /// Notes that a connection with this id has joined, of which no message was taken yet.
-    Join(u64),
+    /// Notes that a connection has joined, of which no message was taken yet.
+    Join {
+        /// The channel.
+        channel: ChannelName,
+        /// The connection's id.
+        id: u64,
+    },
     /// Ends a connection for all boards: nothing of it is appended any more.
-    Fence(u64),
+    Fence {
+        /// The channel.
+        channel: ChannelName,
+        /// The connection's id.
+        id: u64,
+    },
     /// Has the reader look for what it is to read.
     WakeReader,
+}
+
+impl Order {
+    /// The channel that it is about, if it is about one.
+    pub fn channel(&self) -> Option<&ChannelName> {
+        match self {
+            Self::Look { channel, .. }
+            | Self::Append { channel, .. }
+            | Self::Clear { channel, .. }
+            | Self::Newest(channel)
+            | Self::Join { channel, .. }
+            | Self::Fence { channel, .. } => Some(channel),
+            Self::WakeReader => None,
+        }
+    }
+
+    /// About how many bytes are sent for it.
+    pub fn bytes(&self) -> usize {
+        const WORDS: usize = 256;
+        let Self::Append { messages, .. } = self else { return WORDS };
+        WORDS
+            + messages
+                .iter()
+                .map(|message| 64 + message.as_ref().map_or(0, |message| message.frame.len()))
+                .sum::<usize>()
+    }
 }
 
 /// What becomes of an order that was carried out.
@@ -78,8 +114,10 @@ pub enum Answer {
     At(Option<Place>),
     /// To [`Append`](Order::Append): the messages are in the stream.
     Appended {
-        /// For each message its number; `None` if it was there before, or its connection has a fence.
-        seqs: Vec<Option<u64>>,
+        /// What has become of each message.
+        fates: Vec<Fate>,
+        /// The newest entry behind them.
+        newest: EntryId,
         /// Microseconds since 1970 by the clock of Redis.
         now_unix_micros: u64,
     },
@@ -91,6 +129,17 @@ pub enum Answer {
     Taken(Option<u64>),
     /// To all others.
     Done,
+}
+
+/// What has become of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is in the stream, under this number of the epoch.
+    Appended(u64),
+    /// It was there before, or there was none.
+    Before,
+    /// Its connection has a fence: it is not there.
+    Fenced,
 }
 
 /// Where a channel is.

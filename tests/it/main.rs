@@ -9,6 +9,7 @@
 //! - [`http`]: what is not let in, by its status, and how an answer is sent
 //! - [`access`]: codes, and who guesses them
 //! - [`storage`]: what was said outlives the process
+//! - `engine`: the link to a real Redis, without the binary
 //! - [`page`]: the built-in page, and folders in its place
 //! - [`net`]: where it listens; [`server`]: start, end, and limits on connections
 //! - [`os`], [`telemetry`]: what systemd gives and wants to know, and what stands in the log
@@ -23,6 +24,8 @@ mod api;
 mod broadcast;
 mod cli;
 mod client;
+#[cfg(feature = "redis")]
+mod engine;
 mod harness;
 mod house;
 mod http;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use super::modules::{files, modules};
+use super::modules::{files, files_named, modules};
 use super::read;
 use crate::harness::project;
 
@@ -12,6 +12,21 @@ fn every_file_says_what_it_is_for() {
     for path in files(&project().join("src")).into_iter().chain(files(&project().join("tests/it"))) {
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("//! "), "{}", path.display());
+    }
+}
+
+/// What Redis runs lies beside the code that sends it: each script says what it is for too, and is used.
+#[test]
+fn every_script_says_what_it_is_for_and_is_sent() {
+    let scripts = files_named(&project().join("src"), "lua");
+    assert!(!scripts.is_empty());
+    for path in scripts {
+        let text = fs::read_to_string(&path).unwrap();
+        let first = text.lines().find(|line| !line.is_empty() && !line.starts_with("#!"));
+        assert!(first.is_some_and(|line| line.starts_with("-- ")), "{}", path.display());
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let user = fs::read_to_string(path.with_file_name("script.rs")).unwrap();
+        assert!(user.contains(&format!("include_str!(\"{name}\")")), "{}", path.display());
     }
 }
 

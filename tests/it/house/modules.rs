@@ -92,8 +92,14 @@ impl Module {
     }
 }
 
-/// All files below a folder.
+/// All files of Rust below a folder.
 pub fn files(folder: &Path) -> Vec<PathBuf> {
+    files_named(folder, "rs")
+}
+
+/// All files below a folder whose names end so.
+pub fn files_named(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+    let files = entries.flat_map(|path| if path.is_dir() { files_named(&path, extension) } else { vec![path] });
+    files.filter(|path| path.extension().is_some_and(|of| of == extension)).collect()
 }
