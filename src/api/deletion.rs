@@ -9,16 +9,36 @@ use log::info;
 use serde_json::json;
 
 use crate::broadcast::broadcaster::Broadcaster;
+#[cfg(feature = "redis")]
+use crate::broadcast::requesting::LogAway;
+#[cfg(feature = "redis")]
+use crate::http::refusal::LOG_AWAY;
+use crate::http::refusal::Refusal;
 use crate::http::short_answer::ShortAnswer;
 use crate::hub::channel_name::ChannelName;
 
 /// Does it, and says where the channel is now. 204 where there is nothing to forget.
-pub async fn answer(broadcaster: &Rc<Broadcaster>, name: &ChannelName, peer: std::net::SocketAddr) -> ShortAnswer {
-    let Some(live) = broadcaster.channels().find(name) else { return ShortAnswer::empty(204) };
+///
+/// # Errors
+/// If the log that all boards share is away.
+pub async fn answer(
+    broadcaster: &Rc<Broadcaster>,
+    name: &ChannelName,
+    peer: std::net::SocketAddr,
+) -> Result<ShortAnswer, Refusal> {
+    let live = broadcaster.channels().find(name);
     // Those who are told to begin anew too: they come back at once.
-    let clients = live.clients();
-    let position = broadcaster.clear(&live).await;
+    let clients = live.as_ref().map_or(0, |live| live.clients());
+    let position = match live {
+        #[cfg(feature = "redis")]
+        live if broadcaster.shares() => {
+            broadcaster.clear_shared(name, live.as_ref()).await.map_err(|LogAway| LOG_AWAY)?
+        }
+        Some(live) => Some(broadcaster.clear(&live).await),
+        None => None,
+    };
+    let Some(position) = position else { return Ok(ShortAnswer::empty(204)) };
     info!("{peer} deleted the messages of /{}", if name.is_main() { String::new() } else { format!("c/{name}") });
-    ShortAnswer::json(&json!({ "epoch": position.epoch, "seq": position.seq, "clients": clients }))
-        .with("Foghorn-Seq", position)
+    Ok(ShortAnswer::json(&json!({ "epoch": position.epoch, "seq": position.seq, "clients": clients }))
+        .with("Foghorn-Seq", position))
 }

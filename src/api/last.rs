@@ -6,13 +6,19 @@
 use std::rc::Rc;
 
 use crate::api::shared_copies::{CopyOf, Reader, SharedCopies};
+use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::live_channel::LiveChannel;
+#[cfg(feature = "redis")]
+use crate::broadcast::requesting::{Elsewhere, LogAway};
 use crate::http::conditions::{Conditions, Selected, Validators};
 use crate::http::cors::MESSAGE_LINES;
+#[cfg(feature = "redis")]
+use crate::http::refusal::LOG_AWAY;
+use crate::http::refusal::Refusal;
 use crate::http::response::Response;
 use crate::http::short_answer::{Asked, ShortAnswer};
-use crate::hub::backlog::HeldFrame;
 use crate::hub::channel_name::ChannelName;
+use crate::hub::held_frame::HeldFrame;
 use crate::hub::position::Position;
 use crate::runtime::boot_clock::secs_since;
 
@@ -27,8 +33,29 @@ pub struct LastRequest<'a> {
     pub lines: &'a str,
 }
 
-/// Answers with what is there at this moment: a response, and what of a message follows it. `live` is the channel, if it exists.
-pub fn answer(
+/// Answers with what is there at this moment: a response, and what of a message follows it.
+///
+/// # Errors
+/// If only the log that all boards share could tell, which is away.
+#[cfg_attr(not(feature = "redis"), expect(clippy::unused_async, reason = "only that log is waited for"))]
+pub async fn answer(
+    request: LastRequest<'_>,
+    broadcaster: &Broadcaster,
+    channel: &ChannelName,
+    copies: &Rc<SharedCopies>,
+) -> Result<(Response, Option<Reader>), Refusal> {
+    let live = broadcaster.channels().find(channel);
+    #[cfg(feature = "redis")]
+    if live.is_none() {
+        let newest = broadcaster.newest_elsewhere(channel).await.map_err(|LogAway| LOG_AWAY)?;
+        if let Some(Elsewhere { position, frame, at_secs }) = newest {
+            return Ok(found(request, channel, position, &HeldFrame::of(&frame, at_secs), copies));
+        }
+    }
+    Ok(answer_here(request, live.as_deref(), copies))
+}
+
+fn answer_here(
     request: LastRequest<'_>,
     live: Option<&LiveChannel>,
     copies: &Rc<SharedCopies>,

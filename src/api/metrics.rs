@@ -47,14 +47,16 @@ impl Metrics {
         Self { counters, message_bytes_max, backlog_bytes_max, started: Cell::default(), answers: Cell::default() }
     }
 
-    /// Answers with these channels, which are all that exist now, by their names: a response, and the text that follows it.
+    /// Answers with these channels, which are all that exist now, by their names: a response, and the text that follows it. `redis`: whether
+    /// that of `--redis` is reached, and how often it was.
     pub fn answer(
         &self,
         asked: Asked,
         channels: &[(&str, Figures)],
+        redis: Option<(bool, u64)>,
         copies: &Rc<SharedCopies>,
     ) -> (Response, Option<Reader>) {
-        let text = self.text(channels);
+        let text = self.text(channels, redis);
         let answer = ShortAnswer::empty(200)
             .with("Content-Type", CONTENT_TYPE)
             .with("Cache-Control", "no-store")
@@ -68,7 +70,7 @@ impl Metrics {
         (Response { status: 200, head_and_body, file: None }, reader)
     }
 
-    fn text(&self, channels: &[(&str, Figures)]) -> String {
+    fn text(&self, channels: &[(&str, Figures)], redis: Option<(bool, u64)>) -> String {
         let mut text = Text::default();
         let version = [("version", env!("CARGO_PKG_VERSION"), 1)];
         text.family(Kind::Gauge, "foghorn_build_info", "The version of Foghorn.", version);
@@ -79,6 +81,14 @@ impl Metrics {
         self.requests(&mut text);
         let kept = channels.iter().filter(|(_, figures)| figures.is_kept).count() as u64;
         text.gauge("foghorn_channels_kept", "Channels of which what is said is kept in files (--state).", kept);
+        if let Some((is_up, connections)) = redis {
+            text.gauge("foghorn_redis_up", "Whether the server of --redis is reached.", u64::from(is_up));
+            text.counter(
+                "foghorn_redis_connections_total",
+                "Times the server of --redis was reached anew.",
+                connections,
+            );
+        }
         of_channels(channels, &mut text);
         text.0
     }
@@ -236,7 +246,7 @@ mod tests {
 
     #[test]
     fn each_name_says_what_it_counts_and_in_which_unit() {
-        let text = metrics().text(&channels());
+        let text = metrics().text(&channels(), Some((true, 2)));
         let types: Vec<(&str, &str)> =
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
         assert!(types.len() > 20, "{types:?}");
@@ -251,11 +261,13 @@ mod tests {
         }
         assert!(text.ends_with('\n'), "or the last line does not count");
         assert!(text.contains("\nfoghorn_channels_kept 1\n"), "one of two");
+        assert!(text.contains("\nfoghorn_redis_up 1\n") && text.contains("\nfoghorn_redis_connections_total 2\n"));
+        assert!(!metrics().text(&channels(), None).contains("redis"), "without --redis there is none of it");
     }
 
     #[test]
     fn whatever_is_in_a_label_stays_between_its_quotes() {
-        let text = metrics().text(&channels());
+        let text = metrics().text(&channels(), None);
         let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("foghorn_channel_messages_total")).collect();
         let expected = [
             "foghorn_channel_messages_total{channel=\"/\"} 7",
@@ -268,7 +280,7 @@ mod tests {
     fn a_refusal_is_counted_by_its_status_and_each_status_that_is_known_is_there_from_the_start() {
         let metrics = metrics();
         metrics.counters.refused(501).expect("it says no").add(2);
-        let text = metrics.text(&[]);
+        let text = metrics.text(&[], None);
         for status in STATUSES {
             assert!(text.contains(&format!("foghorn_refused_total{{status=\"{status}\"}} 0\n")), "{status}");
         }
@@ -288,7 +300,7 @@ mod tests {
             is_kept: true,
         };
         let name = "x".repeat(NAME_BYTES_MAX);
-        let text = metrics().text(&vec![(&*name, figures); CHANNELS_MAX + 1]);
+        let text = metrics().text(&vec![(&*name, figures); CHANNELS_MAX + 1], Some((true, u64::MAX)));
         assert!(text.len() <= SHARED_COPIES_BYTES_MIN, "{} bytes", text.len());
     }
 
@@ -296,11 +308,11 @@ mod tests {
     fn each_answer_has_the_figures_of_its_own_moment_and_a_head_alone_has_none() {
         let (metrics, copies) = (metrics(), SharedCopies::new(1 << 20));
         let asked = |head_only| Asked { head_only, keep_alive: true };
-        let _readers = [(); 3].map(|()| metrics.answer(asked(false), &[], &copies).1.expect("a text follows"));
+        let _readers = [(); 3].map(|()| metrics.answer(asked(false), &[], None, &copies).1.expect("a text follows"));
         for number in 0..3 {
             drop(copies.read(CopyOf::Figures(number), 1, 0..1, || panic!("there is one")));
         }
-        assert!(metrics.answer(asked(true), &[], &copies).1.is_none());
+        assert!(metrics.answer(asked(true), &[], None, &copies).1.is_none());
     }
 
     #[test]

@@ -16,9 +16,11 @@ use crate::api::post::Post;
 use crate::api::waiting_places::WaitingPlaces;
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::live_channel::LiveChannel;
+#[cfg(feature = "redis")]
+use crate::broadcast::requesting::LogAway;
 use crate::broadcast::waiting_post::PostOutcome;
 use crate::config::limits::POST_ROOM_TIMEOUT;
-use crate::http::refusal::{NO_CHANNEL_LEFT, NO_ROOM, Refusal};
+use crate::http::refusal::{LOG_AWAY, MAY_COME, NO_CHANNEL_LEFT, NO_ROOM, Refusal};
 use crate::http::short_answer::ShortAnswer;
 use crate::hub::channel_name::ChannelName;
 use crate::hub::directory::NoPlace;
@@ -91,25 +93,32 @@ impl Posts {
     ) -> Result<Option<ShortAnswer>, Refusal> {
         let bytes = message.frame.len();
         let live = broadcaster.channels().open(channel).map_err(|NoPlace| NO_CHANNEL_LEFT)?;
+        #[cfg(feature = "redis")]
+        broadcaster.wait_until_shared(&live).await.map_err(|LogAway| LOG_AWAY)?;
         let waiting = match broadcaster.post(&live, message.frame) {
             PostOutcome::Published(position) => return Ok(Some(self.published(&live, position))),
             PostOutcome::Waiting(waiting) => waiting,
             PostOutcome::TooMany => return Err(NO_ROOM),
         };
         // What has room waits only to be written, and cannot be taken back.
-        let needs_room = waiting.needs_room();
-        let _place = if needs_room { Some(self.waiting.take(channel, bytes).ok_or(NO_ROOM)?) } else { None };
-        let published = async { Ok(Some(self.published(&live, waiting.published().await))) };
+        let takes_place = waiting.can_be_taken_back();
+        let _place = if takes_place { Some(self.waiting.take(channel, bytes).ok_or(NO_ROOM)?) } else { None };
+        let published = async {
+            let position = waiting.published().await.ok_or(MAY_COME)?;
+            Ok(Some(self.published(&live, position)))
+        };
         let taken_back = async {
             socket.broken().await;
             Ok(None)
         };
         let in_vain = async {
             Timer::after(POST_ROOM_TIMEOUT).await;
-            if !waiting.needs_room() {
-                future::pending::<()>().await;
+            match waiting.can_be_taken_back() {
+                true if broadcaster.shares() => Err(LOG_AWAY),
+                true => Err(NO_ROOM),
+                false if broadcaster.shares() => Err(MAY_COME),
+                false => future::pending().await,
             }
-            Err(NO_ROOM)
         };
         published.or(taken_back).or(in_vain).await
     }

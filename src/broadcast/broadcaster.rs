@@ -19,6 +19,8 @@ use crate::broadcast::ended_connections::{EndedConnections, Known};
 use crate::broadcast::keeper::Keeper;
 use crate::broadcast::kept_state::KeptState;
 use crate::broadcast::live_channel::{Client, ClientRef, LiveChannel, Subscribers};
+#[cfg(feature = "redis")]
+use crate::broadcast::relay::Relay;
 use crate::broadcast::transport::Transport;
 use crate::config::settings::Config;
 use crate::hub::channel::{Joined, Start};
@@ -40,6 +42,9 @@ pub struct Broadcaster {
     channels: Channels,
     /// What of them is kept in files, if anything is.
     pub(super) keeper: Option<Rc<Keeper>>,
+    /// The way to the log that all boards share, if there is one.
+    #[cfg(feature = "redis")]
+    pub(super) relay: Option<Rc<Relay>>,
     /// Why nothing is, although it should be: the folder, and a sentence.
     pub(super) unusable_state: Option<(String, String)>,
     /// Channels for which there is something for the flush to do.
@@ -82,7 +87,11 @@ impl Broadcaster {
         state: KeptState,
     ) -> Result<Self, TryReserveError> {
         let clock = BootClock::new();
+        #[cfg(feature = "redis")]
+        let relay = if let KeptState::Shared(relay) = &state { Some(Rc::clone(relay)) } else { None };
         let (keeper, restored, unusable_state) = match state {
+            #[cfg(feature = "redis")]
+            KeptState::Shared(_) => (None, Restored::default(), None),
             KeptState::Off => (None, Restored::default(), None),
             KeptState::Unusable { folder, problem } => (None, Restored::default(), Some((folder, problem))),
             KeptState::On(keeper, restored) => (Some(keeper), restored, None),
@@ -91,15 +100,15 @@ impl Broadcaster {
         for RestoredConnection { id, channel, taken } in restored.connections {
             ended.add(ConnectionId::of_number(id), channel, Known { taken, by_code: None }, clock::now());
         }
+        let channels =
+            Channels::new(config.limits.clone(), kept, Arc::clone(&counters), keeper.clone(), restored.channels)?;
+        #[cfg(feature = "redis")]
+        let channels = if let Some(relay) = &relay { channels.shared(Rc::clone(relay)) } else { channels };
         Ok(Self {
-            channels: Channels::new(
-                config.limits.clone(),
-                kept,
-                Arc::clone(&counters),
-                keeper.clone(),
-                restored.channels,
-            )?,
+            channels,
             keeper,
+            #[cfg(feature = "redis")]
+            relay,
             unusable_state,
             dirty: RefCell::default(),
             flushing: Cell::default(),
@@ -192,6 +201,9 @@ impl Broadcaster {
         transport.publish_blocked.set(published == Published::Later);
         if published == Published::Now {
             transport.note_taken();
+            if self.shares() {
+                transport.staged_until.set(live.channel.borrow().staged().0);
+            }
         }
         published
     }
@@ -249,6 +261,15 @@ impl Broadcaster {
             Poll::Pending
         })
         .await;
+    }
+
+    /// Whether there is a log that all boards share.
+    #[cfg_attr(not(feature = "redis"), expect(clippy::unused_self, reason = "there can be none"))]
+    pub fn shares(&self) -> bool {
+        #[cfg(feature = "redis")]
+        return self.relay.is_some();
+        #[cfg(not(feature = "redis"))]
+        false
     }
 
     /// The channels.

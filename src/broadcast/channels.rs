@@ -13,6 +13,8 @@ use log::warn;
 
 use crate::broadcast::keeper::Keeper;
 use crate::broadcast::live_channel::LiveChannel;
+#[cfg(feature = "redis")]
+use crate::broadcast::relay::Relay;
 use crate::config::settings::Limits;
 use crate::hub::channel_name::ChannelName;
 use crate::hub::directory::{Directory, NoPlace, Usage};
@@ -30,6 +32,9 @@ pub struct Channels {
     directory: RefCell<Directory<Rc<LiveChannel>>>,
     /// What has their files, if anything has.
     keeper: Option<Rc<Keeper>>,
+    /// The way to the log that all boards share, if there is one.
+    #[cfg(feature = "redis")]
+    relay: Option<Rc<Relay>>,
 }
 
 impl Channels {
@@ -62,11 +67,26 @@ impl Channels {
         main.report(&main.channel.borrow(), &counters);
         counters.channels.set(1);
         let directory = RefCell::new(Directory::new(channels_max, kept));
-        let channels = Self { limits, counters, main, directory, keeper };
+        let channels = Self {
+            limits,
+            counters,
+            main,
+            directory,
+            keeper,
+            #[cfg(feature = "redis")]
+            relay: None,
+        };
         for restored in others {
             channels.take_back(restored, clock_offset_secs);
         }
         Ok(channels)
+    }
+
+    /// The same channels, and all that will be, in a log that all boards share.
+    #[cfg(feature = "redis")]
+    pub fn shared(self, relay: Rc<Relay>) -> Self {
+        relay.begin(&self.main);
+        Self { relay: Some(relay), ..self }
     }
 
     /// Adds a channel that an earlier process has had, if there is a place for it beside those that are to be kept.
@@ -136,6 +156,10 @@ impl Channels {
             if let Some(keeper) = &self.keeper {
                 keeper.forget(&forgotten);
             }
+            #[cfg(feature = "redis")]
+            if let Some(relay) = &self.relay {
+                relay.forget(&forgotten);
+            }
         }
         let live = LiveChannel::new(name.clone(), message_bytes_max, channel_backlog_bytes, patience);
         let live = Rc::new(live.map_err(|error| {
@@ -145,6 +169,10 @@ impl Channels {
         directory.insert(name.clone(), Rc::clone(&live));
         if let Some(keeper) = &self.keeper {
             keeper.begin(&live);
+        }
+        #[cfg(feature = "redis")]
+        if let Some(relay) = &self.relay {
+            relay.begin(&live);
         }
         self.counters.channels.set(1 + directory.len() as u64);
         Ok(live)

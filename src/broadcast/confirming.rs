@@ -10,6 +10,7 @@ use smol::future;
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::keeper::{Context, Keeper};
 use crate::broadcast::live_channel::{ClientRef, LiveChannel, Subscribers, new_epoch};
+use crate::broadcast::waiter::Outcome;
 use crate::hub::staging::Batch;
 use crate::storage::damage::KeepingEnded;
 use crate::storage::job::Job;
@@ -114,7 +115,7 @@ impl Broadcaster {
     fn commit(live: &LiveChannel, channel: &mut Subscribers, batch: Batch) {
         for (number, position) in channel.commit(batch) {
             if let Some(waiter) = live.waiting_posts.borrow_mut().get_mut(&number) {
-                waiter.admit(position);
+                waiter.settle(Outcome::Published(position));
             }
         }
         let (_, committed) = channel.staged();

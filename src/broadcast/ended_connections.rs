@@ -51,6 +51,20 @@ impl EndedConnections {
         }
     }
 
+    /// Notes that one message fewer of this connection is in the log.
+    #[cfg(feature = "redis")]
+    pub fn note_refused(&mut self, id: ConnectionId) {
+        if let Some(Ended { known, .. }) = self.ended.get_mut(&id) {
+            known.taken = known.taken.saturating_sub(1);
+        }
+    }
+
+    /// Whether one with this id is known.
+    #[cfg(feature = "redis")]
+    pub fn has(&self, id: ConnectionId) -> bool {
+        self.ended.contains_key(&id)
+    }
+
     /// Whether none is known.
     pub fn is_empty(&self) -> bool {
         self.ended.is_empty()

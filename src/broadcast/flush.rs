@@ -16,7 +16,6 @@ use crate::broadcast::live_channel::{Client, LiveChannel, Subscribers};
 use crate::broadcast::transport::{Transport, Written};
 use crate::config::limits::{FLUSH_BYTES_MAX, FLUSH_SLICES_MAX};
 use crate::hub::close_reason::CloseReason;
-use crate::hub::publishing::Admitted;
 use crate::runtime::clock;
 use crate::runtime::timer::Timer;
 use crate::telemetry::counters::Counters;
@@ -53,6 +52,8 @@ impl Broadcaster {
         let mut dirty = self.flushing.take();
         std::mem::swap(&mut dirty, &mut self.dirty.borrow_mut());
         self.keep(&dirty);
+        #[cfg(feature = "redis")]
+        self.hand_over_parcels(&dirty);
         for live in dirty.drain(..) {
             live.is_dirty.set(false);
             self.flush_channel(&live);
@@ -87,22 +88,15 @@ impl Broadcaster {
         } else {
             self.write_each(live, channel, pending_writes.into_iter().map(|slot| (slot, None)));
         }
+        #[cfg(feature = "redis")]
+        if let Some(relay) = &self.relay {
+            self.take_in(relay, live, channel);
+        }
         let needs_review = channel.needs_review();
-        for admitted in channel.admit(self.now_secs.get(), |transport| transport.next_origin()) {
-            match admitted {
-                Admitted::Subscriber(slot) => {
-                    if let Some(transport) = channel.get(slot) {
-                        transport.publish_blocked.set(false);
-                        transport.note_taken();
-                        transport.wake();
-                    }
-                }
-                Admitted::Post(number, position) => {
-                    if let Some(waiter) = live.waiting_posts.borrow_mut().get_mut(&number) {
-                        waiter.admit(position);
-                    }
-                }
-            }
+        self.admit_waiting(live, channel);
+        #[cfg(feature = "redis")]
+        if let Some(relay) = &self.relay {
+            relay.hand_over(live, channel);
         }
         if channel.has_unflushed() || channel.has_next_batch() {
             self.mark_dirty(live);

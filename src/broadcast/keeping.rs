@@ -71,9 +71,9 @@ impl Broadcaster {
         json!({ "folder": folder, "channelsKept": channels_kept, "bytes": bytes, "problem": problem })
     }
 
-    /// Whether what is published waits for a disk.
-    pub(super) fn waits_for_disk(&self) -> bool {
-        self.keeper.as_ref().is_some_and(|keeper| keeper.store.is_on_a_thread())
+    /// Whether what is published waits for a disk, or for Redis.
+    pub(super) fn waits_for_others(&self) -> bool {
+        self.shares() || self.keeper.as_ref().is_some_and(|keeper| keeper.store.is_on_a_thread())
     }
 
     /// Writes what is left, and marks the end as one in order.
@@ -112,13 +112,20 @@ impl Broadcaster {
 
     /// Waits until everything is written that a client has published, and what it was told in its hello.
     pub async fn wait_until_kept(&self, Client { transport, live }: &Client) {
-        let (target, _) = live.channel.borrow().staged();
+        // What others say waits for Redis for as long as that is away: longer than this client wants to.
+        let target = if self.shares() { transport.staged_until.get() } else { live.channel.borrow().staged().0 };
         poll_fn(|cx| {
             if transport.is_held() {
                 transport.wake_with(cx);
                 return Poll::Pending;
             }
             let (_, committed) = live.channel.borrow().staged();
+            #[cfg(feature = "redis")]
+            if committed < target
+                && live.relayed_mut(|relayed| relayed.waiting.push((target, cx.waker().clone()))).is_some()
+            {
+                return Poll::Pending;
+            }
             if let Some(kept) = live.kept.borrow_mut().as_mut().filter(|_| committed < target) {
                 kept.waiting.push((target, cx.waker().clone()));
                 return Poll::Pending;

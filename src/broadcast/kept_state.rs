@@ -5,6 +5,8 @@
 use std::rc::Rc;
 
 use crate::broadcast::keeper::Keeper;
+#[cfg(feature = "redis")]
+use crate::broadcast::relay::Relay;
 use crate::storage::restored::Restored;
 
 /// What is kept. See the head of this file.
@@ -21,4 +23,7 @@ pub enum KeptState {
     },
     /// Channels and connections.
     On(Rc<Keeper>, Restored),
+    /// What all boards have that share a log.
+    #[cfg(feature = "redis")]
+    Shared(Rc<Relay>),
 }

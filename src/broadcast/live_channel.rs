@@ -7,16 +7,19 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, TryReserveError};
 use std::fmt;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::broadcast::channel_figures::Figures;
 use crate::broadcast::kept::Kept;
+#[cfg(feature = "redis")]
+use crate::broadcast::relayed::{Relayed, Stage};
 use crate::broadcast::transport::Transport;
+use crate::broadcast::waiter::Waiter;
 use crate::config::limits::RESTORED_KEPT_FOR;
-use crate::hub::backlog::{Backlog, HeldFrame};
+use crate::hub::backlog::Backlog;
 use crate::hub::channel::{Channel, Start};
 use crate::hub::channel_name::ChannelName;
+use crate::hub::held_frame::HeldFrame;
 use crate::hub::position::Position;
 use crate::runtime::clock;
 use crate::storage::restored::RestoredChannel;
@@ -43,6 +46,11 @@ pub struct LiveChannel {
     pub(super) review_at: Cell<Option<Instant>>,
     /// What is known of its file, if it has one.
     pub(super) kept: RefCell<Option<Kept>>,
+    /// What is known of it in the log that all boards share, if there is one.
+    #[cfg(feature = "redis")]
+    pub(super) relayed: RefCell<Option<Relayed>>,
+    /// How many are about to join, or to publish.
+    pub(super) expected: Cell<usize>,
     /// Until when those are awaited who were there when the last server ended.
     awaited_until: Cell<Option<Instant>>,
     /// Streams that are told nothing before there is one.
@@ -89,32 +97,6 @@ impl Client {
     }
 }
 
-/// What became of a message from outside so far, and who wants to know.
-#[derive(Default)]
-pub(super) struct Waiter {
-    position: Option<Position>,
-    waker: Option<Waker>,
-}
-
-impl Waiter {
-    /// Notes that the message is in the backlog.
-    pub(super) fn admit(&mut self, position: Position) {
-        self.position = Some(position);
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
-    }
-
-    /// Ready when the message is in the backlog; else the task is woken then.
-    pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<Position> {
-        if let Some(position) = &self.position {
-            return Poll::Ready(position.clone());
-        }
-        self.waker = Some(cx.waker().clone());
-        Poll::Pending
-    }
-}
-
 impl LiveChannel {
     /// An empty channel. `backlog_bytes` is the size that was set for its backlog.
     ///
@@ -144,6 +126,9 @@ impl LiveChannel {
             backlog_bytes,
             channel: RefCell::new(channel),
             kept: RefCell::new(kept),
+            #[cfg(feature = "redis")]
+            relayed: RefCell::default(),
+            expected: Cell::new(0),
             awaited_until: Cell::new(None),
             held: RefCell::default(),
             pending_writes: RefCell::default(),
@@ -193,7 +178,7 @@ impl LiveChannel {
     /// Whether the channel is not to be forgotten although nobody is there: those who were there when the last server ended are on their
     /// way, or its file is.
     pub(super) fn is_awaited(&self, now: Instant) -> bool {
-        self.awaited_until.get().is_some_and(|until| now < until) || !self.is_told()
+        self.awaited_until.get().is_some_and(|until| now < until) || !self.is_begun() || self.expected.get() > 0
     }
 
     /// Notes that somebody is there.
@@ -206,9 +191,23 @@ impl LiveChannel {
         self.kept.borrow().as_ref().is_some_and(|kept| kept.is_there)
     }
 
-    /// Whether its epoch may be told: it is in the file, or there is none.
+    /// Whether its epoch may be told: it is in the file, or in the log of all boards, or there is neither.
     pub(super) fn is_told(&self) -> bool {
+        #[cfg(feature = "redis")]
+        if self.relayed_mut(|relayed| relayed.stage != Stage::Ready) == Some(true) {
+            return false;
+        }
+        self.is_begun()
+    }
+
+    fn is_begun(&self) -> bool {
         self.kept.borrow().as_ref().is_none_or(|kept| kept.is_begun)
+    }
+
+    /// Looks at what is known of it in the log of all boards, if there is one.
+    #[cfg(feature = "redis")]
+    pub(super) fn relayed_mut<R>(&self, look: impl FnOnce(&mut Relayed) -> R) -> Option<R> {
+        self.relayed.borrow_mut().as_mut().map(look)
     }
 
     /// What it has now.

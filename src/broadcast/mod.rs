@@ -8,6 +8,8 @@ pub mod connection_id;
 pub mod connection_log;
 pub mod ended_connections;
 pub mod flush;
+#[cfg(feature = "redis")]
+pub mod handing_over;
 pub mod heartbeat;
 pub mod hello;
 pub mod keeper;
@@ -17,9 +19,20 @@ pub mod kept_state;
 pub mod leave_guard;
 pub mod live_channel;
 pub mod new_epoch;
+#[cfg(feature = "redis")]
+pub mod receiving;
+#[cfg(feature = "redis")]
+pub mod relay;
+#[cfg(feature = "redis")]
+pub mod relayed;
+#[cfg(feature = "redis")]
+pub mod relaying;
 pub mod replacing;
+#[cfg(feature = "redis")]
+pub mod requesting;
 pub mod stream_writer;
 pub mod transport;
+mod waiter;
 pub mod waiting_post;
 
 #[cfg(test)]

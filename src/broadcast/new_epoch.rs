@@ -9,6 +9,7 @@ use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::live_channel::{LiveChannel, Subscribers, new_epoch};
 use crate::broadcast::transport::Transport;
 use crate::hub::close_reason::CloseReason;
+use crate::hub::epochs::Beginning;
 use crate::hub::position::Position;
 
 impl Broadcaster {
@@ -22,12 +23,12 @@ impl Broadcaster {
         self.begin_epoch(live, &mut live.channel.borrow_mut(), new_epoch())
     }
 
-    /// Begins an epoch of this name.
+    /// Begins an epoch.
     pub(super) fn begin_epoch(
         self: &Rc<Self>,
         live: &Rc<LiveChannel>,
         channel: &mut Subscribers,
-        epoch: String,
+        beginning: impl Into<Beginning>,
     ) -> Position {
         let counts = |(_, transport): &(usize, &Rc<Transport>)| transport.connection_id.get().is_some();
         let counting: Vec<_> =
@@ -40,7 +41,7 @@ impl Broadcaster {
             self.unsubscribe(live, channel, &transport);
             transport.end(CloseReason::NewEpoch);
         }
-        for slot in channel.clear(epoch) {
+        for slot in channel.clear(beginning) {
             self.expel(live, channel, slot);
         }
         let mut pending_writes = live.pending_writes.borrow_mut();

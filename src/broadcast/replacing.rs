@@ -23,6 +23,10 @@ impl Broadcaster {
         if let Some(keeper) = &self.keeper {
             keeper.connections.borrow_mut().join(id, &client.live.name, client.live.epoch_checksum(), 0);
         }
+        #[cfg(feature = "redis")]
+        if let Some(relay) = &self.relay {
+            relay.note_joined(&client.live.name, id);
+        }
         self.by_connection_id.borrow_mut().insert(id, client.downgrade());
         id
     }
@@ -43,7 +47,7 @@ impl Broadcaster {
         transport.slot.get().map(|_| transport.peer.ip())
     }
 
-    fn by_connection_id(&self, id: ConnectionId) -> Option<Client> {
+    pub(super) fn by_connection_id(&self, id: ConnectionId) -> Option<Client> {
         self.by_connection_id.borrow().get(&id)?.upgrade()
     }
 

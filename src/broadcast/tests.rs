@@ -505,7 +505,7 @@ fn as_many_posts_wait_for_room_as_ask_where_none_waits_for_a_disk() {
     }
     let posts: Vec<_> =
         (0..=POSTS_WAITING_MAX).map(|_| stage.broadcaster.post(&sleeper.live, Frame::text("fog"))).collect();
-    let needs_room = |post: &PostOutcome| matches!(post, PostOutcome::Waiting(waiting) if waiting.needs_room());
+    let needs_room = |post: &PostOutcome| matches!(post, PostOutcome::Waiting(waiting) if waiting.can_be_taken_back());
     assert!(posts.iter().all(needs_room));
     assert_eq!(stage.broadcaster.counters().publishers_waiting.get(), 0, "the flush has not counted them");
     stage.broadcaster.flush();

@@ -53,6 +53,8 @@ pub struct Transport {
     pub(super) publish_blocked: Cell<bool>,
     /// Whether it would be told of something that is not in a file yet.
     held: Cell<bool>,
+    /// How many messages of its channel had set out when its last one had, of those that do not come into the log at once.
+    pub(super) staged_until: Cell<u64>,
     /// Whether its task waits for a file, and does not read.
     pub(super) awaits_file: Cell<bool>,
     /// Whether the socket took no more, or it is [held](Self::hold), so that [`Transport::write_ready`] waits for it.
@@ -83,6 +85,7 @@ impl Transport {
             slot: Cell::new(None),
             publish_blocked: Cell::new(false),
             held: Cell::new(false),
+            staged_until: Cell::new(0),
             awaits_file: Cell::new(false),
             write_blocked: Cell::new(false),
             write_ready: Cell::new(None),
@@ -259,6 +262,12 @@ impl Transport {
     /// Notes that a message of it is in the log.
     pub(super) fn note_taken(&self) {
         self.taken.set(self.taken.get() + 1);
+    }
+
+    /// Notes that one of these is not, after all.
+    #[cfg(feature = "redis")]
+    pub(super) fn note_refused(&self) {
+        self.taken.set(self.taken.get().saturating_sub(1));
     }
 
     /// What the record of its next message says of where it comes from.

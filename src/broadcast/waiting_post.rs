@@ -9,11 +9,12 @@ use std::rc::Rc;
 use smol::future::poll_fn;
 
 use crate::broadcast::broadcaster::Broadcaster;
-use crate::broadcast::live_channel::{LiveChannel, Waiter};
+use crate::broadcast::live_channel::{LiveChannel, Subscribers};
+use crate::broadcast::waiter::{Outcome, Waiter};
 use crate::config::limits::POSTS_WAITING_MAX;
 use crate::hub::frame::Frame;
 use crate::hub::position::Position;
-use crate::hub::publishing::Posted;
+use crate::hub::publishing::{Admitted, Posted};
 
 /// What became of a message from outside.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub enum PostOutcome<'a> {
     Published(Position),
     /// It waits for room, or for the file.
     Waiting(WaitingPost<'a>),
-    /// It is not taken: too many wait for a disk.
+    /// It is not taken: too many wait for a disk, or for Redis.
     TooMany,
 }
 
@@ -37,7 +38,7 @@ pub struct WaitingPost<'a> {
 impl Broadcaster {
     /// Publishes a message of somebody who is no client, at once or when the backlog has room for it.
     pub fn post(&self, live: &Rc<LiveChannel>, frame: Frame) -> PostOutcome<'_> {
-        if self.posts_waiting.get() >= POSTS_WAITING_MAX && self.waits_for_disk() {
+        if self.posts_waiting.get() >= POSTS_WAITING_MAX && self.waits_for_others() {
             return PostOutcome::TooMany;
         }
         self.mark_dirty(live);
@@ -53,19 +54,47 @@ impl Broadcaster {
     }
 }
 
+impl Broadcaster {
+    /// Publishes what waits for room and has it now, and tells who has waited.
+    pub(super) fn admit_waiting(&self, live: &LiveChannel, channel: &mut Subscribers) {
+        for admitted in channel.admit(self.now_secs.get(), |transport| transport.next_origin()) {
+            match admitted {
+                Admitted::Subscriber(slot) => {
+                    if let Some(transport) = channel.get(slot) {
+                        transport.publish_blocked.set(false);
+                        transport.note_taken();
+                        transport.staged_until.set(channel.staged().0);
+                        transport.wake();
+                    }
+                }
+                Admitted::Post(number, position) => {
+                    if let Some(waiter) = live.waiting_posts.borrow_mut().get_mut(&number) {
+                        waiter.settle(Outcome::Published(position));
+                    }
+                }
+            }
+        }
+    }
+}
+
 impl WaitingPost<'_> {
-    /// Whether it waits for room, so that it can be taken back. Else it is on its way into the channel's file.
-    pub fn needs_room(&self) -> bool {
+    /// Whether it waits for room, or for Redis, so that it can be taken back. Else it is on its way into the channel's file, or into the log
+    /// of all boards.
+    pub fn can_be_taken_back(&self) -> bool {
         self.live.channel.borrow().can_withdraw_post(self.number)
     }
 
-    /// Waits until it is in the backlog, and says where.
-    pub async fn published(&self) -> Position {
-        poll_fn(|cx| {
+    /// Waits until it is in the backlog, and says where; or until it is known that nobody knows.
+    pub async fn published(&self) -> Option<Position> {
+        let outcome = poll_fn(|cx| {
             let mut posts = self.live.waiting_posts.borrow_mut();
             posts.get_mut(&self.number).expect("it is there until the drop").poll(cx)
-        })
-        .await
+        });
+        match outcome.await {
+            Outcome::Published(position) => Some(position),
+            #[cfg(feature = "redis")]
+            Outcome::Unknown => None,
+        }
     }
 }
 

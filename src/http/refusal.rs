@@ -31,7 +31,7 @@ impl Refusal {
 }
 
 /// The statuses with which a request is refused, the page's (404, 405, 412, 416, 500) included. `/status` has a figure for each.
-pub const STATUSES: [u16; 16] = [400, 401, 403, 404, 405, 408, 411, 412, 413, 415, 416, 426, 429, 431, 500, 503];
+pub const STATUSES: [u16; 17] = [400, 401, 403, 404, 405, 408, 411, 412, 413, 415, 416, 426, 429, 431, 500, 503, 504];
 
 const fn refuse(status: u16, sentence: &'static str) -> Refusal {
     refuse_with(status, sentence, "")
@@ -178,6 +178,18 @@ pub const NO_ROOM: Refusal = refuse_with(
     "Retry-After: 2\r\n",
 );
 
+/// What needs the log that all boards share, which is away, or does not take what it is given.
+pub const LOG_AWAY: Refusal = refuse_with(
+    503,
+    "This board waits for the Redis server that it shares with others; nothing was done, try again in a few seconds.",
+    "Retry-After: 5\r\n",
+);
+/// A message that was handed over to that log, which has not answered.
+pub const MAY_COME: Refusal = refuse(
+    504,
+    "The Redis server has not answered, and may have the message or not; look for it before it is sent again.",
+);
+
 /// The reason phrase of RFC 9110 section 15 (429 and 431: RFC 6585), for what is answered from memory.
 pub fn reason_phrase(status: u16) -> &'static str {
     match status {
@@ -201,6 +213,7 @@ pub fn reason_phrase(status: u16) -> &'static str {
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         503 => "Service Unavailable",
+        504 => "Gateway Timeout",
         _ => "",
     }
 }

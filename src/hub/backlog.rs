@@ -12,6 +12,7 @@ use std::iter;
 use std::ops::Range;
 
 use crate::hub::frame::{self, Frame, HEADER_BYTES_MAX};
+use crate::hub::held_frame::HeldFrame;
 
 /// What one frame costs on top of its bytes: its entry in the index, in bytes.
 pub const INDEX_ENTRY_BYTES: usize = size_of::<Entry>();
@@ -25,23 +26,6 @@ struct Entry {
     end: u64,
     sender: u32,
     at_secs: i32,
-}
-
-/// A frame that is held.
-#[derive(Debug, Clone, Copy)]
-pub struct HeldFrame<'a> {
-    /// The position of its first byte.
-    pub start: u64,
-    /// The position of the first byte of its payload.
-    pub payload_start: u64,
-    /// The position behind its last byte.
-    pub end: u64,
-    /// When it was appended, in seconds of whatever clock its owner has; below 0, that was before the clock began.
-    pub at_secs: i32,
-    /// Whether it is a text message; else it is a binary one.
-    pub is_text: bool,
-    /// The payload; the second slice is empty unless it wraps around the ring.
-    pub payload: [&'a [u8]; 2],
 }
 
 /// The log. See the head of this file.

@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use crate::hub::backlog::{Backlog, HeldFrame};
+use crate::hub::backlog::Backlog;
 use crate::hub::blocked_messages::{BlockedMessages, OUTSIDER};
 use crate::hub::directory::Usage;
 use crate::hub::epochs::{Beginning, Epochs};
+use crate::hub::held_frame::HeldFrame;
 use crate::hub::laggards::Laggards;
 use crate::hub::position::Position;
 use crate::hub::stream_encoding::Encoding;

@@ -77,7 +77,7 @@ impl CloseReason {
             Self::TooSlow => "too slow",
             Self::Silent => "no sign of life",
             Self::Replaced => "came back over another connection",
-            Self::NewEpoch => "the channel's messages were deleted; come back and begin anew",
+            Self::NewEpoch => "the channel's messages were deleted, or lost; come back and begin anew",
             Self::MayNotSend => "may receive only; sending needs a code",
             Self::Complete => "has as many messages as it wanted",
         }

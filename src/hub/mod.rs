@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod directory;
 pub mod epochs;
 pub mod frame;
+pub mod held_frame;
 pub mod laggards;
 pub mod outbox;
 pub mod position;

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use crate::config::limits::STAGED_BYTES_MAX;
 use crate::hub::backlog::INDEX_ENTRY_BYTES;
 use crate::hub::frame::Frame;
+use crate::hub::position::Position;
 use crate::hub::record::Origin;
 
 /// What is on its way. See the head of this file.
@@ -16,6 +17,8 @@ pub struct Outbox {
     /// All that are not settled: those that were handed over, then the others.
     messages: VecDeque<Outgoing>,
     handed_over: usize,
+    /// How many of them may be in the log of all, although they have to be handed over again.
+    doubtful: usize,
     /// How many were settled, ever: so the first of `messages` has the next counter.
     settled: u64,
     cost_bytes: usize,
@@ -30,8 +33,8 @@ pub(super) struct Outgoing {
     pub(super) sender: u32,
     /// The number that it goes by, if it is from outside.
     pub(super) post: Option<u64>,
-    /// Its number in the log of all, if that was told before it was read back.
-    pub(super) told: Option<u64>,
+    /// Where it is in the log of all, if it is from outside and that was told before it was read back.
+    pub(super) told: Option<Position>,
 }
 
 /// Messages to hand over.
@@ -79,44 +82,52 @@ impl Outbox {
         (!messages.is_empty()).then_some(Parcel { first_counter, messages })
     }
 
-    /// Has all go again that is not settled.
-    pub(super) fn take_back(&mut self) {
+    /// Has all go again that is not settled. `is_in_doubt`: what was handed over may have arrived.
+    pub(super) fn take_back(&mut self, is_in_doubt: bool) {
+        if is_in_doubt {
+            self.doubtful = self.doubtful.max(self.handed_over);
+        }
         self.handed_over = 0;
     }
 
-    /// Notes the number that a message got which was handed over.
-    pub(super) fn note_told(&mut self, counter: u64, seq: u64) {
+    /// Notes where a message is that was handed over.
+    pub(super) fn note_told(&mut self, counter: u64, position: impl FnOnce() -> Position) {
         let place = counter.checked_sub(self.settled + 1).and_then(|place| usize::try_from(place).ok());
-        if let Some(outgoing) = place.and_then(|place| self.messages.get_mut(place)) {
-            outgoing.told = Some(seq);
+        let outgoing = place.and_then(|place| self.messages.get_mut(place));
+        if let Some(outgoing) = outgoing.filter(|outgoing| outgoing.post.is_some()) {
+            outgoing.told = Some(position());
         }
     }
 
-    /// Whether a message with this counter is still to be settled, and was handed over.
+    /// Whether a message with this counter may come back.
     pub(super) fn expects(&self, counter: u64) -> bool {
-        counter > self.settled && counter <= self.settled + self.handed_over as u64
+        counter > self.settled && counter <= self.settled + self.handed_over.max(self.doubtful) as u64
     }
 
     /// Takes out the oldest, if its counter is at most this one.
-    pub(super) fn settle(&mut self, counter: u64) -> Option<(u64, Outgoing)> {
+    pub(super) fn settle(&mut self, counter: u64) -> Option<Outgoing> {
         if !self.expects(counter) {
             return None;
         }
         let oldest = self.messages.pop_front()?;
-        self.handed_over -= 1;
+        self.handed_over = self.handed_over.saturating_sub(1);
+        self.doubtful = self.doubtful.saturating_sub(1);
         self.settled += 1;
         self.cost_bytes -= oldest.frame.as_ref().map_or(0, Self::cost_bytes_of);
-        Some((self.settled, oldest))
+        Some(oldest)
     }
 
-    /// Whether a message from outside can be taken back: it was not handed over.
+    /// Whether a message from outside can be taken back: it is nowhere else.
     pub(super) fn can_withdraw(&self, post: u64) -> bool {
-        self.messages.range(self.handed_over..).any(|outgoing| outgoing.post == Some(post) && outgoing.frame.is_some())
+        self.messages
+            .range(self.handed_over.max(self.doubtful)..)
+            .any(|outgoing| outgoing.post == Some(post) && outgoing.frame.is_some())
     }
 
     /// Takes it back. Its counter goes without a message.
     pub(super) fn withdraw(&mut self, post: u64) {
-        let withdrawn = self.messages.range_mut(self.handed_over..).find(|outgoing| outgoing.post == Some(post));
+        let withdrawn =
+            self.messages.range_mut(self.handed_over.max(self.doubtful)..).find(|outgoing| outgoing.post == Some(post));
         if let Some(frame) = withdrawn.and_then(|outgoing| outgoing.frame.take()) {
             self.cost_bytes -= Self::cost_bytes_of(&frame);
         }

@@ -44,17 +44,17 @@ impl<T> Channel<T> {
         self.outbox_mut()?.take()
     }
 
-    /// Has all handed over again that did not come back.
-    pub fn take_back_parcels(&mut self) {
+    /// Has all handed over again that did not come back. `is_in_doubt`: what was handed over may have arrived.
+    pub fn take_back_parcels(&mut self, is_in_doubt: bool) {
         if let Some(outbox) = self.outbox_mut() {
-            outbox.take_back();
+            outbox.take_back(is_in_doubt);
         }
     }
 
-    /// Notes the number that a message of ours got, before it comes back.
-    pub fn note_told(&mut self, counter: u64, seq: u64) {
+    /// Notes where a message of ours is, before it comes back.
+    pub fn note_told(&mut self, counter: u64, position: impl FnOnce() -> Position) {
         if let Some(outbox) = self.outbox_mut() {
-            outbox.note_told(counter, seq);
+            outbox.note_told(counter, position);
         }
     }
 
@@ -80,7 +80,7 @@ impl<T> Channel<T> {
         let mut own = None;
         if let Some(counter) = counter.filter(|counter| self.outbox().is_some_and(|outbox| outbox.expects(*counter))) {
             posts = self.settle_before(counter);
-            own = self.outbox_mut().and_then(|outbox| outbox.settle(counter)).map(|(_, outgoing)| outgoing);
+            own = self.outbox_mut().and_then(|outbox| outbox.settle(counter));
         }
         let sender = own.as_ref().map_or(OUTSIDER, |outgoing| outgoing.sender);
         self.backlog.append_bytes(frame, sender, at_secs);
@@ -98,11 +98,9 @@ impl<T> Channel<T> {
 
     /// Settles those of ours up to this counter that do not come back any more: they were refused, deleted, or missed.
     pub fn settle_through(&mut self, counter: u64) -> Vec<SettledPost> {
-        let epoch = self.epoch().to_owned();
-        let position = |outgoing: &Outgoing| outgoing.told.map(|seq| Position { epoch: epoch.clone(), seq });
         let mut posts = Vec::new();
-        while let Some((_, outgoing)) = self.outbox_mut().and_then(|outbox| outbox.settle(counter)) {
-            posts.extend(outgoing.post.map(|number| SettledPost { number, position: position(&outgoing) }));
+        while let Some(Outgoing { post, told, .. }) = self.outbox_mut().and_then(|outbox| outbox.settle(counter)) {
+            posts.extend(post.map(|number| SettledPost { number, position: told }));
         }
         posts
     }
@@ -116,3 +114,6 @@ impl<T> Channel<T> {
         self.epochs.number_of(self.backlog.first_seq().max(self.epochs.frames_before() + 1))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,8 +8,6 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
-use serde_json::Value;
-
 use crate::http::refusal::{BUSY, Refusal};
 use crate::http::response::Response;
 use crate::page::answer::Answer;
@@ -18,7 +16,7 @@ use crate::page::page_request::PageRequest;
 use crate::page::qr_cache::QrCache;
 use crate::page::qr_code;
 use crate::page::representation::page_policy;
-use crate::page::status::Status;
+use crate::page::status::{Status, StoresFigures};
 
 /// Answers requests for the page.
 #[derive(Debug)]
@@ -39,18 +37,18 @@ impl Frontend {
     }
 
     /// Answers a request from memory, if that has the answer. `peer` is the client's address; `local` finds out which of ours it has used,
-    /// and `kept` the epoch of the main channel, and what is said of `--state`.
+    /// and `kept` the epoch of the main channel, and what is said of `--state` and `--redis`.
     pub fn answer_at_once(
         &self,
         request: &PageRequest,
         peer: IpAddr,
         local: impl FnOnce() -> Option<SocketAddr>,
-        kept: impl FnOnce() -> (Option<String>, Value),
+        kept: impl FnOnce() -> (Option<String>, StoresFigures),
     ) -> Option<Response> {
         if request.is_status() {
-            let (epoch, state) = kept();
+            let (epoch, stores) = kept();
             return Some(
-                Answer::from(self.status.figures(epoch.as_deref(), &state, peer, local())).response(request, ""),
+                Answer::from(self.status.figures(epoch.as_deref(), &stores, peer, local())).response(request, ""),
             );
         }
         match request.path_and_query() {

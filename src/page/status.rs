@@ -17,6 +17,15 @@ use crate::runtime::clock;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::refusals::{Header, Refusal, Refusals};
 
+/// What is said of where messages outlive the process.
+#[derive(Debug)]
+pub struct StoresFigures {
+    /// `--state`; null without it.
+    pub state: Value,
+    /// `--redis`; null without it.
+    pub redis: Value,
+}
+
 /// Where the figures come from.
 #[derive(Debug)]
 pub struct Status {
@@ -31,11 +40,11 @@ pub struct Status {
 }
 
 impl Status {
-    /// The figures of this moment. `epoch` is that of the main channel, `state` what is said of `--state`, `peer` is the client's address, `local_address` the one of ours that it has used.
+    /// The figures of this moment. `epoch` is that of the main channel, `stores` what is said of `--state` and `--redis`, `peer` is the client's address, `local_address` the one of ours that it has used.
     pub fn figures(
         &self,
         epoch: Option<&str>,
-        state: &Value,
+        stores: &StoresFigures,
         peer: IpAddr,
         local_address: Option<SocketAddr>,
     ) -> Representation {
@@ -70,7 +79,8 @@ impl Status {
             "acceptErrors": counters.accept_errors.get(),
             "closed": closed,
             "refused": refused,
-            "state": state,
+            "state": stores.state,
+            "redis": stores.redis,
             "refusals": self.refusals(peer),
             "address": local_address.map(page_address),
         });

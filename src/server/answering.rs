@@ -13,6 +13,7 @@ use crate::http::cors::Cors;
 use crate::http::refusal::Refusal;
 use crate::http::short_answer::{Asked, ShortAnswer};
 use crate::page::page_request::PageRequest;
+use crate::page::status::StoresFigures;
 use crate::runtime::socket::Async;
 use crate::runtime::tcp::TcpSocket;
 use crate::server::admission::LargeHeadPermit;
@@ -34,7 +35,7 @@ impl Dispatch {
         let permit = self.admission.begin_request(id);
         let local = || socket.get_ref().local_addr().ok();
         let at_once = self.frontend.answer_at_once(&request, peer.ip(), local, || {
-            (self.broadcaster.channels().main_epoch(), self.broadcaster.state_figures())
+            (self.broadcaster.channels().main_epoch(), self.stores_figures())
         });
         // What is in memory is answered although too many wait for something else.
         let (response, permit) = if let Some(response) = at_once {
@@ -63,11 +64,10 @@ impl Dispatch {
                 let local = socket.get_ref().local_addr().ok();
                 ShortAnswer::json(&channel_status::figures(&self.broadcaster, channel, local))
             }
-            Way::Deletion => deletion::answer(&self.broadcaster, channel, peer).await,
+            Way::Deletion => deletion::answer(&self.broadcaster, channel, peer).await?,
             Way::Last(conditions) => {
-                let live = self.broadcaster.channels().find(channel);
                 let request = LastRequest { conditions, asked: *asked, lines: &cors.lines() };
-                let (response, reader) = last::answer(request, live.as_deref(), &self.copies);
+                let (response, reader) = last::answer(request, &self.broadcaster, channel, &self.copies).await?;
                 return Ok(Answered { response, reader, keep_alive: asked.keep_alive, permit: Some(permit) });
             }
             Way::Options(lines) => ShortAnswer::empty(204).with_lines(lines),
@@ -96,8 +96,21 @@ impl Dispatch {
         let permit = self.admission.begin_request(id)?;
         let channels = self.broadcaster.channels().all();
         let figures: Vec<_> = channels.iter().map(|live| (live.name.as_str(), live.figures())).collect();
-        let (response, reader) = self.metrics.answer(asked, &figures, &self.copies);
+        #[cfg(feature = "redis")]
+        let redis = self.broadcaster.redis_connections();
+        #[cfg(not(feature = "redis"))]
+        let redis = None;
+        let (response, reader) = self.metrics.answer(asked, &figures, redis, &self.copies);
         Ok(Answered { response, reader, keep_alive: asked.keep_alive, permit: Some(permit) })
+    }
+
+    /// What is said of `--state` and of `--redis`.
+    fn stores_figures(&self) -> StoresFigures {
+        #[cfg(feature = "redis")]
+        let redis = self.broadcaster.redis_figures();
+        #[cfg(not(feature = "redis"))]
+        let redis = serde_json::Value::Null;
+        StoresFigures { state: self.broadcaster.state_figures(), redis }
     }
 
     /// Sends an answer. Returns whether the connection goes on.

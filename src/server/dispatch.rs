@@ -17,15 +17,20 @@ use crate::api::stream::{self, Streaming};
 use crate::api::stream_request::StreamRequest;
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::live_channel::LiveChannel;
+#[cfg(feature = "redis")]
+use crate::broadcast::requesting::LogAway;
 use crate::config::limits::{CLOSING_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE_TIMEOUT};
 use crate::http::cors::Cors;
 use crate::http::head;
 use crate::http::host_policy::HostPolicy;
 use crate::http::offered_code::OfferedCode;
+#[cfg(feature = "redis")]
+use crate::http::refusal::LOG_AWAY;
 use crate::http::refusal::{HEAD_TOO_SLOW, NO_CHANNEL_LEFT, Refusal};
 use crate::http::response::ResponseSender;
 use crate::http::short_answer::ShortAnswer;
 use crate::hub::directory::NoPlace;
+use crate::hub::position::Position;
 use crate::net::lingering_close;
 use crate::os::search_domains::SearchDomains;
 use crate::page::frontend::Frontend;
@@ -41,6 +46,7 @@ use crate::server::route::{Reason, Refused, Route};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::refusals::Refusals;
 use crate::ws::handshake::Upgrade;
+use crate::ws::join::TakenElsewhere;
 use crate::ws::session::{self, Upgraded};
 
 /// Where connections can lead.
@@ -86,9 +92,9 @@ impl Dispatch {
         let upgraded = Box::pin(self.answer_requests(id, &socket, peer)).await;
         let broadcaster = Rc::clone(&self.broadcaster);
         match upgraded {
-            Some(Joining { live, permit, permission, wish: Wish::WebSocket(upgrade, read_ahead) }) => {
+            Some(Joining { live, permit, permission, wish: Wish::WebSocket(upgrade, taken, read_ahead) }) => {
                 let Permission { may_send, by_code } = permission;
-                let upgraded = Upgraded { socket, peer, upgrade, live, may_send, by_code, read_ahead, permit };
+                let upgraded = Upgraded { socket, peer, upgrade, live, may_send, by_code, taken, read_ahead, permit };
                 self.spawner.spawn(session::serve(broadcaster, upgraded)).detach();
             }
             Some(Joining { live, permit, permission, wish: Wish::Stream(request, cors) }) => {
@@ -128,9 +134,10 @@ impl Dispatch {
             let answered = match route {
                 Ok((Route::WebSocket(channel, upgrade), permission)) => {
                     let open = || self.broadcaster.channels().open(&channel);
-                    match self.admit_to(open, peer.ip(), upgrade.predecessor()).await {
-                        Ok((live, permit)) => {
-                            let wish = Wish::WebSocket(upgrade, buffer.as_slice().to_vec());
+                    let after = upgrade.after.as_ref().filter(|_| upgrade.resumes);
+                    match self.admit_to(open, peer.ip(), upgrade.predecessor(), after).await {
+                        Ok((live, permit, taken)) => {
+                            let wish = Wish::WebSocket(upgrade, taken, buffer.as_slice().to_vec());
                             return Some(Joining { live, permit, permission, wish });
                         }
                         Err(refusal) => {
@@ -141,8 +148,8 @@ impl Dispatch {
                 }
                 Ok((Route::Stream(channel, request, cors), permission)) => {
                     let open = || self.broadcaster.channels().open_to_read(&channel);
-                    match self.admit_to(open, peer.ip(), None).await {
-                        Ok((live, permit)) => {
+                    match self.admit_to(open, peer.ip(), None, request.after.as_ref()).await {
+                        Ok((live, permit, _)) => {
                             let wish = Wish::Stream(request, cors);
                             return Some(Joining { live, permit, permission, wish });
                         }
@@ -209,16 +216,22 @@ impl Dispatch {
         }
     }
 
-    /// A permit for a client, and the channel that it joins before anything else happens.
+    /// A permit for a client, and the channel that it joins before anything else happens; and what another board has of its last connection,
+    /// if that was to one.
     async fn admit_to(
         &self,
         open: impl FnOnce() -> Result<Rc<LiveChannel>, NoPlace>,
         ip: IpAddr,
         predecessor: Option<&str>,
-    ) -> Result<(Rc<LiveChannel>, ClientPermit), Refusal> {
+        after: Option<&Position>,
+    ) -> Result<(Rc<LiveChannel>, ClientPermit, TakenElsewhere), Refusal> {
         let permit = self.admit(ip, predecessor).await?;
         let live = open().map_err(|NoPlace| NO_CHANNEL_LEFT)?;
-        Ok((live, permit))
+        #[cfg(feature = "redis")]
+        let taken = self.broadcaster.prepare(&live, after, predecessor).await.map_err(|LogAway| LOG_AWAY)?;
+        #[cfg(not(feature = "redis"))]
+        let (taken, _) = (None, after);
+        Ok((live, permit, taken))
     }
 
     /// A permit for a client. If there is no place, a client that comes back has that of its last connection.
@@ -253,7 +266,7 @@ struct Joining {
 /// As what a client wants to join.
 enum Wish {
     /// With the bytes that came behind the request's head.
-    WebSocket(Upgrade, Vec<u8>),
+    WebSocket(Upgrade, TakenElsewhere, Vec<u8>),
     Stream(StreamRequest, Cors),
 }
 

@@ -9,4 +9,6 @@ pub mod permission;
 pub mod refusing;
 pub mod route;
 pub mod run;
+#[cfg(feature = "redis")]
+pub mod shared;
 pub mod state;

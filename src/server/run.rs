@@ -28,7 +28,7 @@ use crate::api::publish::Posts;
 use crate::api::shared_copies::SharedCopies;
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::config::fd_budget::FdBudget;
-use crate::config::limits::{DESCRIPTORS_FOR_STATE, DRAIN_TIMEOUT, RECEIVE_BYTES_MAX_32_BIT};
+use crate::config::limits::{DESCRIPTORS_FOR_REDIS, DESCRIPTORS_FOR_STATE, DRAIN_TIMEOUT, RECEIVE_BYTES_MAX_32_BIT};
 use crate::config::settings::{Config, Limits};
 use crate::http::host_policy::HostPolicy;
 use crate::http::response::ResponseSender;
@@ -52,6 +52,8 @@ use crate::runtime::timer::Timer;
 use crate::server::admission::Admission;
 use crate::server::dispatch::Dispatch;
 use crate::server::permission::Permissions;
+#[cfg(feature = "redis")]
+use crate::server::shared;
 use crate::server::state;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::refusals::Refusals;
@@ -115,6 +117,16 @@ pub fn run(
     let spawner = Spawner::new(&executor);
     let config = Arc::new(config);
     let kept: BTreeSet<ChannelName> = codes.named().cloned().collect();
+    #[cfg(feature = "redis")]
+    let state = match &config.redis {
+        Some(redis) => shared::open(redis).map_err(|error| {
+            StartError::Unavailable(format!(
+                "there are no threads for --redis ({error}): allow more (ulimit -u, TasksMax=)"
+            ))
+        })?,
+        None => state::open(&config, &kept),
+    };
+    #[cfg(not(feature = "redis"))]
     let state = state::open(&config, &kept);
     let broadcaster = Broadcaster::new(Arc::clone(&config), kept, Arc::clone(&counters), spawner.clone(), state);
     let broadcaster = Rc::new(broadcaster.map_err(|_| {
@@ -181,6 +193,8 @@ async fn serve(
     }
     let mut vital = vec![spawner.spawn(Rc::clone(&dispatch.broadcaster).run_flush())];
     vital.push(spawner.spawn(Rc::clone(&dispatch.broadcaster).run_keeping()));
+    #[cfg(feature = "redis")]
+    vital.push(spawner.spawn(Rc::clone(&dispatch.broadcaster).run_relay()));
     if let Some(heartbeat) = dispatch.broadcaster.config().limits.heartbeat {
         vital.push(spawner.spawn(Rc::clone(&dispatch.broadcaster).run_heartbeat(heartbeat)));
     }
@@ -230,6 +244,8 @@ async fn serve(
     });
     let ended = drained.or(at_once).await;
     dispatch.broadcaster.end_keeping();
+    #[cfg(feature = "redis")]
+    dispatch.broadcaster.end_relay();
     Ok(ended)
 }
 
@@ -253,7 +269,8 @@ fn fd_budget(config: &Config) -> FdBudget {
     let limits = &config.limits;
     let descriptors = rlimit::increase_nofile_limit(rlimit::INFINITY).unwrap_or(1024);
     let for_state = if config.state.is_some() { DESCRIPTORS_FOR_STATE } else { 0 };
-    let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX).saturating_sub(for_state);
+    let for_redis = if config.redis.is_some() { DESCRIPTORS_FOR_REDIS } else { 0 };
+    let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX).saturating_sub(for_state + for_redis);
     let wanted = limits.clients_max;
     let in_memory = if cfg!(target_pointer_width = "32") {
         (RECEIVE_BYTES_MAX_32_BIT / limits.message_bytes_max).max(1)

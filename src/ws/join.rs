@@ -11,12 +11,23 @@ use crate::broadcast::live_channel::Client;
 use crate::hub::frame::Frame;
 use crate::ws::handshake::Upgrade;
 
-/// Subscribes a client where the client wants to go on, or with the history that it wants. `by_code`: the right that it has shown by a code.
-pub fn subscribe(broadcaster: &Broadcaster, client: &Client, upgrade: &Upgrade, by_code: Option<Right>) {
+/// What is known of a connection that was one to another board: how many messages of it are in the log of all, if that is known.
+pub type TakenElsewhere = Option<Option<u64>>;
+
+/// Subscribes a client where the client wants to go on, or with the history that it wants. `by_code`: the right that it has shown by a code;
+/// `elsewhere`: what is known of its last connection, if that was to another board.
+pub fn subscribe(
+    broadcaster: &Broadcaster,
+    client: &Client,
+    upgrade: &Upgrade,
+    by_code: Option<Right>,
+    elsewhere: TakenElsewhere,
+) {
     let config = broadcaster.config();
     let taken: Option<Value> = upgrade.predecessor().map(|id| {
         broadcaster.replace(id, false);
-        broadcaster.known(id, &client.live.name).map(|known| known.taken).into()
+        let here = || broadcaster.known(id, &client.live.name).map(|known| known.taken);
+        elsewhere.unwrap_or_else(here).into()
     });
     let after = upgrade.after.as_ref().filter(|_| upgrade.resumes);
     let (start, is_stranded) = client.live.start(after, upgrade.history.unwrap_or(config.history));

@@ -33,7 +33,7 @@ use crate::runtime::socket::Async;
 use crate::runtime::tcp::TcpSocket;
 use crate::runtime::timer::Timer;
 use crate::ws::handshake::Upgrade;
-use crate::ws::join;
+use crate::ws::join::{self, TakenElsewhere};
 use crate::ws::reader::Reader;
 
 /// A connection that has asked to join.
@@ -51,6 +51,8 @@ pub struct Upgraded<P> {
     pub may_send: bool,
     /// The right that it has shown by a code.
     pub by_code: Option<Right>,
+    /// What is known of its last connection, if that was to another board.
+    pub taken: TakenElsewhere,
     /// Bytes that came behind the request's head.
     pub read_ahead: Vec<u8>,
     /// Dropped when the connection is closed.
@@ -60,10 +62,10 @@ pub struct Upgraded<P> {
 /// Subscribes a client and serves it until its connection ends. The future lives as long as the client, so values needed only at
 /// the start stay outside of it.
 pub fn serve<P>(broadcaster: Rc<Broadcaster>, upgraded: Upgraded<P>) -> impl Future<Output = ()> {
-    let Upgraded { socket, peer, upgrade, live, may_send, by_code, read_ahead, permit } = upgraded;
+    let Upgraded { socket, peer, upgrade, live, may_send, by_code, taken, read_ahead, permit } = upgraded;
     let began = clock::now();
     let client = Client { transport: Rc::new(Transport::new(socket, peer, upgrade.answer(), may_send)), live };
-    join::subscribe(&broadcaster, &client, &upgrade, by_code);
+    join::subscribe(&broadcaster, &client, &upgrade, by_code, taken);
     info!(
         "{peer} joined{}{}",
         if client.live.name.is_main() { String::new() } else { format!(" /c/{}", client.live.name) },

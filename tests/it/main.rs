@@ -8,7 +8,7 @@
 //! - [`ws`]: how a WebSocket begins, and what ends it, by its close code
 //! - [`http`]: what is not let in, by its status, and how an answer is sent
 //! - [`access`]: codes, and who guesses them
-//! - [`storage`]: what was said outlives the process
+//! - [`storage`]: what was said outlives the process; [`boards`]: several boards are one hub
 //! - `engine`: the link to a real Redis, without the binary
 //! - [`page`]: the built-in page, and folders in its place
 //! - [`net`]: where it listens; [`server`]: start, end, and limits on connections
@@ -21,6 +21,7 @@
 
 mod access;
 mod api;
+mod boards;
 mod broadcast;
 mod cli;
 mod client;

@@ -171,13 +171,13 @@ fn a_post_is_answered_when_it_is_written() {
     let live = stage.broadcaster.channels().open(&ChannelName::MAIN).unwrap();
     let outcome = stage.broadcaster.post(&live, Frame::text("fog"));
     let PostOutcome::Waiting(waiting) = outcome else { panic!("it is not written") };
-    assert!(!waiting.needs_room(), "it cannot be taken back");
+    assert!(!waiting.can_be_taken_back(), "it cannot be taken back");
     let mut published = std::pin::pin!(waiting.published());
     let mut poll = || future::block_on(future::poll_once(&mut published));
     stage.broadcaster.flush();
     assert_eq!(poll(), None);
     write(&stage, &hand, &["append"]);
-    assert_eq!(poll().map(|position| position.seq), Some(1));
+    assert_eq!(poll().flatten().map(|position| position.seq), Some(1));
 }
 
 #[test]

@@ -39,6 +39,7 @@ fn upgraded(broadcaster: &Broadcaster, may_send: bool, sent: &[u8]) -> (Upgraded
         live: broadcaster.channels().open(&ChannelName::MAIN).unwrap(),
         may_send,
         by_code: None,
+        taken: None,
         read_ahead: sent.to_vec(),
         permit: (),
     };

@@ -71,6 +71,7 @@ fn every_file_that_the_papers_name_is_there() {
         "README.md",
         "CONTRIBUTING.md",
         "SECURITY.md",
+        "docs/boards.md",
         "docs/codes.md",
         "docs/shell.md",
         "docs/state.md",

@@ -180,6 +180,16 @@ fn readme_and_code_have_the_same_limits() {
         limits::ENDED_CONNECTIONS_MAX.to_string(),
         format!("{} minutes", limits::ENDED_CONNECTION_CODE_KEPT_FOR.as_secs() / 60),
     ];
+    let days = |duration: Duration| format!("{} day", duration.as_secs() / 86_400);
+    let shared = [
+        limits::CHANNELS_SHARED_MAX.to_string(),
+        format!("{} minutes", limits::CHANNEL_SHARED_KEPT_FOR.as_secs() / 60),
+    ];
+    let kept_shared = [
+        days(limits::REDIS_CHANNEL_EXPIRY),
+        days(limits::REDIS_CONNECTION_EXPIRY),
+        limits::CONNECTIONS_SHARED_MAX.to_string(),
+    ];
     let expected = BTreeMap::from([
         ("request head", head.to_vec()),
         ("request heads of more than 4 KiB", vec![limits::LARGE_HEADS_MAX.to_string()]),
@@ -202,6 +212,9 @@ fn readme_and_code_have_the_same_limits() {
         ("drain at shutdown", vec![seconds(limits::DRAIN_TIMEOUT)]),
         ("files of `--state`", vec![format!("after {}", seconds(limits::KEEP_AGAIN_AFTER))]),
         ("a disk that has to take what `--state` keeps, at shutdown", vec![seconds(limits::STORE_END_TIMEOUT)]),
+        ("an answer of Redis (`--redis`)", vec![seconds(limits::REDIS_REQUEST_TIMEOUT)]),
+        ("channels in Redis, of all boards", shared.to_vec()),
+        ("what Redis keeps of a channel that nobody uses", kept_shared.to_vec()),
         ("wrong codes from one address", guesses.to_vec()),
         ("connections of `foghorn.v1` that are known after their end", known),
         ("log lines", log.to_vec()),

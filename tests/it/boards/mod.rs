@@ -1,0 +1,5 @@
+//! Several boards are one hub: servers that share their channels at a real Redis.
+
+mod failing;
+mod resuming;
+mod sharing;
