@@ -38,7 +38,7 @@ pub fn clients<'a>(round: &'a Round, is_short: bool, deletes: bool, rng: &mut Rn
         let (talker, rng) = (Talker::listening(Reader::new(round, next("reader"), channel)), rng.fork());
         clients.push(Box::new(move || talker.run(rng)));
     }
-    for (channel, writer) in [(1, 11), (2, 12)].into_iter().filter(|_| is_short) {
+    for (channel, writer) in [(0, 11), (1, 12), (2, 13), (2, 14)].into_iter().filter(|_| is_short) {
         let reader = Reader::seldom(round, next("sleeper"), channel);
         let (talker, rng) = (Talker::writing(reader, writer, Proof::Both).sleeping(), rng.fork());
         clients.push(Box::new(move || talker.run(rng)));

@@ -25,6 +25,7 @@ enum End {
     Cut(usize),
     LeaveLate(usize),
     Arrive(usize),
+    Refusal,
 }
 
 /// All that is wrong now.
@@ -49,7 +50,7 @@ impl Faults {
     pub fn begin(&mut self, cluster: &mut Cluster, book: &Book, rng: &mut Rng) -> Result<(), String> {
         loop {
             let (board, lasts) = (rng.usize(..BOARDS), some_time(rng));
-            let kind = match rng.u8(..30) {
+            let kind = match rng.u8(..34) {
                 0..6 => self.kill_board(cluster, board, lasts)?,
                 6..8 => self.end_board(cluster, board, lasts)?,
                 8..11 => self.stop_board(cluster, board, lasts)?,
@@ -59,6 +60,8 @@ impl Faults {
                 20..24 => self.hold(cluster, board, lasts, rng),
                 24..27 => self.delay(cluster, board, lasts, rng),
                 27..30 => kick_all(cluster)?,
+                30 => lose_scripts(cluster)?,
+                31..34 => self.refuse(cluster, lasts, rng)?,
                 _ => None,
             };
             if let Some(kind) = kind {
@@ -152,12 +155,32 @@ impl Faults {
     }
 
     fn stop_redis(&mut self, cluster: &mut Cluster, lasts: Duration) -> Result<Option<&'static str>, String> {
-        if cluster.redis() != Life::Running {
+        // What it refuses has to end while it runs.
+        if cluster.redis() != Life::Running || self.is_refusing() {
             return Ok(None);
         }
         cluster.bring_redis(Life::Stopped)?;
         self.ends_in(lasts, End::Redis);
         Ok(Some("Redis stopped"))
+    }
+
+    fn is_refusing(&self) -> bool {
+        self.ends.iter().any(|(_, end)| *end == End::Refusal)
+    }
+
+    /// Has Redis refuse to take anything: it has no memory, or too few replicas.
+    fn refuse(&mut self, cluster: &Cluster, lasts: Duration, rng: &mut Rng) -> Result<Option<&'static str>, String> {
+        if cluster.redis() != Life::Running || self.is_refusing() {
+            return Ok(None);
+        }
+        let (name, setting, value) = if rng.bool() {
+            ("out of memory", "maxmemory", "1")
+        } else {
+            ("too few replicas", "min-replicas-to-write", "1")
+        };
+        cluster.ask(&["CONFIG", "SET", setting, value])?;
+        self.ends_in(lasts, End::Refusal);
+        Ok(Some(name))
     }
 
     fn is_held(&self, board: usize) -> bool {
@@ -204,6 +227,13 @@ impl End {
             Self::Cut(board) => cluster.proxies[board].cut(),
             Self::LeaveLate(board) => cluster.proxies[board].leave_late(),
             Self::Arrive(board) => cluster.proxies[board].arrive(),
+            // Killed meanwhile, it has forgotten its settings, too.
+            Self::Refusal if cluster.redis() == Life::Running => {
+                for setting in ["maxmemory", "min-replicas-to-write"] {
+                    cluster.ask(&["CONFIG", "SET", setting, "0"])?;
+                }
+            }
+            Self::Refusal => {}
         }
         Ok(())
     }
@@ -238,4 +268,13 @@ fn kick_all(cluster: &Cluster) -> Result<Option<&'static str>, String> {
     }
     cluster.ask(&["CLIENT", "KILL", "TYPE", "normal"])?;
     Ok(Some("ended by Redis"))
+}
+
+/// Has Redis forget the scripts that boards have given it.
+fn lose_scripts(cluster: &Cluster) -> Result<Option<&'static str>, String> {
+    if cluster.redis() != Life::Running {
+        return Ok(None);
+    }
+    cluster.ask(&["SCRIPT", "FLUSH"])?;
+    Ok(Some("scripts gone"))
 }

@@ -95,8 +95,8 @@ const KINDS: [Kind; 3] = [
     Kind {
         name: "Redis keeps all, short logs",
         is_durable: true,
-        flags: &["--backlog", "64KiB", "--channel-backlog", "32KiB", "--heartbeat", "1s"],
-        half_bytes: [32 * 1024, 16 * 1024],
+        flags: &["--backlog", "48KiB", "--channel-backlog", "24KiB", "--heartbeat", "1s"],
+        half_bytes: [24 * 1024, 12 * 1024],
         window: 30,
         unconfirmed_max: 6,
         is_short: true,
