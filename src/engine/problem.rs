@@ -19,7 +19,8 @@ pub struct Refusal {
 impl Refusal {
     /// For people.
     pub fn sentence(&self) -> String {
-        let words = one_line(&self.words);
+        // Which script, and where in it, is nothing to people.
+        let words = one_line(self.words.split(" script: ").next().unwrap_or_default());
         // What a script may not do has the code of any error.
         let is_no_right =
             ["The user executing the script", "ACL failure in script"].map(|start| words.starts_with(start));
@@ -148,6 +149,8 @@ mod tests {
         assert!(refusal("OOM", "command not allowed").sentence().contains("raise its maxmemory"));
         let sentence = refusal("NOPERM", "this user has no permissions to run the 'xadd' command").sentence();
         assert!(sentence.contains("the 'xadd' command") && sentence.contains("ACL SETUSER"));
+        let sentence = refusal("ERR", "ACL failure in script: no 'xadd' script: 5e0c, on @user_script:68.").sentence();
+        assert!(sentence.contains("(ACL failure in script: no 'xadd')"), "{sentence}");
         assert_eq!(refusal("ERR", "a\r\nb").sentence(), "Redis refuses: ERR a  b");
         assert!(refusal("ERR", &"x".repeat(10_000)).sentence().len() < 300);
     }
