@@ -39,7 +39,9 @@ impl Broadcaster {
         match result {
             Ok(Answer::Appended { fates, newest, now_unix_micros }) => {
                 relay.note_time(now_unix_micros);
-                relay.clear_problem();
+                if live.relayed_mut(|relayed| std::mem::take(&mut relayed.is_refused)) == Some(true) {
+                    relay.note_well(&self.channels().all());
+                }
                 let mut fenced = Vec::new();
                 for ((counter, fate), connection) in (parcel.first_counter..).zip(&fates).zip(&parcel.connections) {
                     match fate {
@@ -80,6 +82,7 @@ impl Broadcaster {
             Err(Trouble::Refused(sentence)) => {
                 channel.take_back_parcels(false);
                 drop(channel);
+                live.relayed_mut(|relayed| relayed.is_refused = true);
                 relay.put_off(live, &sentence);
             }
             Err(Trouble::NoPlace) => channel.take_back_parcels(false),

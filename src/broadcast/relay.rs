@@ -31,6 +31,8 @@ pub enum Reach {
     Away,
     /// There is a connection, and it is being found out where all channels are: so many are left.
     Looking(usize),
+    /// It is known where they are, and the reader is to begin.
+    Reading,
     /// It can.
     Here,
 }
@@ -46,6 +48,8 @@ pub struct Relay {
     since: Cell<Instant>,
     /// Why it cannot be reached, or does not take what it is given, for people.
     problem: RefCell<Option<String>>,
+    /// The same of the reader. Each may be refused for a reason of its own, again and again.
+    reader_problem: RefCell<Option<String>>,
     /// How often there was a connection.
     connections: Cell<u64>,
     /// By which answers of the reader are known to be no old ones.
@@ -98,6 +102,7 @@ impl Relay {
             reach: Cell::new(Reach::Looking(usize::MAX)),
             since: Cell::new(clock::now()),
             problem: RefCell::default(),
+            reader_problem: RefCell::default(),
             connections: Cell::new(0),
             reading: Cell::new(0),
             round: Cell::new(0),
@@ -181,33 +186,48 @@ impl Relay {
         self.since.set(clock::now());
         if reach == Reach::Here {
             self.connections.set(self.connections.get() + 1);
-            *self.problem.borrow_mut() = None;
             info!("channels are shared with all boards at Redis {}", self.server);
         }
     }
 
     /// Notes why it is away, or takes nothing; told in the log if it is news.
     pub(super) fn note_problem(&self, sentence: &str) {
-        let mut problem = self.problem.borrow_mut();
-        if problem.as_deref() != Some(sentence) {
+        self.tell(sentence);
+        *self.problem.borrow_mut() = Some(sentence.to_owned());
+    }
+
+    fn tell(&self, sentence: &str) {
+        if [&self.problem, &self.reader_problem].iter().all(|known| known.borrow().as_deref() != Some(sentence)) {
             warn!("Redis {}: {sentence}", self.server);
-            *problem = Some(sentence.to_owned());
         }
     }
 
-    /// Notes that what was a problem is none any more.
-    pub(super) fn clear_problem(&self) {
-        if self.problem.borrow_mut().take().is_some() {
-            info!("Redis {} takes messages again", self.server);
+    /// Notes that there is no problem any more, if it is none of one of these channels. It is told in the log where nothing else tells it.
+    pub(super) fn note_well(&self, channels: &[Rc<LiveChannel>]) {
+        let is_well = |live: &Rc<LiveChannel>| {
+            live.relayed_mut(|relayed| relayed.problem.is_none() && !relayed.is_refused) != Some(false)
+        };
+        if self.has_problem() && channels.iter().all(is_well) {
+            self.problem.take();
+            self.reader_problem.take();
+            if self.is_here() {
+                info!("Redis {} takes messages again", self.server);
+            }
         }
+    }
+
+    /// Whether something is a problem.
+    pub(super) fn has_problem(&self) -> bool {
+        self.problem.borrow().is_some() || self.reader_problem.borrow().is_some()
     }
 
     /// Has nothing handed over until it is known whether the other connection is lost, too: it would be in doubt.
     pub(super) fn note_reader_down(&self, problem: &str) {
-        if !self.is_here() {
+        if !matches!(self.reach.get(), Reach::Here | Reach::Reading) {
             return;
         }
-        self.note_problem(problem);
+        self.tell(problem);
+        *self.reader_problem.borrow_mut() = Some(problem.to_owned());
         self.note_reach(Reach::Looking(usize::MAX));
         // At once, but not again and again if it is refused.
         self.read_again_at.set(Some(self.read_at.get() + REDIS_AGAIN_AFTER));
@@ -243,14 +263,14 @@ impl Relay {
     pub(super) fn figures(&self, channels_waiting: usize, messages_waiting: u64) -> Value {
         let state = match self.reach.get() {
             Reach::Away => "away",
-            Reach::Looking(_) => "connecting",
+            Reach::Looking(_) | Reach::Reading => "connecting",
             Reach::Here => "connected",
         };
         json!({
             "server": self.server,
             "state": state,
             "secondsInState": clock::since(self.since.get()).as_secs(),
-            "problem": *self.problem.borrow(),
+            "problem": self.problem.borrow().clone().or_else(|| self.reader_problem.borrow().clone()),
             "connections": self.connections.get(),
             "channelsWaiting": channels_waiting,
             "messagesWaiting": messages_waiting,

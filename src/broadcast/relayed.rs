@@ -43,6 +43,8 @@ pub struct Relayed {
     pub(super) answered: VecDeque<(u64, EntryId)>,
     /// Why it cannot go on, for people, and when that is tried again.
     pub(super) problem: Option<String>,
+    /// Whether the messages that were handed over last were refused.
+    pub(super) is_refused: bool,
     pub(super) again_at: Option<Instant>,
     /// Who waits for any of this to change.
     changed: Vec<Waker>,
@@ -65,6 +67,7 @@ impl Relayed {
             parcel_under_way: false,
             answered: VecDeque::new(),
             problem: None,
+            is_refused: false,
             again_at: None,
             changed: Vec::new(),
             waiting: Vec::new(),

@@ -44,6 +44,9 @@ impl Broadcaster {
                 Happened::Read(ReadEvent::Entries(reading, parts)) if reading == relay.reading.get() => {
                     self.receive(relay, parts);
                 }
+                Happened::Read(ReadEvent::Begun(reading)) if reading == relay.reading.get() => {
+                    self.note_reader_begun(relay);
+                }
                 Happened::Read(ReadEvent::Down(reading, problem)) if reading == relay.reading.get() => {
                     relay.note_reader_down(&problem);
                 }
@@ -141,6 +144,9 @@ impl Broadcaster {
             Ok(Answer::At(Some(Place { newest, now_unix_micros }))) => {
                 relay.note_time(now_unix_micros);
                 note_place(live, newest);
+                if relay.has_problem() && relay.is_here() {
+                    relay.note_well(&self.channels().all());
+                }
             }
             Ok(_) => {}
             // With the next connection it is looked at again.
@@ -153,12 +159,12 @@ impl Broadcaster {
                 if left > 1 {
                     relay.note_reach(Reach::Looking(left - 1));
                 } else {
-                    relay.note_reach(Reach::Here);
+                    relay.note_reach(Reach::Reading);
                     self.begin_reading(relay);
                 }
             }
             Reach::Here => self.take_in(relay, live, &mut live.channel.borrow_mut()),
-            Reach::Away | Reach::Looking(_) => {}
+            Reach::Away | Reach::Looking(_) | Reach::Reading => {}
         }
         relay.hand_over(live, &mut live.channel.borrow_mut());
     }
@@ -185,6 +191,22 @@ impl Broadcaster {
         }
     }
 
+    /// From here on, messages are handed over: what comes of them is read. Not before, since a reader that is refused would otherwise be tried
+    /// in vain with each of these.
+    fn note_reader_begun(self: &Rc<Self>, relay: &Relay) {
+        if relay.reach.get() != Reach::Reading {
+            return;
+        }
+        let channels = self.channels().all();
+        relay.note_well(&channels);
+        relay.note_reach(Reach::Here);
+        for live in channels {
+            // Those that were found meanwhile are read, too.
+            self.take_in(relay, &live, &mut live.channel.borrow_mut());
+            self.mark_dirty(&live);
+        }
+    }
+
     /// Has the reader begin with all channels, behind what was seen of each.
     fn begin_reading(self: &Rc<Self>, relay: &Relay) {
         relay.read_at.set(clock::now());
@@ -197,7 +219,6 @@ impl Broadcaster {
                     streams.push((live.name.clone(), id));
                 }
             });
-            self.mark_dirty(&live);
         }
         relay.link.read(ReadOrder::Begin(relay.reading.get(), streams));
     }

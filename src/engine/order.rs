@@ -195,6 +195,8 @@ pub enum ReadOrder {
 /// What the reader tells. At most a few wait to be taken; then it reads no more.
 #[derive(Debug)]
 pub enum ReadEvent {
+    /// The connection is there, and reading is allowed. Comes before all entries.
+    Begun(u64),
     /// What has come, in the order of each stream.
     Entries(u64, Vec<(ChannelName, Vec<Entry>)>),
     /// There is no connection any more; it waits for the next [`Begin`](ReadOrder::Begin).

@@ -40,6 +40,8 @@ struct Session {
     connection: Connection,
     plan: ReadPlan,
     number: u64,
+    /// Whether something was answered.
+    has_begun: bool,
     /// How far the stream is read by which this reader is woken.
     woken: EntryId,
 }
@@ -93,12 +95,20 @@ impl Reader {
             if let Some(ended) = self.follow_orders(&mut session.plan) {
                 return ended;
             }
-            let ask = session.plan.next();
+            let mut ask = session.plan.next();
+            // The first answer comes at once.
+            ask.is_blocking &= session.has_begun;
             let came = match session.ask(&ask, &self.keys) {
                 Ok(came) => came,
                 Err(sentence) => return Ended::Broken(sentence),
             };
             session.plan.note(&ask, &came);
+            if !session.has_begun {
+                session.has_begun = true;
+                if self.events.send_blocking(ReadEvent::Begun(session.number)).is_err() {
+                    return Ended::Over;
+                }
+            }
             if !came.is_empty() && self.events.send_blocking(ReadEvent::Entries(session.number, came)).is_err() {
                 return Ended::Over;
             }
@@ -124,7 +134,7 @@ impl Reader {
 impl Session {
     fn open(url: &RedisUrl, number: u64, streams: Vec<(ChannelName, EntryId)>) -> Result<Self, String> {
         let connection = Connection::open(url, REDIS_BLOCK)?;
-        Ok(Self { connection, plan: ReadPlan::new(streams), number, woken: EntryId::default() })
+        Ok(Self { connection, plan: ReadPlan::new(streams), number, has_begun: false, woken: EntryId::default() })
     }
 
     fn ask(&mut self, ask: &Ask, keys: &Keys) -> Result<Vec<(ChannelName, Vec<Entry>)>, String> {

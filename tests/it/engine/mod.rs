@@ -263,8 +263,19 @@ impl Board {
         self.link.read(ReadOrder::Begin(number, streams));
     }
 
+    /// The next that the reader has to tell.
+    fn told(&self) -> ReadEvent {
+        within("the reader tells something", self.link.next_read())
+    }
+
+    /// The same, behind that it has begun.
     fn next_read(&self) -> ReadEvent {
-        within("something is read", self.link.next_read())
+        loop {
+            let event = self.told();
+            if !matches!(event, ReadEvent::Begun(_)) {
+                return event;
+            }
+        }
     }
 
     /// Reads until so many entries have come of these channels together; each channel's with its name.

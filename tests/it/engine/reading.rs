@@ -140,6 +140,19 @@ fn of_many_channels_each_is_read() {
 }
 
 #[test]
+fn a_reader_says_that_it_has_begun_before_anything_else() {
+    let redis = Redis::start();
+    let board = Board::join(&redis, 1);
+    let epoch = board.look(&main());
+    board.append_all(&main(), epoch, 1, &["a"]);
+    for (number, streams) in [(1, &[][..]), (2, &[(&main(), epoch)])] {
+        board.begin(number, streams);
+        assert!(matches!(board.told(), ReadEvent::Begun(its) if its == number));
+    }
+    assert!(matches!(board.told(), ReadEvent::Entries(2, _)));
+}
+
+#[test]
 fn a_reader_whose_connection_ends_says_so_and_begins_again_when_it_is_told() {
     let redis = Redis::start();
     let board = Board::join(&redis, 1);

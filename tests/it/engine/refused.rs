@@ -93,7 +93,7 @@ fn a_user_needs_no_more_than_what_is_used() {
     assert!(sentence.contains("script|load") && sentence.contains("ACL SETUSER"), "{sentence}");
     let board = Board::join_as(user("deaf", "-xread"), "foghorn", 4);
     board.begin(1, &[]);
-    assert!(matches!(board.next_read(), ReadEvent::Down(1, why) if why.contains("xread")));
+    assert!(matches!(board.told(), ReadEvent::Down(1, why) if why.contains("xread")));
 }
 
 #[test]
