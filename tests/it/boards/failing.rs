@@ -536,6 +536,67 @@ fn a_password_that_is_changed_keeps_the_board_out_until_it_is_changed_back() {
     expect_told_once(&board, WRONG_PASSWORD);
 }
 
+/// What is said of a user who may not do something.
+const NOT_ALLOWED: &str = "Redis does not let this user do what Foghorn needs";
+
+/// How often somebody was refused something.
+fn refusals(redis: &Redis) -> u64 {
+    let log = redis.cli(&["ACL", "LOG"]);
+    let behind_count = |pair: &[&str]| (pair[0] == "count").then(|| pair[1].parse::<u64>().expect("a number"));
+    log.lines().collect::<Vec<_>>().windows(2).filter_map(behind_count).sum()
+}
+
+#[test]
+fn a_user_who_may_not_append_is_told_so_and_may_again() {
+    let redis = Redis::start();
+    redis.cli(&["ACL", "SETUSER", "board", "on", ">secret", "~foghorn:*", "+@all"]);
+    let url = format!("redis://board:secret@{}", redis.address());
+    let boards = [start(&url, &[]), start(&redis.url(), &[])];
+    let mut listeners = boards.each_ref().map(Listeners::at);
+    assert_eq!(post(&boards[0], "/", "", b"1").status, 200);
+    redis.cli(&["ACL", "SETUSER", "board", "-xadd"]);
+    let mut speaker = speaker(&boards[0]);
+    speaker.send_text("behind");
+    wait_for_problem(&boards[0], NOT_ALLOWED);
+    expect_not_done(&post(&boards[0], "/", "", b"in vain"));
+    expect_no_entry(&boards[0], "/c/new");
+    assert_eq!(post(&boards[1], "/", "", b"2").status, 200, "the other one may");
+    expect_all(&mut listeners, &["1", "2"]);
+    redis.cli(&["ACL", "SETUSER", "board", "+xadd"]);
+    expect_all(&mut listeners, &["behind"]);
+    expect_told_once(&boards[0], NOT_ALLOWED);
+}
+
+#[test]
+fn a_user_who_may_do_nothing_is_told_so_and_gets_in_when_it_may() {
+    for rights in ["-xadd", "-@scripting", "-xread", "resetkeys", "nocommands"] {
+        let redis = Redis::start();
+        redis.cli(&["ACL", "SETUSER", "board", "on", ">secret", "~foghorn:*", "+@all", rights]);
+        let board = start(&format!("redis://board:secret@{}", redis.address()), &[]);
+        eventually(&format!("it says so: {rights}"), || word(&board, "/redis/problem").contains(NOT_ALLOWED));
+        // Without an answer from the reader each of them waits until the time is over.
+        if rights != "-xread" {
+            expect_no_entry(&board, "/c/new");
+        }
+        expect_not_done(&post(&board, "/", "", b"in vain"));
+        eventually("it has tried again and again", || refusals(&redis) >= 5);
+        redis.cli(&["ACL", "SETUSER", "board", "on", "~foghorn:*", "+@all"]);
+        wait_until_connected(&board);
+        eventually("it is well", || board.status().pointer("/redis/problem").unwrap().is_null());
+        // Each of the two connections may have a reason of its own; none is told again and again.
+        let log = board.log();
+        let mut told: Vec<_> =
+            log.lines().filter_map(|line| line.split_once(NOT_ALLOWED)).map(|(_, why)| why).collect();
+        let count = told.len();
+        told.sort_unstable();
+        told.dedup();
+        assert!((1..=2).contains(&count) && told.len() == count, "{rights}: {log}");
+        let mut listeners = Listeners::at(&board);
+        assert_eq!(post(&board, "/", "", b"1").status, 200);
+        listeners.expect(&["1"]);
+    }
+}
+
 #[test]
 fn a_board_waits_for_a_redis_that_is_not_there() {
     let mut redis = Redis::start();
