@@ -188,6 +188,31 @@ fn what_redis_has_is_not_appended_twice_although_its_answer_is_lost() {
 }
 
 #[test]
+fn a_post_that_was_under_way_when_the_connection_broke_may_have_arrived_and_one_behind_it_has_not() {
+    let redis = Redis::start();
+    // Neither that it is appended nor itself comes through.
+    let network = Proxy::cutting(redis.address(), |nth| {
+        let before = [APPENDED, b"it has arrived"].get(nth)?;
+        Some(Cut { at: At::Before(Way::Down, before), how: How::End })
+    });
+    let (near, far) = (start(&redis.url_at(network.address()), &[]), start(&redis.url(), &[]));
+    let (mut here, mut there) = (Listeners::at(&near), Listeners::at(&far));
+    let mut speaker = speaker(&near);
+    network.lead_nowhere();
+    thread::scope(|scope| {
+        let under_way = scope.spawn(|| post(&near, "/", "", b"it has arrived"));
+        there.expect(&["it has arrived"]);
+        wait_until_away(&near, CLOSED);
+        speaker.send_text("behind it");
+        expect_not_done(&post(&near, "/", "", b"certainly not"));
+        assert_eq!(under_way.join().unwrap().status, 504);
+    });
+    network.lead_to(redis.address());
+    here.expect(&["it has arrived", "behind it"]);
+    there.expect(&["behind it"]);
+}
+
+#[test]
 fn what_was_read_when_the_other_connection_broke_is_read_again() {
     for how in [How::Reset, How::End] {
         break_once(1, At::Before(Way::Down, b"message-1"), how);
@@ -503,6 +528,7 @@ fn a_wrong_password_is_said_and_when_it_is_the_right_one_all_works() {
     let board = start(&format!("redis://:hunter2@{}", redis.address()), &[]);
     wait_until_away(&board, WRONG_PASSWORD);
     expect_no_entry(&board, "/");
+    eventually("it has tried again and again", || refusals(&redis) >= 4);
     redis.cli(&["CONFIG", "SET", "requirepass", "hunter2"]);
     let mut listeners = Listeners::at(&board);
     assert_eq!(post(&board, "/", "", b"1").status, 200);
