@@ -21,8 +21,9 @@ use crate::said::Said;
 
 /// What one message costs a backlog beside its payload, at most.
 const OVERHEAD_BYTES: usize = 4 + 16;
-/// How far two answers about when a message came may differ: each is rounded to seconds, twice.
-const AT_TOLERANCE_SECS: u64 = 2;
+/// How far two answers about when a message came may differ: each is rounded to seconds, twice, and a board that was told late what time it is at
+/// Redis is behind by that, up to the 5 s that an answer may take.
+const AT_TOLERANCE_SECS: u64 = 2 + 5;
 
 /// All that is known.
 #[derive(Debug)]

@@ -227,7 +227,7 @@ fn an_id_and_a_time_are_given_once() {
     say(&book, 0, at(7, 1), name(1, 1)).unwrap();
     book.came_at(0, at(7, 1), 100, told).unwrap();
     book.came_at(0, at(7, 1), 101, told).unwrap();
-    refused(book.came_at(0, at(7, 1), 110, told), "came at 110");
+    refused(book.came_at(0, at(7, 1), 108, told), "came at 108");
 }
 
 #[test]
