@@ -10,10 +10,10 @@ use serde_json::json;
 
 use crate::broadcast::broadcaster::Broadcaster;
 #[cfg(feature = "redis")]
-use crate::broadcast::requesting::LogAway;
-#[cfg(feature = "redis")]
-use crate::http::refusal::LOG_AWAY;
+use crate::broadcast::requesting::ClearError;
 use crate::http::refusal::Refusal;
+#[cfg(feature = "redis")]
+use crate::http::refusal::{LOG_AWAY, MAY_COME};
 use crate::http::short_answer::ShortAnswer;
 use crate::hub::channel_name::ChannelName;
 
@@ -32,7 +32,10 @@ pub async fn answer(
     let position = match live {
         #[cfg(feature = "redis")]
         live if broadcaster.shares() => {
-            broadcaster.clear_shared(name, live.as_ref()).await.map_err(|LogAway| LOG_AWAY)?
+            broadcaster.clear_shared(name, live.as_ref()).await.map_err(|error| match error {
+                ClearError::Away => LOG_AWAY,
+                ClearError::Unsure => MAY_COME,
+            })?
         }
         Some(live) => Some(broadcaster.clear(&live).await),
         None => None,

@@ -68,24 +68,24 @@ impl Broadcaster {
                 }
             }
             Ok(Answer::NotHere) => {
-                channel.take_back_parcels(false);
+                channel.take_back_parcels(Some(parcel.first_counter));
                 drop(channel);
                 info!("{} is not where this board has seen it; looking", live.name.address());
-                live.relayed_mut(|relayed| relayed.needs_look = true);
-                relay.look(live, true, Some(false));
+                live.relayed_mut(|relayed| relayed.note_doubt(true));
+                relay.look(live, Some(false));
             }
             Ok(_) => {}
             Err(Trouble::Away(_)) => {
-                channel.take_back_parcels(true);
-                live.relayed_mut(|relayed| relayed.needs_look = true);
+                channel.take_back_parcels(None);
+                live.relayed_mut(Relayed::note_lost);
             }
             Err(Trouble::Refused(sentence)) => {
-                channel.take_back_parcels(false);
+                channel.take_back_parcels(Some(parcel.first_counter));
                 drop(channel);
                 live.relayed_mut(|relayed| relayed.is_refused = true);
                 relay.put_off(live, &sentence);
             }
-            Err(Trouble::NoPlace) => channel.take_back_parcels(false),
+            Err(Trouble::NoPlace) => channel.take_back_parcels(Some(parcel.first_counter)),
         }
     }
 

@@ -121,9 +121,7 @@ impl Broadcaster {
             }
             let (_, committed) = live.channel.borrow().staged();
             #[cfg(feature = "redis")]
-            if committed < target
-                && live.relayed_mut(|relayed| relayed.waiting.push((target, cx.waker().clone()))).is_some()
-            {
+            if committed < target && live.relayed_mut(|relayed| relayed.wait_until(target, cx.waker())).is_some() {
                 return Poll::Pending;
             }
             if let Some(kept) = live.kept.borrow_mut().as_mut().filter(|_| committed < target) {

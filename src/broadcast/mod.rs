@@ -24,6 +24,8 @@ pub mod receiving;
 #[cfg(feature = "redis")]
 pub mod relay;
 #[cfg(feature = "redis")]
+pub mod relay_health;
+#[cfg(feature = "redis")]
 pub mod relayed;
 #[cfg(feature = "redis")]
 pub mod relaying;

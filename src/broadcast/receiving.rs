@@ -19,15 +19,13 @@ use crate::hub::sharing::SettledPost;
 
 impl Broadcaster {
     /// Takes in what has come of these channels.
-    pub(super) fn receive(self: &Rc<Self>, relay: &Relay, parts: Vec<(ChannelName, Vec<Entry>)>) {
-        for (name, entries) in parts {
+    pub(super) fn receive(self: &Rc<Self>, relay: &Relay, parts: Vec<(ChannelName, EntryId, Vec<Entry>)>) {
+        for (name, behind, entries) in parts {
             // One that was forgotten meanwhile is read no longer.
             let Some(live) = self.channels().get(&name) else { continue };
-            if let Some(relayed) = live.relayed.borrow_mut().as_mut().filter(|relayed| relayed.is_read) {
-                relayed.push(entries);
-            }
-            self.take_in(relay, &live, &mut live.channel.borrow_mut());
+            live.relayed_mut(|relayed| relayed.push(behind, entries));
             self.mark_dirty(&live);
+            self.take_in(relay, &live, &mut live.channel.borrow_mut());
         }
     }
 
@@ -107,7 +105,7 @@ fn end_taking_in(relay: &Relay, live: &LiveChannel, channel: &mut Subscribers) {
             if relayed.is_read && !relayed.inbox.is_empty() {
                 relayed.is_read = false;
                 relay.leave(&live.name);
-            } else if !relayed.is_read && relayed.inbox.is_empty() && !relayed.look_under_way {
+            } else if !relayed.is_read && relayed.inbox.is_empty() && !relayed.needs_look && !relayed.look_under_way {
                 relayed.is_read = true;
                 relay.read(&live.name, seen.id);
             }

@@ -1,7 +1,7 @@
 //! The way to the log that all boards share, and what is known of the connection to it.
 //!
-//! Leaves talking to Redis to `engine`, and what is asked when to `relaying`. What must stay true: whoever runs the server is told what it waits
-//! for, once for each reason.
+//! Leaves talking to Redis to `engine`, what is asked when to `relaying`, and what people are told to `relay_health`. What must stay true: each
+//! answer finds what it is about.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -9,8 +9,6 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Instant;
 
-use log::{info, warn};
-use serde_json::{Value, json};
 use smol::channel::{self, Receiver, Sender};
 
 use crate::broadcast::connection_id::ConnectionId;
@@ -40,22 +38,26 @@ pub enum Reach {
 /// The way to the log of all boards. See the head of this file.
 pub struct Relay {
     pub(super) link: Link,
-    server: String,
+    pub(super) server: String,
     /// By which the messages of this board are known.
     pub(super) board: u64,
     pub(super) reach: Cell<Reach>,
     /// Since when it is so.
-    since: Cell<Instant>,
+    pub(super) since: Cell<Instant>,
     /// Why it cannot be reached, or does not take what it is given, for people.
-    problem: RefCell<Option<String>>,
+    pub(super) problem: RefCell<Option<String>>,
     /// The same of the reader. Each may be refused for a reason of its own, again and again.
-    reader_problem: RefCell<Option<String>>,
+    pub(super) reader_problem: RefCell<Option<String>>,
     /// How often there was a connection.
-    connections: Cell<u64>,
+    pub(super) connections: Cell<u64>,
     /// By which answers of the reader are known to be no old ones.
     pub(super) reading: Cell<u64>,
     /// Which time it is that all channels are looked at before they are read.
     pub(super) round: Cell<u64>,
+    /// The last counter that a message of a channel had which was forgotten.
+    last_counter: Cell<u64>,
+    /// When the first of the channels is tried again of which something was put off.
+    pub(super) again_at: Cell<Option<Instant>>,
     /// When the reader has begun.
     pub(super) read_at: Cell<Instant>,
     /// When it has to begin anew.
@@ -68,14 +70,23 @@ pub struct Relay {
 /// What an order is about.
 #[derive(Debug)]
 pub(super) enum Context {
-    /// Where a channel is. With a number it is one of the looks of this round, for all of which reading waits.
-    Look(Rc<LiveChannel>, Option<u64>),
+    /// Where a channel is.
+    Look(Rc<LiveChannel>, Look),
     /// Messages of a channel.
     Parcel(Rc<LiveChannel>, Parcel),
     /// Somebody waits for the answer.
     Ask(Sender<Result<Answer, Trouble>>),
     /// Nobody does.
     Nobody,
+}
+
+/// How it was looked where a channel is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    /// Whether what was seen had to be there.
+    pub(super) is_strict: bool,
+    /// With a number it is one of the looks of this round, for all of which reading waits.
+    pub(super) round: Option<u64>,
 }
 
 /// What was handed over.
@@ -106,6 +117,8 @@ impl Relay {
             connections: Cell::new(0),
             reading: Cell::new(0),
             round: Cell::new(0),
+            last_counter: Cell::new(0),
+            again_at: Cell::new(None),
             read_at: Cell::new(clock::now()),
             read_again_at: Cell::new(None),
             contexts: RefCell::default(),
@@ -131,31 +144,45 @@ impl Relay {
 
     /// Has a channel that was just made taken from the log of all boards.
     pub(super) fn begin(&self, live: &Rc<LiveChannel>) {
-        live.channel.borrow_mut().share();
+        live.channel.borrow_mut().share(self.last_counter.get());
         *live.relayed.borrow_mut() = Some(Relayed::new());
         if self.reach.get() != Reach::Away {
-            self.look(live, false, Some(false));
+            self.look(live, Some(false));
         }
     }
 
     /// Forgets a channel at this board; the others have it.
     pub(super) fn forget(&self, live: &LiveChannel) {
-        *live.relayed.borrow_mut() = None;
+        // If its name comes back, its messages have other counters: by these alone Redis knows whether it has them.
+        let (last_counter, _) = live.channel.borrow().staged();
+        self.last_counter.set(self.last_counter.get().max(last_counter));
+        if let Some(mut relayed) = live.relayed.borrow_mut().take() {
+            relayed.wake();
+        }
         self.leave(&live.name);
     }
 
-    /// Finds out where a channel is. `is_strict`: what was seen of it has to be there. `is_first`: behind a new connection, for which reading
-    /// waits; `None` where this is one of many looks.
-    pub(super) fn look(&self, live: &Rc<LiveChannel>, is_strict: bool, is_first: Option<bool>) {
-        let Some(seen) = live.relayed_mut(|relayed| {
+    /// Finds out where a channel is. `is_first`: behind a new connection, for which reading waits; `None` where this is one of many looks.
+    pub(super) fn look(&self, live: &Rc<LiveChannel>, is_first: Option<bool>) {
+        let Some((seen, is_strict)) = live.relayed_mut(|relayed| {
             relayed.look_under_way = true;
-            relayed.seen
+            (relayed.seen, relayed.has_to_be_same)
         }) else {
             return;
         };
         let order = Order::Look { channel: live.name.clone(), seen, is_strict, is_use: is_first.is_some() };
         let round = (is_first == Some(true)).then_some(self.round.get());
-        self.submit(order, Context::Look(Rc::clone(live), round));
+        self.submit(order, Context::Look(Rc::clone(live), Look { is_strict, round }));
+    }
+
+    /// Takes nothing of what was read until now, and is not taken yet: it is found out first where all channels are.
+    pub(super) fn stop_reading(&self) {
+        self.reading.set(self.reading.get() + 1);
+    }
+
+    /// Has what was put off done at this time, or before.
+    pub(super) fn note_again_at(&self, at: Instant) {
+        self.again_at.set(Some(self.again_at.get().map_or(at, |before| before.min(at))));
     }
 
     /// Notes that a connection has come of which no message was taken yet.
@@ -177,50 +204,6 @@ impl Relay {
         self.reach.get() == Reach::Here
     }
 
-    /// Notes whether the log can be reached.
-    pub(super) fn note_reach(&self, reach: Reach) {
-        let is_other = std::mem::discriminant(&self.reach.replace(reach)) != std::mem::discriminant(&reach);
-        if !is_other {
-            return;
-        }
-        self.since.set(clock::now());
-        if reach == Reach::Here {
-            self.connections.set(self.connections.get() + 1);
-            info!("channels are shared with all boards at Redis {}", self.server);
-        }
-    }
-
-    /// Notes why it is away, or takes nothing; told in the log if it is news.
-    pub(super) fn note_problem(&self, sentence: &str) {
-        self.tell(sentence);
-        *self.problem.borrow_mut() = Some(sentence.to_owned());
-    }
-
-    fn tell(&self, sentence: &str) {
-        if [&self.problem, &self.reader_problem].iter().all(|known| known.borrow().as_deref() != Some(sentence)) {
-            warn!("Redis {}: {sentence}", self.server);
-        }
-    }
-
-    /// Notes that there is no problem any more, if it is none of one of these channels. It is told in the log where nothing else tells it.
-    pub(super) fn note_well(&self, channels: &[Rc<LiveChannel>]) {
-        let is_well = |live: &Rc<LiveChannel>| {
-            live.relayed_mut(|relayed| relayed.problem.is_none() && !relayed.is_refused) != Some(false)
-        };
-        if self.has_problem() && channels.iter().all(is_well) {
-            self.problem.take();
-            self.reader_problem.take();
-            if self.is_here() {
-                info!("Redis {} takes messages again", self.server);
-            }
-        }
-    }
-
-    /// Whether something is a problem.
-    pub(super) fn has_problem(&self) -> bool {
-        self.problem.borrow().is_some() || self.reader_problem.borrow().is_some()
-    }
-
     /// Has nothing handed over until it is known whether the other connection is lost, too: it would be in doubt.
     pub(super) fn note_reader_down(&self, problem: &str) {
         if !matches!(self.reach.get(), Reach::Here | Reach::Reading) {
@@ -236,45 +219,24 @@ impl Relay {
     /// Tries again later.
     pub(super) fn put_off(&self, live: &LiveChannel, sentence: &str) {
         self.note_problem(sentence);
+        let again_at = clock::now() + REDIS_AGAIN_AFTER;
         live.relayed_mut(|relayed| {
             relayed.problem = Some(sentence.to_owned());
-            relayed.again_at = Some(clock::now() + REDIS_AGAIN_AFTER);
+            relayed.again_at = Some(again_at);
             relayed.wake();
         });
+        self.note_again_at(again_at);
     }
 
     /// Notes what time it is at Redis.
     pub(super) fn note_time(&self, now_unix_micros: u64) {
         let unix_secs = i64::try_from(now_unix_micros / 1_000_000).unwrap_or(i64::MAX);
-        self.clock_ahead_secs.set(unix_secs - i64::from(boot_secs()));
+        self.clock_ahead_secs.set(unix_secs.saturating_sub(boot_secs().into()));
     }
 
     /// By the clock of the boot, when it was this time at Redis.
     pub(super) fn boot_secs_at(&self, unix_secs: u64) -> i64 {
-        i64::try_from(unix_secs).unwrap_or(i64::MAX) - self.clock_ahead_secs.get()
-    }
-
-    /// Whether it is reached, and how often it was.
-    pub(super) fn connections(&self) -> (bool, u64) {
-        (self.is_here(), self.connections.get())
-    }
-
-    /// How it is reached, for people and programs. So many channels wait for it, and so many messages.
-    pub(super) fn figures(&self, channels_waiting: usize, messages_waiting: u64) -> Value {
-        let state = match self.reach.get() {
-            Reach::Away => "away",
-            Reach::Looking(_) | Reach::Reading => "connecting",
-            Reach::Here => "connected",
-        };
-        json!({
-            "server": self.server,
-            "state": state,
-            "secondsInState": clock::since(self.since.get()).as_secs(),
-            "problem": self.problem.borrow().clone().or_else(|| self.reader_problem.borrow().clone()),
-            "connections": self.connections.get(),
-            "channelsWaiting": channels_waiting,
-            "messagesWaiting": messages_waiting,
-        })
+        i64::try_from(unix_secs).unwrap_or(i64::MAX).saturating_sub(self.clock_ahead_secs.get())
     }
 }
 

@@ -10,8 +10,8 @@ use smol::future::{self, FutureExt};
 
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::broadcast::live_channel::LiveChannel;
-use crate::broadcast::relay::{Context, Reach, Relay};
-use crate::broadcast::relayed::{Relayed, Stage};
+use crate::broadcast::relay::{Context, Look, Reach, Relay};
+use crate::broadcast::relayed::Relayed;
 use crate::config::limits::{REDIS_LOOK_EVERY, REDIS_LOOKS_PER_USE};
 use crate::engine::entry::EntryId;
 use crate::engine::order::{Answer, Event, Place, ReadEvent, ReadOrder, Seen, Trouble};
@@ -36,7 +36,7 @@ impl Broadcaster {
             let event = async { Happened::Event(relay.link.next_event().await) };
             let read = async { Happened::Read(relay.link.next_read().await) };
             let tick = async {
-                Timer::at(self.next_tick(relay, next_look)).await;
+                Timer::at(Self::next_tick(relay, next_look)).await;
                 Happened::Tick
             };
             match event.or(read).or(tick).await {
@@ -65,23 +65,25 @@ impl Broadcaster {
     }
 
     /// When there is something to do again that nothing else brings about.
-    fn next_tick(&self, relay: &Relay, next_look: Instant) -> Instant {
-        let channels = self.channels().all();
-        let of_channels = channels.iter().filter_map(|live| live.relayed_mut(|relayed| relayed.again_at)?);
+    fn next_tick(relay: &Relay, next_look: Instant) -> Instant {
         // All that was put off is done anew with the next connection.
-        let of_channels = of_channels.filter(|_| relay.is_here());
-        of_channels.chain(relay.read_again_at.get()).chain([next_look]).min().unwrap_or(next_look)
+        let of_channels = relay.again_at.get().filter(|_| relay.is_here());
+        of_channels.into_iter().chain(relay.read_again_at.get()).min().map_or(next_look, |at| at.min(next_look))
     }
 
     /// Looks at all channels, and has them read when it is known where each of them is.
     fn look_and_read(&self, relay: &Relay, is_strict: bool) {
         let channels = self.channels().all();
         relay.read_again_at.set(None);
+        relay.stop_reading();
         relay.round.set(relay.round.get() + 1);
         relay.note_reach(Reach::Looking(channels.len()));
         for live in channels {
-            live.relayed_mut(|relayed| relayed.again_at = None);
-            relay.look(&live, is_strict, Some(true));
+            live.relayed_mut(|relayed| {
+                relayed.again_at = None;
+                relayed.note_doubt(is_strict);
+            });
+            relay.look(&live, Some(true));
         }
     }
 
@@ -93,18 +95,19 @@ impl Broadcaster {
             Event::Down(problem) => {
                 relay.note_reach(Reach::Away);
                 relay.read_again_at.set(None);
+                relay.stop_reading();
                 relay.note_problem(&problem);
                 for live in self.channels().all() {
-                    live.channel.borrow_mut().take_back_parcels(true);
+                    live.channel.borrow_mut().take_back_parcels(None);
                     live.relayed_mut(|relayed| {
-                        (relayed.needs_look, relayed.look_under_way, relayed.parcel_under_way) = (true, false, false);
+                        relayed.note_lost();
                         relayed.wake();
                     });
                 }
             }
             Event::Done(ticket, result) => match relay.context_of(ticket) {
-                Some(Context::Look(live, round)) => {
-                    self.note_look(relay, &live, result, round == Some(relay.round.get()));
+                Some(Context::Look(live, look)) => {
+                    self.note_look(relay, &live, result, look);
                     self.mark_dirty(&live);
                 }
                 Some(Context::Parcel(live, parcel)) => {
@@ -127,23 +130,18 @@ impl Broadcaster {
         }
         for live in self.channels().all() {
             if live.relayed_mut(|relayed| !relayed.look_under_way) == Some(true) {
-                relay.look(&live, false, is_use.then_some(false));
+                relay.look(&live, is_use.then_some(false));
             }
         }
     }
 
-    fn note_look(
-        self: &Rc<Self>,
-        relay: &Relay,
-        live: &Rc<LiveChannel>,
-        result: Result<Answer, Trouble>,
-        is_first: bool,
-    ) {
+    fn note_look(self: &Rc<Self>, relay: &Relay, live: &Rc<LiveChannel>, result: Result<Answer, Trouble>, look: Look) {
+        let is_first = look.round == Some(relay.round.get());
         live.relayed_mut(|relayed| relayed.look_under_way = false);
         match result {
             Ok(Answer::At(Some(Place { newest, now_unix_micros }))) => {
                 relay.note_time(now_unix_micros);
-                note_place(live, newest);
+                note_place(live, newest, look.is_strict);
                 if relay.has_problem() && relay.is_here() {
                     relay.note_well(&self.channels().all());
                 }
@@ -177,16 +175,23 @@ impl Broadcaster {
         if !relay.is_here() {
             return;
         }
+        if relay.again_at.get().is_none_or(|at| at > now) {
+            return;
+        }
+        relay.again_at.set(None);
         for live in self.channels().all() {
             let is_due = live.relayed_mut(|relayed| {
                 let is_due = relayed.again_at.is_some_and(|at| at <= now);
+                if let Some(at) = relayed.again_at.filter(|_| !is_due) {
+                    relay.note_again_at(at);
+                }
                 if is_due {
                     relayed.again_at = None;
                 }
                 is_due && !relayed.look_under_way
             });
             if is_due == Some(true) {
-                relay.look(&live, false, Some(false));
+                relay.look(&live, Some(false));
             }
         }
     }
@@ -214,7 +219,7 @@ impl Broadcaster {
         let mut streams = Vec::new();
         for live in self.channels().all() {
             live.relayed_mut(|relayed| {
-                relayed.is_read = relayed.inbox.is_empty() && relayed.seen.is_some();
+                relayed.is_read = relayed.inbox.is_empty() && relayed.seen.is_some() && !relayed.needs_look;
                 if let Some(Seen { id, .. }) = relayed.seen.filter(|_| relayed.is_read) {
                     streams.push((live.name.clone(), id));
                 }
@@ -224,18 +229,9 @@ impl Broadcaster {
     }
 }
 
-/// Notes where a channel is.
-fn note_place(live: &LiveChannel, newest: EntryId) {
-    let is_news = live.relayed_mut(|relayed: &mut Relayed| {
-        (relayed.needs_look, relayed.problem, relayed.again_at) = (false, None, None);
-        relayed.newest_epoch = relayed.newest_epoch.max(newest.epoch);
-        let is_news = relayed.stage == Stage::Unknown;
-        if is_news {
-            relayed.adopt(newest);
-        }
-        is_news
-    });
-    if is_news == Some(true) {
+/// Notes where a channel is, by a look.
+fn note_place(live: &LiveChannel, newest: EntryId, was_strict: bool) {
+    if live.relayed_mut(|relayed| relayed.note_place(newest, was_strict)) == Some(true) {
         live.channel.borrow_mut().clear(newest.epoch.to_string());
         live.relayed_mut(Relayed::wake);
     }

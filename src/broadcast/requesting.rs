@@ -3,6 +3,7 @@
 //! Leaves answers to `relaying`. What must stay true: who joins has all before it that it may have heard of at another board, and when it is
 //! told what of its last connection got through, nothing more of that does.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -24,6 +25,15 @@ use crate::runtime::timer::Timer;
 /// The log of all boards cannot be reached, or has not answered in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogAway;
+
+/// Why messages were not deleted, or nobody knows whether they were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClearError {
+    /// The log of all boards is away, and was not asked.
+    Away,
+    /// It was asked, and has not answered in time.
+    Unsure,
+}
 
 /// The newest message of a channel that is not used at this board.
 #[derive(Debug)]
@@ -125,16 +135,18 @@ impl Broadcaster {
     /// exists nowhere.
     ///
     /// # Errors
-    /// If the log of all boards is away.
+    /// If the log of all boards is away, or does not answer.
     pub async fn clear_shared(
         self: &Rc<Self>,
         name: &ChannelName,
         live: Option<&Rc<LiveChannel>>,
-    ) -> Result<Option<Position>, LogAway> {
-        let Some(relay) = &self.relay else { return Err(LogAway) };
+    ) -> Result<Option<Position>, ClearError> {
+        let Some(relay) = &self.relay else { return Err(ClearError::Away) };
         if relay.reach.get() == Reach::Away {
-            return Err(LogAway);
+            return Err(ClearError::Away);
         }
+        let _expected = live.map(|live| Expected::at(live));
+        let is_asked = Cell::new(false);
         let cleared = async {
             let epoch = match live {
                 Some(live) => {
@@ -143,6 +155,7 @@ impl Broadcaster {
                 }
                 None => None,
             };
+            is_asked.set(true);
             let asked = relay.ask(Order::Clear { channel: name.clone(), epoch });
             let Answer::At(place) = answer(asked).await? else { return Err(LogAway) };
             let Some(Place { newest, .. }) = place else { return Ok(None) };
@@ -151,7 +164,8 @@ impl Broadcaster {
             }
             Ok(Some(position_of(EntryId { seq: 0, ..newest })))
         };
-        in_time(cleared).await
+        let cleared = in_time(cleared).await;
+        cleared.map_err(|LogAway| if is_asked.get() { ClearError::Unsure } else { ClearError::Away })
     }
 
     /// Asks for nothing any more.
@@ -196,7 +210,8 @@ impl Broadcaster {
             if holds(relayed) {
                 return Poll::Ready(Ok(()));
             }
-            if relay.reach.get() == Reach::Away || relayed.problem.is_some() {
+            let is_unknown = relayed.stage == Stage::Unknown;
+            if relay.reach.get() == Reach::Away || (is_unknown && relayed.problem.is_some()) {
                 return Poll::Ready(Err(LogAway));
             }
             relayed.wake_with(cx.waker());

@@ -79,6 +79,8 @@ impl Link {
         let Ok(event) = self.events.recv().await else { return smol::future::pending().await };
         if let Event::Up { .. } = event {
             self.connections.set(self.connections.get() + 1);
+            // What was to wake it may have been lost with the last one.
+            self.is_reader_woken.store(false, Ordering::SeqCst);
         }
         event
     }

@@ -81,16 +81,11 @@ pub enum Order {
 }
 
 impl Order {
-    /// The channel that it is about, if it is about one.
-    pub fn channel(&self) -> Option<&ChannelName> {
+    /// The channel whose stream it changes, if it is to change one.
+    pub fn changes(&self) -> Option<&ChannelName> {
         match self {
-            Self::Look { channel, .. }
-            | Self::Append { channel, .. }
-            | Self::Clear { channel, .. }
-            | Self::Newest(channel)
-            | Self::Join { channel, .. }
-            | Self::Fence { channel, .. } => Some(channel),
-            Self::WakeReader => None,
+            Self::Look { channel, .. } | Self::Append { channel, .. } | Self::Clear { channel, .. } => Some(channel),
+            Self::Newest(_) | Self::Join { .. } | Self::Fence { .. } | Self::WakeReader => None,
         }
     }
 
@@ -197,8 +192,8 @@ pub enum ReadOrder {
 pub enum ReadEvent {
     /// The connection is there, and reading is allowed. Comes before all entries.
     Begun(u64),
-    /// What has come, in the order of each stream.
-    Entries(u64, Vec<(ChannelName, Vec<Entry>)>),
+    /// What has come, in the order of each stream: all that is behind the entry that is named with it.
+    Entries(u64, Vec<(ChannelName, EntryId, Vec<Entry>)>),
     /// There is no connection any more; it waits for the next [`Begin`](ReadOrder::Begin).
     Down(u64, String),
 }

@@ -116,8 +116,8 @@ impl OrderQueue {
         }
     }
 
-    /// Waits for what there is to do. Orders are such that can go together: of each channel one, since what follows one that is refused is
-    /// carried out all the same; and as many bytes as go at a time.
+    /// Waits for what there is to do. Orders are such that can go together: of each channel one that appends or begins an epoch, since what
+    /// follows one that is refused is carried out all the same; and as many bytes as go at a time.
     pub fn next(&self) -> ToDo {
         let is_idle = |state: &mut State| state.waiting.is_empty() && !state.is_ended;
         let waited = self.changed.wait_timeout_while(self.state(), REDIS_IDLE, is_idle);
@@ -131,7 +131,7 @@ impl OrderQueue {
             bytes += order.bytes();
             let is_first = bytes == order.bytes();
             (is_first || bytes <= REDIS_PIPELINE_BYTES)
-                && order.channel().is_none_or(|channel| channels.insert(channel))
+                && order.changes().is_none_or(|channel| channels.insert(channel))
         });
         let count = together.count();
         ToDo::Orders(state.waiting.drain(..count).collect())

@@ -20,7 +20,10 @@ impl Refusal {
     /// For people.
     pub fn sentence(&self) -> String {
         // Which script, and where in it, is nothing to people.
-        let words = one_line(self.words.split(" script: ").next().unwrap_or_default());
+        let words = match self.words.rsplit_once(" script: ") {
+            Some((words, place)) if place.contains(", on @") => one_line(words),
+            _ => one_line(&self.words),
+        };
         // What a script may not do has the code of any error.
         let is_no_right =
             ["The user executing the script", "ACL failure in script"].map(|start| words.starts_with(start));
@@ -150,6 +153,8 @@ mod tests {
         let sentence = refusal("NOPERM", "this user has no permissions to run the 'xadd' command").sentence();
         assert!(sentence.contains("the 'xadd' command") && sentence.contains("ACL SETUSER"));
         let sentence = refusal("ERR", "ACL failure in script: no 'xadd' script: 5e0c, on @user_script:68.").sentence();
+        assert!(sentence.contains("(ACL failure in script: no 'xadd')"), "{sentence}");
+        let sentence = refusal("ERR", "ACL failure in script: no 'xadd'").sentence();
         assert!(sentence.contains("(ACL failure in script: no 'xadd')"), "{sentence}");
         assert_eq!(refusal("ERR", "a\r\nb").sentence(), "Redis refuses: ERR a  b");
         assert!(refusal("ERR", &"x".repeat(10_000)).sentence().len() < 300);

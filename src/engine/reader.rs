@@ -109,7 +109,15 @@ impl Reader {
                     return Ended::Over;
                 }
             }
-            if !came.is_empty() && self.events.send_blocking(ReadEvent::Entries(session.number, came)).is_err() {
+            if came.is_empty() {
+                continue;
+            }
+            let behind = |channel: &ChannelName| {
+                ask.streams.iter().find(|(asked, _)| asked == channel).map(|(_, position)| *position)
+            };
+            let parts = came.into_iter().filter_map(|(channel, entries)| Some((behind(&channel)?, channel, entries)));
+            let parts = parts.map(|(behind, channel, entries)| (channel, behind, entries)).collect();
+            if self.events.send_blocking(ReadEvent::Entries(session.number, parts)).is_err() {
                 return Ended::Over;
             }
         }

@@ -184,10 +184,10 @@ pub const LOG_AWAY: Refusal = refuse_with(
     "This board waits for the Redis server that it shares with others; nothing was done, try again in a few seconds.",
     "Retry-After: 5\r\n",
 );
-/// A message that was handed over to that log, which has not answered.
+/// A message, or a deletion, that was handed over to that log, which has not answered.
 pub const MAY_COME: Refusal = refuse(
     504,
-    "The Redis server has not answered, and may have the message or not; look for it before it is sent again.",
+    "The Redis server has not answered: what was asked may be done, or may still come; look before you ask again.",
 );
 
 /// The reason phrase of RFC 9110 section 15 (429 and 431: RFC 6585), for what is answered from memory.

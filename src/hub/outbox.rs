@@ -6,10 +6,12 @@
 use std::collections::VecDeque;
 
 use crate::config::limits::STAGED_BYTES_MAX;
-use crate::hub::backlog::INDEX_ENTRY_BYTES;
 use crate::hub::frame::Frame;
 use crate::hub::position::Position;
 use crate::hub::record::Origin;
+
+/// What a message takes beside its frame, in bytes.
+const OUTGOING_BYTES: usize = size_of::<Outgoing>();
 
 /// What is on its way. See the head of this file.
 #[derive(Debug, Default)]
@@ -47,8 +49,14 @@ pub struct Parcel {
 }
 
 impl Outbox {
+    /// None is queued, and the first has the counter behind this one.
+    pub(super) fn behind(settled: u64) -> Self {
+        Self { settled, ..Self::default() }
+    }
+
+    /// What one takes here.
     fn cost_bytes_of(frame: &Frame) -> usize {
-        frame.len() + INDEX_ENTRY_BYTES
+        frame.len() + OUTGOING_BYTES
     }
 
     /// Whether one more frame may be queued, for a log of this capacity.
@@ -82,11 +90,12 @@ impl Outbox {
         (!messages.is_empty()).then_some(Parcel { first_counter, messages })
     }
 
-    /// Has all go again that is not settled. `is_in_doubt`: what was handed over may have arrived.
-    pub(super) fn take_back(&mut self, is_in_doubt: bool) {
-        if is_in_doubt {
-            self.doubtful = self.doubtful.max(self.handed_over);
-        }
+    /// Has all go again that is not settled. From this counter on they have certainly not arrived; all that were handed over may have without
+    /// it.
+    pub(super) fn take_back(&mut self, certain_from: Option<u64>) {
+        let before = certain_from.map(|counter| counter.saturating_sub(self.settled + 1));
+        let before = before.and_then(|before| usize::try_from(before).ok()).unwrap_or(usize::MAX);
+        self.doubtful = self.doubtful.max(self.handed_over.min(before));
         self.handed_over = 0;
     }
 
@@ -113,7 +122,7 @@ impl Outbox {
         self.handed_over = self.handed_over.saturating_sub(1);
         self.doubtful = self.doubtful.saturating_sub(1);
         self.settled += 1;
-        self.cost_bytes -= oldest.frame.as_ref().map_or(0, Self::cost_bytes_of);
+        self.cost_bytes -= oldest.frame.as_ref().map_or(OUTGOING_BYTES, Self::cost_bytes_of);
         Some(oldest)
     }
 
@@ -129,7 +138,8 @@ impl Outbox {
         let withdrawn =
             self.messages.range_mut(self.handed_over.max(self.doubtful)..).find(|outgoing| outgoing.post == Some(post));
         if let Some(frame) = withdrawn.and_then(|outgoing| outgoing.frame.take()) {
-            self.cost_bytes -= Self::cost_bytes_of(&frame);
+            // Its place stays taken.
+            self.cost_bytes -= frame.len();
         }
     }
 

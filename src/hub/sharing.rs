@@ -21,9 +21,10 @@ pub struct SettledPost {
 }
 
 impl<T> Channel<T> {
-    /// From now on, messages are queued for the log that all boards share, and come into the backlog by [`receive`](Self::receive).
-    pub fn share(&mut self) {
-        self.way = Way::Shared(Outbox::default());
+    /// From now on, messages are queued for the log that all boards share, and come into the backlog by [`receive`](Self::receive). Their
+    /// counters are above this one.
+    pub fn share(&mut self, last_counter: u64) {
+        self.way = Way::Shared(Outbox::behind(last_counter));
     }
 
     fn outbox(&self) -> Option<&Outbox> {
@@ -44,10 +45,10 @@ impl<T> Channel<T> {
         self.outbox_mut()?.take()
     }
 
-    /// Has all handed over again that did not come back. `is_in_doubt`: what was handed over may have arrived.
-    pub fn take_back_parcels(&mut self, is_in_doubt: bool) {
+    /// Has all handed over again that did not come back. Those from this counter on have certainly not arrived; without one, all may have.
+    pub fn take_back_parcels(&mut self, certain_from: Option<u64>) {
         if let Some(outbox) = self.outbox_mut() {
-            outbox.take_back(is_in_doubt);
+            outbox.take_back(certain_from);
         }
     }
 

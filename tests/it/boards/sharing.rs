@@ -238,3 +238,18 @@ fn a_message_that_is_too_large_for_another_board_is_missed_there_and_counted() {
     assert_eq!((&hello["lost"], &hello["seq"], &hello["head"]), (&json!(1), &json!(2), &json!(3)));
     assert_eq!(back.text(), "small again");
 }
+
+#[test]
+fn a_channel_that_gave_way_to_another_and_comes_back_has_all_that_was_said_and_takes_more() {
+    let redis = Redis::start();
+    let board = Server::start(&["--redis", &redis.url(), "--max-channels", "1"]);
+    for number in 1..=5 {
+        post(&board, "/c/a", "", number.to_string().as_bytes());
+    }
+    post(&board, "/c/b", "", b"in its place");
+    assert!(position(&post(&board, "/c/a", "", b"6")).ends_with(":6"));
+    let mut listener = Client::join_at(board.address(), "/c/a?history=9");
+    for number in 1..=6 {
+        assert_eq!(listener.text(), number.to_string());
+    }
+}

@@ -284,7 +284,7 @@ impl Board {
         while came.len() < count {
             match self.next_read() {
                 ReadEvent::Entries(of, streams) if of == number => {
-                    for (channel, entries) in streams {
+                    for (channel, _, entries) in streams {
                         came.extend(entries.into_iter().map(|entry| (channel.clone(), entry)));
                     }
                 }
