@@ -22,6 +22,9 @@ use crate::hub::channel_name::ChannelName;
 use crate::hub::position::Position;
 use crate::runtime::clock::{self, boot_secs};
 
+/// By how much an answer of Redis may be late, in seconds; more than any is waited for.
+const LATE_ANSWER_SECS_MAX: i64 = 10;
+
 /// Whether the log of all boards can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
@@ -228,10 +231,15 @@ impl Relay {
         self.note_again_at(again_at);
     }
 
-    /// Notes what time it is at Redis.
+    /// Notes what time it is at Redis, or was: an answer that comes late makes its clock look slow, and is no reason to believe that. A step of
+    /// that clock is.
     pub(super) fn note_time(&self, now_unix_micros: u64) {
         let unix_secs = i64::try_from(now_unix_micros / 1_000_000).unwrap_or(i64::MAX);
-        self.clock_ahead_secs.set(unix_secs.saturating_sub(boot_secs().into()));
+        let ahead_secs = unix_secs.saturating_sub(boot_secs().into());
+        let known_secs = self.clock_ahead_secs.get();
+        if ahead_secs > known_secs || ahead_secs < known_secs.saturating_sub(LATE_ANSWER_SECS_MAX) {
+            self.clock_ahead_secs.set(ahead_secs);
+        }
     }
 
     /// By the clock of the boot, when it was this time at Redis.
