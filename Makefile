@@ -37,6 +37,8 @@ test: test-rust test-browser ## all tests: unit, property, integration, browser
 # One folder for the debug builds of all crates: what they share is built once.
 test-rust: ## unit, property and integration tests
 	scripts/need ip:iproute2 zbarimg:zbar-tools /usr/lib/python3/dist-packages/prometheus_client:python3-prometheus-client curl:curl /usr/sbin/mosquitto:mosquitto mosquitto_sub:mosquitto-clients faketime:faketime strace:strace redis-server:redis-server
+	cargo test --locked --no-default-features --lib
+	cargo test --locked --no-default-features --test it without_redis
 	cargo test --locked
 	cargo test --locked --target-dir target --manifest-path bench/Cargo.toml
 	cargo test --locked --target-dir target --manifest-path soak/Cargo.toml

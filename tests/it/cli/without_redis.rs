@@ -1,4 +1,4 @@
-//! A binary that was built without the cargo feature `redis`. `cargo test --no-default-features --test it without_redis` tries it.
+//! A binary that was built without the cargo feature `redis`, as `make test-rust` tries it first.
 
 use crate::harness::Launch;
 
