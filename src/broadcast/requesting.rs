@@ -17,7 +17,7 @@ use crate::broadcast::relay::{Awaited, Reach, Relay, position_of};
 use crate::broadcast::relayed::{Relayed, Stage};
 use crate::config::limits::REDIS_REQUEST_TIMEOUT;
 use crate::engine::entry::{Content, Entry, EntryId};
-use crate::engine::order::{Answer, Order, Place};
+use crate::engine::order::{Answer, Order, Place, Trouble};
 use crate::hub::channel_name::ChannelName;
 use crate::hub::position::Position;
 use crate::runtime::timer::Timer;
@@ -156,8 +156,10 @@ impl Broadcaster {
                 None => None,
             };
             is_asked.set(true);
-            let asked = relay.ask(Order::Clear { channel: name.clone(), epoch });
-            let Answer::At(place) = answer(asked).await? else { return Err(LogAway) };
+            let cleared = relay.ask(Order::Clear { channel: name.clone(), epoch }).recv().await;
+            // What is refused was certainly not done.
+            is_asked.set(!matches!(cleared, Ok(Err(Trouble::Refused(_) | Trouble::NoPlace))));
+            let Ok(Ok(Answer::At(place))) = cleared else { return Err(LogAway) };
             let Some(Place { newest, .. }) = place else { return Ok(None) };
             if let Some(live) = live {
                 self.until_taken_in(relay, live, EntryId { seq: 0, ..newest }).await?;

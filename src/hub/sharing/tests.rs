@@ -213,8 +213,8 @@ fn posts_that_are_taken_back_take_their_place_until_they_are_settled() {
     while let Posted::Staged(number) = channel.post(Frame::text("fog"), 0) {
         channel.withdraw_post(number);
         posted += 1;
+        assert!(posted < 40, "so many at a time, and not as many as anybody likes");
     }
-    assert!(posted < 40, "{posted} at a time, and not as many as anybody likes");
     let parcel = channel.take_parcel().unwrap();
     assert!(parcel.messages.iter().all(Option::is_none));
     assert_eq!(channel.settle_through(posted).len(), usize::try_from(posted).unwrap());

@@ -6,7 +6,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Redis, Response, Server, Stream, boards, eventually, masked, post, request};
+use crate::harness::{Client, Proxy, Redis, Response, Server, Stream, boards, eventually, masked, post, request};
 
 fn position(response: &Response) -> String {
     assert_eq!(response.status, 200, "{response:?}");
@@ -252,4 +252,38 @@ fn a_channel_that_gave_way_to_another_and_comes_back_has_all_that_was_said_and_t
     for number in 1..=6 {
         assert_eq!(listener.text(), number.to_string());
     }
+}
+
+#[test]
+fn a_channel_that_somebody_waits_for_gives_way_to_no_other() {
+    let redis = Redis::start();
+    let proxy = Proxy::to(redis.address());
+    let board = Server::start(&["--redis", &redis.url_at(proxy.address()), "--max-channels", "1"]);
+    post(&board, "/", "", b"it is connected");
+    proxy.hold();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| post(&board, "/c/a", "", b"1"));
+        eventually("it is there, and nobody knows where", || board.figure("/channels") == 2);
+        let refused = post(&board, "/c/b", "", b"in its place");
+        assert!(refused.status == 503 && refused.text().contains("All places for channels"), "{refused:?}");
+        proxy.go_on();
+        assert!(position(&waiting.join().unwrap()).ends_with(":1"));
+    });
+}
+
+#[test]
+fn a_deletion_that_redis_refuses_was_not_done_and_one_that_it_has_not_answered_may_be() {
+    let redis = Redis::start();
+    let proxy = Proxy::to(redis.address());
+    let board = Server::start(&["--redis", &redis.url_at(proxy.address())]);
+    post(&board, "/c/a", "", b"1");
+    let delete = || request(board.address(), "DELETE", "/c/a", "").status;
+    redis.cli(&["ACL", "SETUSER", "default", "-xadd"]);
+    assert_eq!(delete(), 503);
+    redis.cli(&["ACL", "SETUSER", "default", "+xadd"]);
+    assert_eq!(board.get("/c/a?last").text(), "1");
+    proxy.hold();
+    assert_eq!(delete(), 504);
+    proxy.go_on();
+    eventually("it was done", || board.get("/c/a?last").status == 204);
 }
