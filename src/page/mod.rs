@@ -12,6 +12,7 @@ pub mod page_error;
 pub mod page_request;
 pub mod page_server;
 pub mod private_folder;
+pub mod provided_scripts;
 pub mod qr_cache;
 pub mod qr_code;
 pub mod representation;

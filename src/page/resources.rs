@@ -2,6 +2,7 @@
 //!
 //! Leaves how it travels to the page's server. What must stay true: looking changes nothing.
 
+use crate::page::provided_scripts::provided_script;
 use crate::page::representation::Representation;
 use crate::page::static_files::baked_in;
 use crate::page::url_path::decode_path;
@@ -17,10 +18,12 @@ pub struct Resources {
 impl Resources {
     /// What lies at `target`; with status 404 and a folder to serve, [`not_found`](Self::not_found) has the words for it.
     pub fn find(&self, target: &str) -> Representation {
-        if let Some(www) = &self.www {
-            return www.find(target);
-        }
         let path = target.split('?').next().unwrap_or_default();
+        if let Some(www) = &self.www {
+            let found = www.find(target);
+            let provided = if found.status == 404 { provided_script(path) } else { None };
+            return provided.unwrap_or(found);
+        }
         let Some(parts) = decode_path(path) else { return Representation::not_found() };
         baked_in(path, &parts, path.ends_with('/'))
     }
