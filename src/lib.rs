@@ -28,7 +28,7 @@
 //!
 //! One thread runs all connections, and its own state has no locks. Beside it: the page's threads (they share the socket path, the
 //! open files and, with `--www`, the queue of requests that need the disk), the log's thread, up to `DISK_READS_MAX` threads that
-//! read files, one that makes a QR code, and with `--state` on a disk one that writes there.
+//! read files, one that makes a QR code, with `--reload` one that watches the folder, and with `--state` on a disk one that writes there.
 
 #![warn(missing_docs, missing_debug_implementations)]
 

@@ -75,6 +75,7 @@ pub fn target(bytes: &[u8]) -> Kind {
                     assert_eq!((channel, again), (its_channel, request));
                 }
                 (Ok(Route::Post(again, _)), Route::Post(post, _)) => assert_eq!(again, post),
+                (Ok(Route::Reload(again, _)), Route::Reload(page, _)) => assert_eq!(again, page),
                 _ => assert_eq!(again.as_ref(), Ok(&route), "it is read the same again"),
             }
             match route {
@@ -96,6 +97,9 @@ pub fn target(bytes: &[u8]) -> Kind {
                 }
                 Route::Metrics(Asked { head_only, keep_alive }) => kind(("metrics", head_only, keep_alive)),
                 Route::Redirect(location, Asked { head_only, keep_alive }) => kind((location, head_only, keep_alive)),
+                Route::Reload(PageRequest { keep_alive, .. }, cors) => {
+                    kind(("reload", keep_alive, cors.origin().is_some()))
+                }
                 Route::Page(PageRequest { head_only, conditions, keep_alive, .. }) => {
                     let Conditions { if_match, if_unmodified_since, if_none_match, if_modified_since, range, if_range } =
                         conditions;
@@ -217,16 +221,23 @@ fn check_cors(cors: &Cors) {
     assert!(cors.origin().is_none_or(|origin| !origin.is_empty() && !origin.contains([' ', '\t'])));
 }
 
+/// What is asked of the page.
+fn check_page(PageRequest { target, host, conditions, .. }: &PageRequest) {
+    check(host);
+    assert!(target.starts_with('/') && !target.contains([' ', '\t']), "{target:?}");
+    check(target);
+    for tags in [&conditions.if_match, &conditions.if_none_match, &conditions.if_range].into_iter().flatten() {
+        check(tags);
+    }
+}
+
 /// What is passed on to tiny_http, or comes back in an answer.
 fn check_fields(route: &Route) {
     match route {
-        Route::Page(PageRequest { target, host, conditions, .. }) => {
-            check(host);
-            assert!(target.starts_with('/') && !target.contains([' ', '\t']), "{target:?}");
-            check(target);
-            for tags in [&conditions.if_match, &conditions.if_none_match, &conditions.if_range].into_iter().flatten() {
-                check(tags);
-            }
+        Route::Page(page) => check_page(page),
+        Route::Reload(page, cors) => {
+            check_page(page);
+            check_cors(cors);
         }
         // A name is checked when it is read, and is no more than it was then.
         Route::Redirect(..) | Route::Metrics(_) => {}
@@ -304,17 +315,20 @@ fn render_post(post: &Post) -> String {
     format!("{framing}{expect}{kind}")
 }
 
+fn render_page(page: &PageRequest, lines: &str) -> String {
+    let PageRequest { target, host, conditions, keep_alive, .. } = page;
+    let (method, close) = (page.method(), if *keep_alive { "" } else { ", close" });
+    // What looks like a channel's address has lost a `/c`.
+    let below = if target.starts_with("/c/") { "/c" } else { "" };
+    let conditions = render_conditions(conditions);
+    format!("{method} {below}{target} HTTP/1.1\r\nHost: {host}\r\nConnection: x{close}\r\n{lines}{conditions}\r\n")
+}
+
 /// The plainest head that asks for the same.
 fn render(route: &Route) -> String {
     match route {
-        Route::Page(page) => {
-            let PageRequest { target, host, conditions, keep_alive, .. } = page;
-            let (method, close) = (page.method(), if *keep_alive { "" } else { ", close" });
-            // What looks like a channel's address has lost a `/c`.
-            let below = if target.starts_with("/c/") { "/c" } else { "" };
-            let conditions = render_conditions(conditions);
-            format!("{method} {below}{target} HTTP/1.1\r\nHost: {host}\r\nConnection: x{close}\r\n{conditions}\r\n")
-        }
+        Route::Page(page) => render_page(page, ""),
+        Route::Reload(page, _) => render_page(page, "Accept: text/event-stream\r\n"),
         Route::Channel(ChannelRequest { channel, way, asked }, _) => {
             let look = if asked.head_only { "HEAD" } else { "GET" };
             let (method, query, lines) = match way {

@@ -187,6 +187,7 @@ fn config(random: &mut Rng) -> Config {
         history: if random.bool() { 0 } else { random.u64(1..20) },
         www: None,
         list_folders: false,
+        reload: false,
         state: None,
         redis: None,
         notice: None,

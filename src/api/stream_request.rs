@@ -34,8 +34,7 @@ impl StreamRequest {
                 form = Some(query::value(value.unwrap_or_default(), form_of, BAD_AS)?);
             }
         }
-        let wants_events = head.method == "GET" && head.headers.tokens("accept").any(is_events);
-        let Some(encoding) = form.or(wants_events.then_some(Encoding::Events)) else { return Ok(None) };
+        let Some(encoding) = form.or(wants_events(head).then_some(Encoding::Events)) else { return Ok(None) };
         if head.method != "GET" {
             return Err(STREAM_BY_GET);
         }
@@ -54,6 +53,11 @@ impl StreamRequest {
         }
         Ok(Some(Self { encoding, after, history, count }))
     }
+}
+
+/// Whether somebody asks as the `EventSource` of a browser does.
+pub fn wants_events(head: &Head<'_>) -> bool {
+    head.method == "GET" && head.headers.tokens("accept").any(is_events)
 }
 
 /// Whether a member of `Accept` is the media type of events, whatever its parameters.

@@ -58,6 +58,10 @@ pub struct Args {
     #[arg(long, env = "FOGHORN_LIST", value_parser = clap::builder::FalseyValueParser::new(), hide_env_values = true)]
     list: bool,
 
+    /// Watch --www, and have its pages that load /reload.js loaded anew when a file is saved
+    #[arg(long, env = "FOGHORN_RELOAD", value_parser = clap::builder::FalseyValueParser::new(), hide_env_values = true)]
+    reload: bool,
+
     /// Largest message that a client may send; at most half of the backlog [default: 1MiB]
     #[arg(long, env = "FOGHORN_MAX_MESSAGE", value_name = "SIZE", hide_env_values = true)]
     #[arg(value_parser = |text: &str| parse_size(text, MESSAGE_BYTES_RANGE))]
@@ -203,6 +207,11 @@ impl TryFrom<Args> for Config {
                         give one with --www DIR (FOGHORN_WWW), or leave --list (FOGHORN_LIST) out"
                 .to_owned());
         }
+        if args.reload && args.www.is_none() {
+            return Err("--reload watches the folder of --www, which is not given: \
+                        give one with --www DIR (FOGHORN_WWW), or leave --reload (FOGHORN_RELOAD) out"
+                .to_owned());
+        }
         let Keeping { state, redis, notice } = args.redis.settle(args.state)?;
         if let (Some(state), Some(www)) = (&state, &args.www) {
             must_not_be_served(state, www)?;
@@ -214,6 +223,7 @@ impl TryFrom<Args> for Config {
             history: args.history,
             www: args.www,
             list_folders: args.list,
+            reload: args.reload,
             state,
             redis,
             notice,

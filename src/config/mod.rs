@@ -9,4 +9,5 @@ pub(crate) mod hidden_codes;
 pub mod limits;
 pub(crate) mod redis_flags;
 pub mod redis_url;
+pub mod reload_limits;
 pub mod settings;

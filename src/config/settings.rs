@@ -26,6 +26,8 @@ pub struct Config {
     pub www: Option<PathBuf>,
     /// Whether folders of `www` that have no `index.html` are listed; never without `www`.
     pub list_folders: bool,
+    /// Whether pages of `www` are told when something in it changes; never without `www`.
+    pub reload: bool,
     /// The folder in which what was said outlives the process; `None` keeps nothing.
     pub state: Option<PathBuf>,
     /// The server that has the channels, which are shared with other boards; never with `state`.

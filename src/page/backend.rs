@@ -176,7 +176,8 @@ mod tests {
     /// A page server of its own in this folder, and the way to it.
     fn start_in(folder: &Path) -> (Backend, Arc<PageServer>) {
         let counters = Arc::new(Counters::new());
-        let page_server = PageServer::start(vec![folder.to_owned()], Resources { www: None }).unwrap();
+        let page_server =
+            PageServer::start(vec![folder.to_owned()], Resources { www: None, provides_reload: false }).unwrap();
         (Backend::new(Arc::clone(&page_server), counters, 1), page_server)
     }
 

@@ -15,6 +15,7 @@ use crate::page::backend::Backend;
 use crate::page::page_request::PageRequest;
 use crate::page::qr_cache::QrCache;
 use crate::page::qr_code;
+use crate::page::reload::Reload;
 use crate::page::representation::page_policy;
 use crate::page::status::{Status, StoresFigures};
 
@@ -28,12 +29,15 @@ pub struct Frontend {
     /// Answers that are the same for ever, by their path: no more than there are files of the built-in page.
     unchanging: RefCell<HashMap<String, Answer>>,
     backend: Rc<Backend>,
+    /// The pages that are told when files have changed.
+    pub reload: Option<Rc<Reload>>,
 }
 
 impl Frontend {
     /// In front of this backend.
-    pub fn new(status: Status, is_baked_in: bool, backend: Rc<Backend>) -> Self {
-        Self { status, qr_codes: QrCache::new(), is_baked_in, unchanging: RefCell::default(), backend }
+    pub fn new(status: Status, is_baked_in: bool, backend: Rc<Backend>, reload: Option<Reload>) -> Self {
+        let reload = reload.map(Rc::new);
+        Self { status, qr_codes: QrCache::new(), is_baked_in, unchanging: RefCell::default(), backend, reload }
     }
 
     /// Answers a request from memory, if that has the answer. `peer` is the client's address; `local` finds out which of ours it has used,

@@ -258,7 +258,8 @@ mod tests {
     #[test]
     fn a_server_that_fails_again_and_again_is_started_anew_less_and_less_often() {
         let folder = tempfile::tempdir().unwrap();
-        let page_server = PageServer::start(vec![folder.path().to_owned()], Resources { www: None }).unwrap();
+        let page_server =
+            PageServer::start(vec![folder.path().to_owned()], Resources { www: None, provides_reload: false }).unwrap();
         let began = Instant::now();
         for _ in 0..3 {
             let path = page_server.socket_path().unwrap();

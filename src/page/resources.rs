@@ -13,6 +13,8 @@ use crate::page::www_folder::WwwFolder;
 pub struct Resources {
     /// The folder to serve in place of the built-in page.
     pub www: Option<WwwFolder>,
+    /// Whether pages of that folder can have themselves reloaded.
+    pub provides_reload: bool,
 }
 
 impl Resources {
@@ -21,7 +23,7 @@ impl Resources {
         let path = target.split('?').next().unwrap_or_default();
         if let Some(www) = &self.www {
             let found = www.find(target);
-            let provided = if found.status == 404 { provided_script(path) } else { None };
+            let provided = if found.status == 404 { provided_script(path, self.provides_reload) } else { None };
             return provided.unwrap_or(found);
         }
         let Some(parts) = decode_path(path) else { return Representation::not_found() };

@@ -54,6 +54,11 @@ impl ServedRoot {
         }
     }
 
+    /// Its path, without links.
+    pub fn into_path(self) -> PathBuf {
+        self.path
+    }
+
     /// Whether the two are the same folder.
     pub fn is_same(&self, other: &Self) -> bool {
         self.path == other.path

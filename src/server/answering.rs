@@ -104,6 +104,15 @@ impl Dispatch {
         Ok(Answered { response, reader, keep_alive: asked.keep_alive, permit: Some(permit) })
     }
 
+    /// Tells a page of changes until it ends.
+    pub(super) async fn tell_changes(&self, id: u64, socket: &Async<TcpSocket>, cors: &Cors) {
+        let Some(reload) = &self.frontend.reload else { return };
+        self.counters.http_requests.add(1);
+        // Its connection is dropped for no other while it has a permit; without one it does not wait.
+        let permit = self.admission.begin_request(id);
+        let _ = reload.tell(socket, cors, permit.is_ok()).await;
+    }
+
     /// What is said of `--state` and of `--redis`.
     fn stores_figures(&self) -> StoresFigures {
         #[cfg(feature = "redis")]

@@ -129,8 +129,9 @@ impl Dispatch {
                 Err(refusal) => Err(refusal.into()),
             };
             // Of most large heads nothing large is left. What is, waits for its answer at most, and never for somebody to take that.
-            let large_head =
-                large_head.filter(|_| matches!(&route, Ok((Route::Page(request), _)) if request.is_large()));
+            let large_head = large_head.filter(
+                |_| matches!(&route, Ok((Route::Page(request) | Route::Reload(request, _), _)) if request.is_large()),
+            );
             let answered = match route {
                 Ok((Route::WebSocket(channel, upgrade), permission)) => {
                     let open = || self.broadcaster.channels().open(&channel);
@@ -171,7 +172,10 @@ impl Dispatch {
                 Ok((Route::Redirect(location, asked), _)) => {
                     Ok(Answered::of(&ShortAnswer::redirect(location), asked, None))
                 }
-                Ok((Route::Page(request), _)) => {
+                Ok((Route::Reload(_, cors), _)) if self.frontend.reload.is_some() => {
+                    break self.tell_changes(id, socket, &cors).await;
+                }
+                Ok((Route::Page(request) | Route::Reload(request, _), _)) => {
                     self.answer_page(id, socket, peer, request, large_head).await.map_err(Refused::from)
                 }
                 Err(refused) => Err(refused),

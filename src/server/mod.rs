@@ -12,3 +12,4 @@ pub mod run;
 #[cfg(feature = "redis")]
 pub mod shared;
 pub mod state;
+pub mod www;

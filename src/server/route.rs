@@ -11,7 +11,7 @@ use crate::access::codes::Right;
 use crate::api::channel_request::{ChannelRequest, Way};
 use crate::api::post::Post;
 use crate::api::stream;
-use crate::api::stream_request::StreamRequest;
+use crate::api::stream_request::{StreamRequest, wants_events};
 use crate::http::cors::{Cors, is_preflight};
 use crate::http::head::Head;
 use crate::http::host::Host;
@@ -22,6 +22,7 @@ use crate::http::refusal::{FOREIGN_HOST, FOREIGN_ORIGIN, NO_CHANNEL, NO_CHANNEL_
 use crate::http::short_answer::Asked;
 use crate::hub::channel_name::ChannelName;
 use crate::page::page_request::PageRequest;
+use crate::page::provided_scripts::RELOAD_PATH;
 use crate::server::address::Address;
 use crate::server::permission::{Denied, Need, Permission};
 use crate::ws::handshake::Upgrade;
@@ -43,6 +44,8 @@ pub enum Route {
     Redirect(&'static str, Asked),
     /// A page, or only its head.
     Page(PageRequest),
+    /// To be told when pages are to be loaded anew, if the server does that; else a page, which is not there.
+    Reload(PageRequest, Cors),
 }
 
 /// Why a request is refused, and what of it was the reason.
@@ -152,7 +155,7 @@ impl Route {
             Self::Post(post, _) => (&post.channel, Right::Send),
             Self::Metrics(_) => (&MAIN, Right::Receive),
             Self::Page(request) if request.is_status() => (&MAIN, Right::Receive),
-            Self::Page(_) | Self::Redirect(..) => return None,
+            Self::Page(_) | Self::Reload(..) | Self::Redirect(..) => return None,
         };
         let upgrade = if let Self::WebSocket(_, upgrade) = self { Some(upgrade) } else { None };
         let predecessor = upgrade.and_then(Upgrade::predecessor);
@@ -217,7 +220,11 @@ impl Route {
             Address::Elsewhere => path,
         };
         let target = query.map_or_else(|| page_path.to_owned(), |query| format!("{page_path}?{query}"));
-        Ok(Self::Page(PageRequest::parse(head, target)?))
+        let request = PageRequest::parse(head, target)?;
+        if page_path == RELOAD_PATH && wants_events(head) {
+            return Ok(Self::Reload(request, check_origin(head, policy)?));
+        }
+        Ok(Self::Page(request))
     }
 }
 

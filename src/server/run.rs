@@ -7,10 +7,8 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::fmt;
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{self, Path};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,6 +27,7 @@ use crate::api::shared_copies::SharedCopies;
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::config::fd_budget::FdBudget;
 use crate::config::limits::{DESCRIPTORS_FOR_REDIS, DESCRIPTORS_FOR_STATE, DRAIN_TIMEOUT, RECEIVE_BYTES_MAX_32_BIT};
+use crate::config::reload_limits::DESCRIPTORS_FOR_RELOAD;
 use crate::config::settings::{Config, Limits};
 use crate::http::host_policy::HostPolicy;
 use crate::http::response::ResponseSender;
@@ -41,9 +40,7 @@ use crate::page::backend::Backend;
 use crate::page::frontend::Frontend;
 use crate::page::page_server::PageServer;
 use crate::page::private_folder::runtime_folders;
-use crate::page::resources::Resources;
 use crate::page::status::Status;
-use crate::page::www_folder::WwwFolder;
 use crate::runtime::reactor;
 use crate::runtime::socket::Async;
 use crate::runtime::spawner::Spawner;
@@ -55,6 +52,7 @@ use crate::server::permission::Permissions;
 #[cfg(feature = "redis")]
 use crate::server::shared;
 use crate::server::state;
+use crate::server::www;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::refusals::Refusals;
 
@@ -106,7 +104,7 @@ pub fn run(
     if let Some(summary) = codes.summary() {
         info!("{summary}");
     }
-    let www = config.www.as_deref().map(|www| find_www(www, config.list_folders)).transpose()?;
+    let (resources, reload) = www::open(&config).map_err(StartError::Unavailable)?;
     let counters = Arc::new(Counters::new());
     let Limits { message_bytes_max, backlog_bytes, clients_per_ip_max, .. } = config.limits;
     let refusals = Rc::new(Refusals::default());
@@ -135,8 +133,8 @@ pub fn run(
             ByteSize(backlog_bytes as u64)
         ))
     })?);
-    let is_baked_in = www.is_none();
-    let page_server = PageServer::start(runtime_folders(|name| env::var_os(name)), Resources { www })
+    let is_baked_in = resources.www.is_none();
+    let page_server = PageServer::start(runtime_folders(|name| env::var_os(name)), resources)
         .map_err(|error| StartError::Unavailable(error.to_string()))?;
     let budget = fd_budget(&config);
     let backend = Rc::new(Backend::new(Arc::clone(&page_server), Arc::clone(&counters), budget.http_in_flight));
@@ -147,7 +145,7 @@ pub fn run(
         admission: Rc::new(Admission::new(budget, clients_per_ip_max, Arc::clone(&counters))),
         broadcaster,
         posts: Posts::new(message_bytes_max, &counters),
-        frontend: Frontend::new(status, is_baked_in, Rc::clone(&backend)),
+        frontend: Frontend::new(status, is_baked_in, Rc::clone(&backend), reload),
         copies: SharedCopies::new(message_bytes_max),
         metrics: Metrics::new(Arc::clone(&counters), message_bytes_max, backlog_bytes),
         sender: ResponseSender::new(),
@@ -201,6 +199,9 @@ async fn serve(
     let watched_for_status = Rc::clone(&dispatch.broadcaster);
     let changed = async move || watched_for_status.wait_for_flush().await;
     spawner.spawn(systemd::report_status(Arc::clone(&dispatch.counters), changed)).detach();
+    if let Some(reload) = dispatch.frontend.reload.clone() {
+        spawner.spawn(async move { reload.run().await }).detach();
+    }
     let watched = Rc::clone(&backend);
     spawner.spawn(async move { backend.run_restarts().await }).detach();
     let is_well = async move || watched.is_alive().await;
@@ -224,6 +225,9 @@ async fn serve(
     systemd::notify_stopping();
     drop(accepting);
     dispatch.broadcaster.stop();
+    if let Some(reload) = &dispatch.frontend.reload {
+        reload.stop();
+    }
     let drained = async {
         let all_served = async {
             dispatch.admission.wait_for_first_requests().await;
@@ -253,24 +257,15 @@ fn host_policy(config: &Config) -> Result<HostPolicy, StartError> {
     HostPolicy::new(host_name().as_deref(), &config.allow_hosts, &config.allow_origins).map_err(StartError::Config)
 }
 
-/// The folder of `--www`, found from wherever the process is. Where its links lead may change, so they stay.
-fn find_www(www: &Path, is_listed: bool) -> Result<WwwFolder, StartError> {
-    let path = fs::read_dir(www).and_then(|_| path::absolute(www)).map_err(|error| {
-        StartError::Unavailable(format!(
-            "cannot serve --www {} ({error}): give a folder that exists and can be read",
-            www.display()
-        ))
-    })?;
-    Ok(WwwFolder { path, is_listed })
-}
-
 /// Raises the limit of open files as far as it goes, and shares the descriptors out.
 fn fd_budget(config: &Config) -> FdBudget {
     let limits = &config.limits;
     let descriptors = rlimit::increase_nofile_limit(rlimit::INFINITY).unwrap_or(1024);
     let for_state = if config.state.is_some() { DESCRIPTORS_FOR_STATE } else { 0 };
     let for_redis = if config.redis.is_some() { DESCRIPTORS_FOR_REDIS } else { 0 };
-    let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX).saturating_sub(for_state + for_redis);
+    let for_reload = if config.reload { DESCRIPTORS_FOR_RELOAD } else { 0 };
+    let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+    let descriptors = descriptors.saturating_sub(for_state + for_redis + for_reload);
     let wanted = limits.clients_max;
     let in_memory = if cfg!(target_pointer_width = "32") {
         (RECEIVE_BYTES_MAX_32_BIT / limits.message_bytes_max).max(1)

@@ -274,6 +274,7 @@ fn config(state: &Path) -> Config {
         history: 0,
         www: None,
         list_folders: false,
+        reload: false,
         state: Some(state.to_owned()),
         redis: None,
         notice: None,

@@ -62,6 +62,12 @@ fn a_bad_flag_is_named_with_what_would_be_right() {
         assert!(finished.stderr.contains("give one with --www DIR"), "{finished:?}");
         finished.expect_a_sentence();
     }
+    for launch in [Launch::new(&["--reload"]), Launch::new(&[]).env("FOGHORN_RELOAD", "1")] {
+        let finished = launch.run();
+        assert_eq!(finished.code, Some(2), "{finished:?}");
+        assert!(finished.stderr.contains("--reload") && finished.stderr.contains("--www DIR"), "{finished:?}");
+        finished.expect_a_sentence();
+    }
     for nonsense in ["--no-such-flag", "stray", "-x"] {
         let finished = Launch::new(&[nonsense]).run();
         assert!(finished.code == Some(2) && finished.stderr.contains(nonsense), "{finished:?}");
@@ -80,6 +86,7 @@ fn every_setting_can_come_from_the_environment() {
         .env("FOGHORN_HISTORY", "1")
         .env("FOGHORN_WWW", www.path())
         .env("FOGHORN_LIST", "true")
+        .env("FOGHORN_RELOAD", "true")
         .env("FOGHORN_MAX_MESSAGE", "1KiB")
         .env("FOGHORN_BACKLOG", "64KiB")
         .env("FOGHORN_PATIENCE", "1m")
@@ -95,6 +102,7 @@ fn every_setting_can_come_from_the_environment() {
     assert!(v6.is_ipv6());
     assert_eq!(get(v6, "/").text(), "from disk");
     assert!(get(v6, "/sub/").text().contains("href=\"x.txt\""));
+    assert_eq!(get(v6, "/reload.js").status, 200);
     let join = |host: &str, origin: &str| {
         let mut client = Client::connect(address);
         client.send(upgrade_head(host, "/", &format!("Origin: {origin}\r\n")).as_bytes());
@@ -132,7 +140,7 @@ fn a_flag_wins_over_the_environment_and_bad_environment_is_named() {
 fn an_empty_variable_is_one_that_is_not_set() {
     let command = Args::command();
     let variables = || command.get_arguments().filter_map(|flag| flag.get_env()).map(|name| name.to_str().unwrap());
-    assert_eq!(variables().count(), 23, "all flags but -v and -q");
+    assert_eq!(variables().count(), 24, "all flags but -v and -q");
     let mut launch = Launch::new(&["--allow-host", "board.example.com"]);
     for variable in variables() {
         launch = launch.env(variable, "");
@@ -200,9 +208,12 @@ fn the_default_settings_are_the_same_whatever_the_environment_has() {
         assert!(Args::try_parse_from(["foghorn"]).is_err(), "else this test shows nothing");
         let config = Config::default();
         assert!((config.www, config.state, config.notice) == (None, None, None) && config.redis.is_none());
-        let Config { listen, greeting, echo, history, list_folders, allow_hosts, allow_origins, limits, .. } = config;
+        let Config {
+            listen, greeting, echo, history, list_folders, reload, allow_hosts, allow_origins, limits, ..
+        } = config;
         assert_eq!((listen, allow_hosts, allow_origins), (vec![], vec![], vec![]));
-        assert_eq!((greeting.as_str(), echo, history, list_folders), ("connected to WebSocket server", true, 0, false));
+        assert_eq!((greeting.as_str(), echo, history), ("connected to WebSocket server", true, 0));
+        assert!(!list_folders && !reload);
         assert_eq!((limits.message_bytes_max, limits.backlog_bytes), (1 << 20, 4 << 20));
         assert_eq!((limits.patience, limits.heartbeat), (Duration::from_secs(2), Some(Duration::from_secs(25))));
         assert_eq!((limits.clients_max, limits.clients_per_ip_max), (4096, Some(256)));

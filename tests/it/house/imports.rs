@@ -188,6 +188,8 @@ fn each_of_these_crates_has_its_home() {
                 "systemd",
                 "tcp",
                 "waiting",
+                "watched_folders",
+                "watching",
             ],
         ),
         ("signal_hook::", &["running_command", "signals"]),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use foghorn::config::{limits, settings};
+use foghorn::config::{limits, reload_limits, settings};
 use foghorn::http::refusal::STATUSES;
 use foghorn::hub::close_reason::CloseReason;
 use foghorn::ws::handshake::{CODE_NEEDED, CODES_LOCKED};
@@ -190,6 +190,11 @@ fn readme_and_code_have_the_same_limits() {
         days(limits::REDIS_CONNECTION_EXPIRY),
         limits::CONNECTIONS_SHARED_MAX.to_string(),
     ];
+    let [_, later] = reload_limits::RELOAD_COME_BACK;
+    let reloading = [reload_limits::RELOAD_STREAMS_MAX.to_string(), format!("every {}", seconds(later))];
+    let waited = format!("at most {}", seconds(reload_limits::CHANGES_HELD_MAX));
+    assert_eq!(reload_limits::CHANGES_APART_MIN, Duration::from_secs(1));
+    let changes = ["one a second".to_owned(), waited];
     let expected = BTreeMap::from([
         ("request head", head.to_vec()),
         ("request heads of more than 4 KiB", vec![limits::LARGE_HEADS_MAX.to_string()]),
@@ -206,6 +211,9 @@ fn readme_and_code_have_the_same_limits() {
         ("one client's turn", turn.to_vec()),
         ("one stream's turn", stream_turn.to_vec()),
         ("deletions of its channel's messages that a stream is behind", vec![limits::PAST_EPOCHS_MAX.to_string()]),
+        ("pages that wait for `--reload`", reloading.to_vec()),
+        ("changes that `--reload` tells", changes.to_vec()),
+        ("folders that `--reload` watches", vec![reload_limits::FOLDERS_WATCHED_MAX.to_string()]),
         ("pongs that a client does not read", vec![kib(limits::CONTROL_BYTES_MAX)]),
         ("a client that others wait for", vec![progress]),
         ("closing handshake", vec![seconds(limits::CLOSING_TIMEOUT)]),

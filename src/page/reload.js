@@ -1,0 +1,97 @@
+/**
+ * Loads the page anew when a file of its server's folder is saved, and swaps styles in place:
+ *
+ *     <script src="/reload.js"></script>
+ *
+ * `foghorn --www DIR --reload` has it; elsewhere there is no such file, and a page with this line works as without it. The same address
+ * is an event stream: `hello` says which state of the folder (`token`) the server has, and how many milliseconds old it is (`age`); `change`
+ * which one follows, and the `paths` that have changed (`null`: anything). A start of the server is another state, too.
+ */
+(() => {
+  const AGAIN_MS = 5000;
+  const { src } = document.currentScript || { src: new URL('/reload.js', location.href).href };
+  /** The state that this page shows; at first none is known. */
+  let shown = null;
+  let stream = null;
+  let retry = 0;
+  let reloading = 0;
+  /** Links that are on their way, each with those that go when it has come. */
+  const arriving = new Map();
+
+  /** Loads the page anew once there is one: an error page would stay, since nothing reloads that. */
+  async function reload() {
+    clearTimeout(reloading);
+    const there = await fetch(location.href, { method: 'HEAD', cache: 'no-store' }).catch(() => ({ ok: false }));
+    if (there.ok) location.reload();
+    else reloading = setTimeout(reload, AGAIN_MS);
+  }
+
+  /** Whether a style is the file at one of these paths, which are those below the script's own folder. */
+  function isNamed(link, paths) {
+    const root = new URL('.', src).href;
+    const [address] = link.href.split(/[?#]/);
+    try {
+      return address.startsWith(root) && paths.includes(decodeURIComponent(address.slice(root.length)));
+    } catch {
+      return false; // a percent sign that encodes nothing
+    }
+  }
+
+  /** Loads a style beside the one that it replaces, which stays until then: nobody sees the page without. */
+  function swap(link) {
+    const next = link.cloneNode();
+    const url = new URL(link.href);
+    url.searchParams.set('reload', Date.now());
+    next.href = url.href;
+    arriving.set(next, [link, ...(arriving.get(link) || [])]);
+    next.onload = next.onerror = () => {
+      arriving.get(next).forEach((old) => old.remove());
+      arriving.delete(next);
+    };
+    link.after(next);
+  }
+
+  /** What is named by no link may be imported by any style. */
+  function swapStyles(paths) {
+    const going = [].concat(...arriving.values());
+    const links = [...document.querySelectorAll('link[rel~="stylesheet"][href]')].filter((link) => !going.includes(link));
+    const named = links.filter((link) => isNamed(link, paths));
+    const isNamedBySome = (path) => named.some((link) => isNamed(link, [path]));
+    if (links.length === 0) reload();
+    else (paths.every(isNamedBySome) ? named : links).forEach(swap);
+  }
+
+  function close() {
+    clearTimeout(retry);
+    if (stream) stream.close();
+    stream = null;
+  }
+
+  /** A hidden page listens to nothing: a browser has six connections to a server, and it is told at its return what it has missed. */
+  function open() {
+    close();
+    if (document.hidden) return;
+    stream = new EventSource(src);
+    stream.addEventListener('hello', ({ data }) => {
+      const { token, age } = JSON.parse(data);
+      const isOld = shown === null ? age < performance.now() : token !== shown;
+      shown = token;
+      if (isOld) reload();
+    });
+    stream.addEventListener('change', ({ data }) => {
+      const { token, paths } = JSON.parse(data);
+      shown = token;
+      if (paths && paths.every((path) => path.endsWith('.css'))) swapStyles(paths);
+      else reload();
+    });
+    // A browser comes back by itself, but for an answer that is no stream: a proxy's while the server is away.
+    stream.onerror = () => {
+      if (stream.readyState === EventSource.CLOSED) retry = setTimeout(open, AGAIN_MS);
+    };
+  }
+
+  document.addEventListener('visibilitychange', open);
+  window.addEventListener('pagehide', close);
+  window.addEventListener('pageshow', ({ persisted }) => persisted && open());
+  open();
+})();
