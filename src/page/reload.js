@@ -10,8 +10,14 @@
 (() => {
   const AGAIN_MS = 5000;
   const { src } = document.currentScript || { src: new URL('/reload.js', location.href).href };
-  /** The state that this page shows; at first none is known. */
+  /** Where a page leaves the state for which it loads itself anew. */
+  const KEY = 'foghorn-reload';
+  /** The state that this page shows at least; null: not known. */
   let shown = null;
+  try {
+    shown = sessionStorage.getItem(KEY);
+    sessionStorage.removeItem(KEY);
+  } catch { /* it is told by its age */ }
   let stream = null;
   let retry = 0;
   let reloading = 0;
@@ -22,8 +28,14 @@
   async function reload() {
     clearTimeout(reloading);
     const there = await fetch(location.href, { method: 'HEAD', cache: 'no-store' }).catch(() => ({ ok: false }));
-    if (there.ok) location.reload();
-    else reloading = setTimeout(reload, AGAIN_MS);
+    if (!there.ok) {
+      reloading = setTimeout(reload, AGAIN_MS);
+      return;
+    }
+    try {
+      sessionStorage.setItem(KEY, shown);
+    } catch { /* no storage here */ }
+    location.reload();
   }
 
   /** Whether a style is the file at one of these paths, which are those below the script's own folder. */
