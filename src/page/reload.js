@@ -5,7 +5,7 @@
  *
  * `foghorn --www DIR --reload` has it; elsewhere there is no such file, and a page with this line works as without it. The same address
  * is an event stream: `hello` says which state of the folder (`token`) the server has, and how many milliseconds old it is (`age`); `change`
- * which one follows, and the `paths` that have changed (`null`: anything). A start of the server is another state, too.
+ * which one follows, and the `paths` that were saved (`null`: anything may have changed, or gone). A start of the server is another state, too.
  */
 (() => {
   const AGAIN_MS = 5000;
@@ -24,18 +24,19 @@
   /** Links that are on their way, each with those that go when it has come. */
   const arriving = new Map();
 
-  /** Loads the page anew once there is one: an error page would stay, since nothing reloads that. */
-  async function reload() {
-    clearTimeout(reloading);
-    const there = await fetch(location.href, { method: 'HEAD', cache: 'no-store' }).catch(() => ({ ok: false }));
-    if (!there.ok) {
-      reloading = setTimeout(reload, AGAIN_MS);
-      return;
-    }
+  function reload() {
     try {
       sessionStorage.setItem(KEY, shown);
     } catch { /* no storage here */ }
     location.reload();
+  }
+
+  /** Loads the page anew once it is there: what is said in its place would stay, since nothing reloads that. */
+  async function reloadOnceThere() {
+    clearTimeout(reloading);
+    const there = await fetch(location.href, { method: 'HEAD', cache: 'no-store' }).catch(() => ({ ok: false }));
+    if (there.ok) reload();
+    else reloading = setTimeout(reloadOnceThere, AGAIN_MS);
   }
 
   /** Whether a style is the file at one of these paths, which are those below the script's own folder. */
@@ -88,12 +89,13 @@
       const { token, age } = JSON.parse(data);
       const isOld = shown === null ? age < performance.now() : token !== shown;
       shown = token;
-      if (isOld) reload();
+      if (isOld) reloadOnceThere();
     });
     stream.addEventListener('change', ({ data }) => {
       const { token, paths } = JSON.parse(data);
       shown = token;
-      if (paths && paths.every((path) => path.endsWith('.css'))) swapStyles(paths);
+      if (!paths) reloadOnceThere();
+      else if (paths.every((path) => path.endsWith('.css'))) swapStyles(paths);
       else reload();
     });
     // A browser comes back by itself, but for an answer that is no stream: a proxy's while the server is away.

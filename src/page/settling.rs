@@ -14,9 +14,9 @@ use crate::config::reload_limits::{
 /// What pages are told of at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Changes {
-    /// Anything may have changed.
+    /// Anything may have changed, and the page itself may have gone.
     Everything,
-    /// The files at these paths, in the folder, have changed, come or gone.
+    /// The files at these paths, in the folder, have changed or come, and none has gone.
     Paths(Vec<String>),
 }
 
@@ -54,6 +54,7 @@ struct Pending {
     /// Since when it is being written; `None` if it is complete.
     written_since: Option<Instant>,
     last_at: Instant,
+    is_gone: bool,
 }
 
 impl Pending {
@@ -72,8 +73,9 @@ impl Settling {
             Entry::Vacant(_) if is_full => self.note_everything(now),
             Entry::Occupied(known) if event == Event::Gone && known.get().is_new => drop(known.remove()),
             entry => {
-                let pending = entry.or_insert(Pending { is_new, written_since: None, last_at: now });
+                let pending = entry.or_insert(Pending { is_new, written_since: None, last_at: now, is_gone: false });
                 pending.last_at = now;
+                pending.is_gone = event == Event::Gone;
                 if matches!(event, Event::Begun | Event::Written) {
                     pending.written_since.get_or_insert(now);
                 } else {
@@ -100,6 +102,9 @@ impl Settling {
         }
         if self.due(now)? > now {
             return None;
+        }
+        if self.pending.values().any(|pending| pending.is_gone) {
+            self.note_everything(now);
         }
         let is_complete = |pending: &Pending| pending.written_since.is_none();
         let complete =
@@ -160,8 +165,8 @@ mod tests {
             }
             if let Some(changes) = settling.take(now) {
                 let millis = u64::try_from((now - start).as_millis()).unwrap();
-                let Changes::Paths(paths) = changes else { panic!("the paths are known") };
-                told.push((millis, paths.join(" ")));
+                let paths = if let Changes::Paths(paths) = changes { paths.join(" ") } else { "*".to_owned() };
+                told.push((millis, paths));
             }
         }
     }
@@ -195,7 +200,7 @@ mod tests {
         assert_eq!(told(&vim.concat()), of(&[(5 + QUIET, "x.css")]));
         let sed = [(0, "sedX", Begun), (0, "sedX", Written), (0, "sedX", Closed), (1, "sedX", Gone), (1, "x", Placed)];
         assert_eq!(told(&sed), of(&[(1 + QUIET, "x")]));
-        assert_eq!(told(&[(0, "x", Gone)]), of(&[(QUIET, "x")]), "what was there before is missed");
+        assert_eq!(told(&[(0, "x", Gone)]), of(&[(QUIET, "*")]), "what was there before is missed");
     }
 
     #[test]
