@@ -1,8 +1,10 @@
 /** The page: joins the connection, the outbox and what is seen of them. */
 
+import { camera } from './camera.js';
 import { channel, here, keepAsking } from './channel.js';
 import { channels } from './channels.js';
 import { coding } from './code.js';
+import { $ } from './dialog.js';
 import { Foghorn } from './foghorn.js';
 import { invite } from './invite.js';
 import { Outbox } from './outbox.js';
@@ -10,7 +12,6 @@ import { speaking } from './speech.js';
 import { View } from './view.js';
 import { countUnread, stayAboveKeyboard } from './window.js';
 
-const $ = (id) => document.getElementById(id);
 const [area, status, people, error, form, input] =
   ['received-area', 'status', 'people', 'error-message', 'form', 'send-input'].map($);
 
@@ -21,7 +22,7 @@ if (channel) {
 
 const speech = speaking(area, $('voice'));
 const view = new View(area, $('jump'), { onBatch: speech.batch, onAgain: send });
-const outbox = new Outbox((text) => horn.send(text), (item) => {
+const outbox = new Outbox((data) => horn.send(data), (item) => {
   view.update(item);
   speech.follow(item);
 });
@@ -64,7 +65,7 @@ function greet({ hello, restarted, why, lost }) {
 function beginAnew(why) {
   const isDeleted = why.includes('deleted');
   if (isDeleted) view.clear();
-  // Who was away when it happened is told no more: a restart, a deletion, or a channel that was forgotten for another.
+  // Who was away is not told which: a restart, a deletion, or a channel that was forgotten.
   view.note(isDeleted ? 'The messages were deleted' : 'The conversation has begun anew');
 }
 
@@ -87,12 +88,12 @@ function complain(text) {
   error.hidden = text === '';
 }
 
-function send(text) {
-  const objection = outbox.objection(text);
-  input.focus();
+function send(data) {
+  const objection = outbox.objection(data);
+  if (typeof data === 'string') input.focus();
   complain(objection);
   if (objection) return false;
-  const item = outbox.add(text);
+  const item = outbox.add(data);
   view.add(item);
   outbox.flush();
   if (item.state === 'waiting') speech.follow(item);
@@ -104,30 +105,31 @@ function submit(event) {
   event.preventDefault();
   if (input.value !== '' && send(input.value)) input.value = '';
 }
-form.addEventListener('submit', submit);
+form.onsubmit = submit;
 
 let shifted = false;
 function sendByEnter(event) {
   if (!shifted && !event.isComposing) submit(event);
 }
-input.addEventListener('keydown', (event) => {
+input.onkeydown = (event) => {
   shifted = event.shiftKey;
   if (event.key === 'Enter') sendByEnter(event);
-});
-// Some keyboards on screens tell only of the line that they are about to break.
+};
+// Some keyboards on screens tell of nothing else.
 input.addEventListener('beforeinput', (event) => event.inputType === 'insertLineBreak' && sendByEnter(event));
 
-window.addEventListener('beforeunload', (event) => {
+window.onbeforeunload = (event) => {
   if (outbox.isEmpty) return;
   event.preventDefault();
   event.returnValue = 'unsent'; // what Chrome asks for up to 118
-});
+};
 
 const countPages = keepAsking(({ clients, epoch, head }) => {
   showPeople(clients);
   horn.compare(epoch, head);
   outbox.flush(); // what could not go while a try that came to nothing was under way
 });
+camera(outbox, send, complain);
 channels();
 invite();
 stayAboveKeyboard();

@@ -6,6 +6,9 @@ import { pieces } from './links.js';
 const LONG_CHARS = 1500;
 const LONG_LINES = 24;
 
+/** How photos begin. Nothing that could hold a script is one. */
+const PHOTOS = { jpeg: /^\xff\xd8\xff/, png: /^\x89PNG\r\n\x1a\n/, gif: /^GIF8[79]a/, webp: /^RIFF[^]{4}WEBP/ };
+
 const MARKS = { waiting: 'Sending…', sending: 'Sending…', sent: 'Sent', refused: 'Not sent', unsure: 'Maybe not sent' };
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' });
@@ -14,12 +17,12 @@ export function element(tag, className, text = '') {
   return Object.assign(document.createElement(tag), { className, textContent: text });
 }
 
-function button(className, text) {
+export function button(className, text) {
   return Object.assign(element('button', className, text), { type: 'button' });
 }
 
-function link(address) {
-  return Object.assign(element('a', '', address), { href: address, target: '_blank', rel: 'noopener' });
+function link(href, className, text) {
+  return Object.assign(element('a', className, text), { href, target: '_blank', rel: 'noopener' });
 }
 
 function size(bytes) {
@@ -27,12 +30,34 @@ function size(bytes) {
   return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
+/** A link to it alone. */
+function photo(data, type) {
+  const src = URL.createObjectURL(new Blob([data], { type: `image/${type}` }));
+  const whole = link(src, 'photo');
+  const image = Object.assign(new Image(), { src, alt: `Photo, ${size(data.byteLength)}` });
+  // As high as what it stands for, so that nobody loses their place.
+  image.onerror = () => {
+    URL.revokeObjectURL(src);
+    whole.replaceWith(binary(data, 'text photo'));
+  };
+  whole.append(image);
+  return whole;
+}
+
+function binary(data, className) {
+  return element('div', className, `Binary message, ${size(data.byteLength)}`);
+}
+
 function body(data) {
-  if (typeof data !== 'string') return element('div', 'text', `Binary message, ${size(data.byteLength)}`);
+  if (typeof data !== 'string') {
+    const start = String.fromCharCode(...new Uint8Array(data.slice(0, 12)));
+    const type = Object.keys(PHOTOS).find((one) => PHOTOS[one].test(start));
+    return type ? photo(data, type) : binary(data, 'text');
+  }
   const text = element('div', 'text');
   text.dir = 'auto';
   for (const { piece, isLink } of pieces(data)) {
-    text.append(isLink ? link(piece) : piece);
+    text.append(isLink ? link(piece, '', piece) : piece);
   }
   return text;
 }

@@ -1,4 +1,4 @@
-/** The channel that the page is of: its address, its code, and what the server says of it. */
+/** The channel that the page is of: its address, its code, what this device keeps, and what the server says of it. */
 
 const [, name = ''] = location.pathname.match(/\/c\/([\w-]{1,64})$/) || [];
 
@@ -15,11 +15,12 @@ try {
   store = localStorage || store;
 } catch { /* forbidden: kept as long as the page */ }
 
-const codeOf = ({ pathname }) => store[`foghorn ${pathname}`] || '';
+/** What is kept from visit to visit under a word, or as the code of a path; '' is none. */
+export const kept = (key) => store[`foghorn ${key}`] || '';
+export const keep = (key, value) => { store[`foghorn ${key}`] = value; };
 
-/** The code that lets us in here, kept from visit to visit; '' is none. */
-export const code = () => codeOf(here);
-export const keep = (one) => { store[`foghorn ${here.pathname}`] = one; };
+/** The code that lets us in here. */
+export const code = () => kept(here.pathname);
 
 /** With a code where no server sees it. */
 export const withCode = (url, one) => url + (one && `#code=${one}`);
@@ -27,16 +28,16 @@ export const withCode = (url, one) => url + (one && `#code=${one}`);
 /** To a channel that may have the same code. */
 export function wayTo(one) {
   const url = addressOf(one);
-  return withCode(url, codeOf(url) ? '' : code());
+  return withCode(url, kept(url.pathname) ? '' : code());
 }
 
 export const request = (url, options) =>
   fetch(url, { cache: 'no-store', headers: code() ? { Authorization: `Bearer ${code()}` } : {}, ...options });
 
-/** So often at most asks a page that is not alone. */
+/** Between the questions of a page, at least. */
 const EVERY_MS = 20000;
 const FIRST_MS = 5000;
-/** So often asks one that is: it shows the second within 3 s. */
+/** Of one that is alone: it shows the second within 3 s. */
 const ALONE_MS = 2500;
 /** Between the questions of all pages together: 20 a second. */
 const APART_MS = 50;
@@ -48,13 +49,11 @@ export async function ask(url) {
 }
 
 /**
- * Calls `tell` with fresh figures of the channel now and then, while the page is looked at.
+ * Calls `tell` with fresh figures of the channel now and then, while the page is looked at. What it returns takes the
+ * `clients` of a hello.
  *
- * A round is the time in which each page could ask once, 20 a second. A page waits for a round, or for 20 s if that is
- * longer, and for a random part of a further one, which spreads pages that began in the same moment. One that comes back
- * into view asks at once if it has not for 20 s: people look up one by one. Of pages that are alone there are no more than
- * channels, so these make their round: with up to 50 each asks every 2.5 s.
- * What it returns takes the `clients` of a hello.
+ * In a round each page could ask once, 20 a second. A page waits for a round, at least 20 s, and a random part of another;
+ * if it is alone for a round of the channels, as no more pages are.
  */
 export function keepAsking(tell) {
   let server = {};

@@ -1,7 +1,7 @@
-/** The code: taken from the address, kept from last time, or asked for. Where one may not send, that is said. */
+/** The code: taken from the address, kept from last time, or asked for. */
 
-import { code, keep } from './channel.js';
-import { close, closing, show } from './dialog.js';
+import { code, here, keep } from './channel.js';
+import { $, close, closing, show } from './dialog.js';
 
 /** Takes it from behind `#`, where others would see it. */
 function codeInAddress() {
@@ -13,7 +13,7 @@ function codeInAddress() {
 /** Calls `use` with a code when the states of the `Foghorn` want another than the `first`. */
 export function coding(use) {
   const [dialog, text, input, reason, button, letters] =
-    ['', '-text', '-input', '-reason', '-open', '-letters'].map((part) => document.getElementById(`code${part}`));
+    ['', '-text', '-input', '-reason', '-open', '-letters'].map((part) => $(`code${part}`));
   let tried = codeInAddress() || code();
   let typed = '';
 
@@ -39,35 +39,35 @@ export function coding(use) {
     if (isWrong) text.textContent = 'This is not the code of this channel.';
     if (isWrong || isOut) ask();
     else if (!sentence) close(dialog);
-    if (typed && !isWrong) document.getElementById('send-input').focus();
+    if (typed && !isWrong) $('send-input').focus();
     typed = '';
   }
 
   function follow({ name, given, retryAt, hello }) {
     if (given) {
-      if (tried === code()) keep('');
+      if (tried === code()) keep(here.pathname, '');
       return attempt(code()); // without one may still read
     }
     if (name === 'locked') say(`Too many wrong codes from your address. Next try at ${new Date(retryAt).toLocaleTimeString()}.`);
     if (name === 'unauthorized') settle('This channel needs a code.', true);
     if (name === 'resuming') {
-      keep(tried);
+      keep(here.pathname, tried);
       settle(hello.send === false ? 'You can read here. Sending needs a code.' : '');
     }
   }
 
-  button.addEventListener('click', ask);
-  letters.addEventListener('click', () => {
+  button.onclick = ask;
+  letters.onclick = () => {
     input.inputMode = 'text';
     input.focus();
-  });
+  };
   closing(dialog, () => {
     typed = input.value.trim();
     attempt(typed);
   });
-  window.addEventListener('hashchange', () => {
+  window.onhashchange = () => {
     const found = codeInAddress();
     if (found) attempt(found);
-  });
+  };
   return { first: tried, follow };
 }

@@ -1,4 +1,6 @@
-/** Dialogs. Where browsers know none (Safari before 15.4, Firefox before 98) each is a box above the page. */
+/** Parts of the page, and its dialogs. Where browsers know none (Safari before 15.4, Firefox before 98) each is a box above the page. */
+
+export const $ = (id) => document.getElementById(id);
 
 export function show(dialog) {
   if (dialog.showModal) return dialog.showModal();
@@ -13,10 +15,12 @@ export function close(dialog) {
 
 /** Closes it by a click beside it or on `.close`, or when its form is sent, before `onSubmit`. */
 export function closing(dialog, onSubmit = () => {}) {
-  dialog.addEventListener('click', ({ target }) => (target === dialog || target.className === 'close') && close(dialog));
-  dialog.addEventListener('submit', (event) => {
+  dialog.onclick = ({ target }) => {
+    if (target === dialog || target.className === 'close') close(dialog);
+  };
+  dialog.onsubmit = (event) => {
     event.preventDefault();
     close(dialog);
     onSubmit();
-  });
+  };
 }

@@ -1,33 +1,33 @@
 /**
- * Foghorn for any page: a WebSocket that comes back by itself and misses nothing. One file, no imports: copy it.
+ * Foghorn for any page: a WebSocket that comes back by itself and misses nothing. One file: copy it.
  *
  *     import { Foghorn } from './foghorn.js';
  *     const horn = new Foghorn('/c/lights', { onMessage: (data) => console.log(data) });
  *     horn.send('hello');   // false while the state is not 'open'
  *     horn.setCode('4711'); // or `{ code: '4711', … }` above, where the channel needs one
  *
- * The address is that of a channel: `/` is the main one. The server's first frame, the hello, says where in which epoch
- * (run of the channel) we start; from there we count messages, and come back with `?after=EPOCH:SEQ`.
+ * `/` is the main channel. The server's first frame, the hello, says where in which epoch (run of the channel) we start;
+ * from there we count messages, and come back with `?after=EPOCH:SEQ`.
  *
  * States, as `onState({ name, … })` gets them (not the first, connecting):
  *
  *     connecting   no connection, trying now
  *     resuming     greeted, what we missed follows: { hello, lost (so many are gone for good), restarted (the channel has
- *                  begun anew), why (that is, or ''), untaken (so many of the last ones sent did not get through; null: not
- *                  known, but unless restarted or lost, what has not come back by `open` did not) }
+ *                  begun anew), why (or ''), untaken (so many of the last ones sent did not get through; null: not known,
+ *                  but unless restarted or lost, what has not come back by `open` did not) }
  *     open         up to date, `send` works: { hello }
  *     waiting      for the next try: { retryAt (as Date.now()), problem (a sentence or '') }
- *     unauthorized no code, or a wrong one, which is dropped: { given, problem }; no more tries before `setCode`
- *     locked       too many wrong codes from this address: as waiting, for a minute
+ *     unauthorized no code, or a wrong one: { given, problem }; no more tries before `setCode`
+ *     locked       too many wrong codes: as waiting, for a minute
  *     closed       by `close()`
  *
- * No socket is trusted after sleep, a change of network, or a sent message without an echo: a new one is opened beside it
- * and takes over when greeted. With `?replaces=ID` the server takes nothing more from the old one, and says how many it has.
+ * No socket is trusted after sleep, a change of network, or without an echo: a new one is opened beside it and takes over
+ * when greeted. With `?replaces=ID` the server takes nothing more from the old one, and says how many it has.
  */
 
 const FIRST_RETRY_MS = 500;
 const MAX_RETRY_MS = 15000;
-/** After a connection that lived this long the back-off starts anew. */
+/** The back-off starts anew after a connection that lived this long. */
 const GOOD_AFTER_MS = 5000;
 /** From the start of a try to the hello. */
 const HELLO_MS = 6000;
@@ -36,14 +36,13 @@ const ECHO_MS = 4000;
 const SLOWEST_BYTES_PER_MS = 50;
 /** For a message that the server has sent to arrive. */
 const OVERDUE_MS = 2000;
-/** Phones drop the sockets of pages that were hidden this long. */
+/** Phones drop the sockets of hidden pages by then. */
 const SLEEP_MS = 10000;
-/** An older try was begun on the network before the change. */
+/** An older try began before the network changed. */
 const STALE_TRY_MS = 1000;
-/** A lock is over by then. */
 const LOCKED_MS = 61000;
 
-/** Close codes: numbers begin anew; come back later; no code, or a wrong one; too many of them. */
+/** Close codes. */
 const NEW_EPOCH = 1012;
 const TRY_LATER = 1013;
 const UNAUTHORIZED = 4401;
@@ -54,7 +53,7 @@ const sizeOf = (data) => [data.length, data.byteLength, data.size].find((size) =
 /** A resuming connection to a Foghorn server. */
 export class Foghorn {
   /**
-   * @param {string} url of the channel: `ws:`, `wss:`, `http:`, `https:`, or relative to the page
+   * @param {string} url of the channel, or relative to the page
    * @param {{ code?: string, onMessage?: (data: string | ArrayBuffer, about: { seq: number, resumed: boolean }) => void,
    *   onState?: (state: object) => void }} [options] each message comes once and in order, one's own too; those from
    *   before we (re)joined are `resumed`
@@ -192,7 +191,7 @@ export class Foghorn {
   _follow(socket, hello) {
     const resumed = hello.epoch === this._epoch && hello.lost !== null;
     const restarted = this._restarted || (this._epoch !== '' && !resumed);
-    // The connection that this one replaces may have brought more since we asked.
+    // The replaced connection may have brought more by now.
     const lost = resumed ? Math.max(0, hello.seq - this._seq) : 0;
     this._seq = resumed ? Math.max(this._seq, hello.seq) : hello.seq;
     this._epoch = hello.epoch;
@@ -231,7 +230,7 @@ export class Foghorn {
     this._onMessage(data, { seq, resumed });
   }
 
-  /** Silence after a send means a dead socket; while others are heard, ours is in the queue. */
+  /** While others are heard, ours is in the queue. */
   _expectEcho(patience) {
     this._echoDue = setTimeout(() => {
       if (this._awaited === null) return;
@@ -245,7 +244,7 @@ export class Foghorn {
     this._drop(this._socket);
     this._socket = null;
     this._why = code === NEW_EPOCH ? reason : '';
-    // The server closes it when it lets in the next, whose hello may come later.
+    // Closed for the next one, whose hello may come later.
     if (this._try) return;
     if (Date.now() - this._triedAt > GOOD_AFTER_MS) this._failures = 0;
     if (code !== NEW_EPOCH || this._failures > 0) return this._wait();
@@ -253,7 +252,7 @@ export class Foghorn {
     this._open();
   }
 
-  /** The try failed; the socket that it should have replaced is not to be trusted either. */
+  /** What it should have replaced is not to be trusted either. */
   _fail(problem) {
     this._dropAll();
     this._wait(problem);
@@ -267,7 +266,7 @@ export class Foghorn {
       return this._set('unauthorized', { given, problem: reason });
     }
     if (code !== TRY_LATER && code !== LOCKED) return this._fail();
-    // The server is there: that says nothing against the socket that we have.
+    // The server is there: so may be our socket.
     if (this._socket && !this._isOverdue) this._dropTry();
     else this._dropAll();
     if (code === LOCKED) this._retryIn(LOCKED_MS, 'locked', reason);

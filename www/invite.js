@@ -2,9 +2,9 @@
 
 import { element } from './bubble.js';
 import { addressOf, ask, channel, code, here, withCode } from './channel.js';
-import { closing, show } from './dialog.js';
+import { $, closing, show } from './dialog.js';
 
-/** Older refusals do not tell why a device is not here now. */
+/** Older refusals do not matter. */
 const RECENT_SECS = 600;
 const REFUSALS_SHOWN_MAX = 3;
 
@@ -17,13 +17,9 @@ function otherWay(address) {
   return isSame && way.hostname !== here.hostname && !LOCAL_ONLY.test(way.hostname) ? way.href : '';
 }
 
-function ago(seconds) {
-  const minutes = Math.floor(seconds / 60);
-  if (minutes === 0) return 'just now';
-  return minutes === 1 ? 'a minute ago' : `${minutes} minutes ago`;
-}
+const ago = (seconds) => (seconds < 60 ? 'just now' : `${Math.floor(seconds / 60)} min ago`);
 
-/** Of the device's own words only what nobody on the web can choose: it would be on every phone. */
+/** Of the device's words only what nobody on the web can choose. */
 function reason({ header, value, isLocal, why }) {
   const flag = (name) => element('span', 'flag', name);
   if (header === 'Host') return ['it used a name that the server does not go by. ', flag('--allow-host'), ' can add it; ', flag('/status'), ' has it.'];
@@ -41,7 +37,7 @@ function refusalLine(refusal) {
 }
 
 export function invite() {
-  const part = (name) => document.getElementById(`invite${name}`);
+  const part = (name) => $(`invite${name}`);
   const dialog = part('');
   const { href, protocol, pathname } = here;
   const box = part('-with');
@@ -55,27 +51,26 @@ export function invite() {
     part('-addresses').textContent = '';
     part('-addresses').append(...ways.map((way) => element('li', '', withCode(way, given()))));
   }
-  box.addEventListener('change', fill);
+  box.onchange = fill;
 
-  part('-open').addEventListener('click', async () => {
+  part('-open').onclick = async () => {
     box.checked = true;
     box.parentElement.hidden = !code();
     ways = [href];
     fill();
     part('-local').hidden = !LOCAL_ONLY.test(location.hostname);
-    part('-refusals').textContent = '';
     show(dialog);
     const { address, refusals = [] } = await ask(new URL('status', addressOf(''))) || {};
     const recent = refusals.filter(({ secondsAgo }) => secondsAgo < RECENT_SECS).slice(0, REFUSALS_SHOWN_MAX);
-    part('-refusals').textContent = ''; // by then it may have been opened again
+    part('-refusals').textContent = '';
     part('-refusals').append(...recent.map(refusalLine));
     // Older Androids do not resolve .local: the number works for all.
     const way = address && otherWay(address);
     ways = [href, way].filter(Boolean);
     fill();
-  });
+  };
   closing(dialog);
 
   part('-share').hidden = !navigator.share;
-  part('-share').addEventListener('click', () => navigator.share({ url: withCode(href, given()) }).catch(() => {}));
+  part('-share').onclick = () => navigator.share({ url: withCode(href, given()) }).catch(() => {});
 }

@@ -5,20 +5,28 @@
  *                       → unsure    nobody can tell whether it got through: not sent again unasked
  *             → refused             too long, or we may only read
  *
- * Messages have no ids, but an order: only the *first* under way can be the next to come back. Somebody else's same text
- * may be taken for ours, but after a break the server tells how many it has taken, and the rest goes out again.
+ * Only the *first* under way can come back next. Somebody else's same message may be taken for it, but after a break the
+ * server tells how many it has taken, and the rest goes out again.
  */
 
-/** So many that came back can go again: nobody else says more of the same before ours are there. */
+/** So many that came back can go again: nobody else says more of the same. */
 const KEPT = 100;
 
+const bytesOf = (data) => (typeof data === 'string' ? new TextEncoder().encode(data) : new Uint8Array(data));
+
+function isSame(a, b) {
+  if (typeof a === 'string' || a.byteLength !== b.byteLength) return a === b;
+  const bytes = bytesOf(b);
+  return bytesOf(a).every((byte, i) => byte === bytes[i]);
+}
+
 export class Outbox {
-  /** `send` hands a text to the connection, and is false if that takes none now. */
+  /** `send` hands a message, a text or an `ArrayBuffer`, to the connection, and is false if that takes none now. */
   constructor(send, onChange) {
     this._send = send;
     this._onChange = onChange;
     this._items = []; // sent, then sending, then waiting
-    this._maxBytes = Infinity;
+    this.maxBytes = Infinity;
     this._maySend = true;
     this._ready = false;
     this._outcome = 'sent'; // of what has not come back when we have caught up
@@ -27,18 +35,18 @@ export class Outbox {
   get isEmpty() { return this._items.every(({ state }) => state === 'sent'); }
 
   /** Why this cannot be sent, or ''. */
-  objection(text) {
+  objection(data) {
     if (!this._maySend) return 'Sending needs a code.';
-    const { length } = new TextEncoder().encode(text);
-    if (length <= this._maxBytes) return '';
-    const [size, max] = [length, this._maxBytes].map((bytes) => bytes.toLocaleString('en'));
+    const { byteLength } = bytesOf(data);
+    if (byteLength <= this.maxBytes) return '';
+    const [size, max] = [byteLength, this.maxBytes].map((bytes) => bytes.toLocaleString('en'));
     return `Too long to send: ${size} bytes, and this server takes at most ${max} in one message.`;
   }
 
   /** Returns the item, whose state changes as it goes. */
-  add(text) {
+  add(data) {
     // As it will come back: the wire carries no lone surrogates.
-    const item = { text: text.toWellFormed ? text.toWellFormed() : text, state: 'waiting' };
+    const item = { data: data.toWellFormed ? data.toWellFormed() : data, state: 'waiting' };
     this._items.push(item);
     return item;
   }
@@ -47,10 +55,10 @@ export class Outbox {
   flush() {
     if (!this._ready) return;
     for (const item of this._in('waiting')) {
-      if (this.objection(item.text)) {
+      if (this.objection(item.data)) {
         this._items.splice(this._items.indexOf(item), 1);
         this._change(item, 'refused');
-      } else if (this._send(item.text)) this._change(item, 'sending');
+      } else if (this._send(item.data)) this._change(item, 'sending');
       else break;
     }
   }
@@ -58,7 +66,7 @@ export class Outbox {
   /** Whether this message is one's own, come back. */
   takeBack(data) {
     const item = this._items.find(({ state }) => state === 'sending');
-    if (!item || item.text !== data) return false;
+    if (!item || !isSame(item.data, data)) return false;
     this._change(item, 'sent');
     if (this._items.indexOf(item) === KEPT) this._items.shift();
     return true;
@@ -68,7 +76,7 @@ export class Outbox {
   follow({ name, hello, restarted, lost, untaken }) {
     this._ready = name === 'open';
     if (name === 'resuming') {
-      this._maxBytes = hello.maxMessage || Infinity;
+      this.maxBytes = hello.maxMessage || Infinity;
       this._maySend = hello.send !== false;
       const given = this._in('sent').concat(this._in('sending'));
       given.slice(Math.max(0, given.length - untaken)).forEach((item) => this._change(item, 'waiting'));

@@ -1,6 +1,6 @@
 /**
- * What a screen reader says: each message as it comes, one sentence in place of a burst, and of one's own messages only
- * what is not expected: that one was not sent, or after all when it had to wait.
+ * What a screen reader says: each message, one sentence in place of a burst, and of one's own only what is not expected:
+ * that one was not sent, or after all when it had to wait.
  */
 
 const MAX_AT_ONCE = 5;

@@ -1,6 +1,6 @@
 /*
- * Says what the page needs where it did not start: in a browser that is too old, or when a part of it did not come. In ES5,
- * since such browsers read nothing else. Modules have run, or have failed, before the window's load event.
+ * Says what the page needs where it did not start; in ES5, since old browsers read nothing else. Modules have run, or have
+ * failed, before the window's load event.
  */
 window.addEventListener('load', function () {
   var body = document.body;

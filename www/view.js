@@ -1,12 +1,12 @@
 /**
- * The conversation on the screen: rendered in batches, bounded, and still where the reader left it. One's own messages that
- * have not come back follow after all others.
+ * The conversation on the screen: rendered in batches, bounded, and still where the reader left it. One's own messages
+ * follow after all others until they come back.
  */
 
 import { bubble, element, mark, stamp } from './bubble.js';
 
 const MAX_MESSAGES = 1000;
-/** All texts together, for phones. */
+/** All texts together, for phones. Photos, which need no layout, weigh a quarter. */
 const MAX_CHARS = 4 * 1024 * 1024;
 /** No animation frames come to a hidden page. */
 const HIDDEN_MS = 250;
@@ -27,6 +27,7 @@ export class View {
     this._sizes = new Map(); // of the lines in their final place, oldest first
     this._chars = 0;
     this._lines = new WeakMap(); // item → its line
+    this._items = new WeakMap(); // and back
     this._pending = new Set(); // items, in order
     this._last = { own: null, at: new Date() };
     this._fresh = { count: 0, quietly: false };
@@ -39,13 +40,13 @@ export class View {
       if (target.matches('.unfold')) this._unfold(target);
       if (target.matches('.again')) {
         const line = target.closest('.message');
-        if (onAgain(line.querySelector('.text').textContent)) this._remove(line);
+        if (onAgain(this._items.get(line).data)) this._remove(line);
       }
     });
-    jump.addEventListener('click', () => this.toEnd());
+    jump.onclick = () => this.toEnd();
     const stay = () => this._atEnd && this._scroll();
     if (window.ResizeObserver) new ResizeObserver(stay).observe(area);
-    else window.addEventListener('resize', stay);
+    else window.onresize = stay;
   }
 
   /** Shows a message of somebody; `quietly` if it is an old one. */
@@ -54,7 +55,7 @@ export class View {
     this._fresh.count += 1;
     this._fresh.quietly = this._fresh.quietly || quietly;
     this._step(() => {
-      this._place(bubble(data, at), at, false, data.length || 0);
+      this._place(bubble(data, at), at, false, data);
       if (!this._atEnd) this._unseen += 1;
     });
   }
@@ -81,11 +82,12 @@ export class View {
   /** Shows one's own new message, and goes to it. */
   add(item) {
     const at = new Date();
-    const line = bubble(item.text, at);
+    const line = bubble(item.data, at);
     line.classList.add('own');
     line.classList.toggle('joined', this._pending.size > 0 || this._joins(true, at));
     mark(line, item.state);
     this._lines.set(item, line);
+    this._items.set(line, item);
     this._pending.add(item);
     this._area.append(line);
     this.toEnd();
@@ -97,7 +99,7 @@ export class View {
     this._step(() => {
       const line = this._lines.get(item);
       if (!this._pending.has(item)) {
-        // What came was somebody else's.
+        // That was somebody else's.
         line.classList.remove('own');
         line.querySelector('.mark').remove();
         return this.add(item);
@@ -107,7 +109,7 @@ export class View {
       const at = new Date();
       if (state === 'sent') stamp(line, at);
       this._pending.delete(item);
-      this._place(line, at, true, item.text.length);
+      this._place(line, at, true, item.data);
     });
   }
 
@@ -127,7 +129,7 @@ export class View {
     setTimeout(once, HIDDEN_MS);
   }
 
-  /** Measures nothing, so that many batches fit into one layout. */
+  /** Measures nothing: many batches fit into one layout. */
   _work() {
     if (this._fresh.count > 0) this._onBatch(this._fresh);
     this._fresh = { count: 0, quietly: false };
@@ -147,7 +149,7 @@ export class View {
       this._trim();
       const wanted = this._area.scrollTop + line.getBoundingClientRect().top - top + this._rest;
       this._area.scrollTop = wanted;
-      // Lines are not whole pixels high, and areas scroll by no less: what is left would add up.
+      // Areas scroll by whole pixels: what is left would add up.
       this._rest = (wanted - this._area.scrollTop) % 1;
       this._showJump();
     }
@@ -155,14 +157,14 @@ export class View {
 
   _joins(own, at) { return this._last.own === own && at - this._last.at < GROUP_MS; }
 
-  _place(line, at, own, chars) {
+  _place(line, at, own, data) {
     if (at.toDateString() !== this._last.at.toDateString()) {
       this._put(element('p', 'note', calendar.format(at)), 0);
       this._last.own = null;
     }
     line.classList.toggle('joined', this._joins(own, at));
     this._last = { own, at };
-    this._put(line, chars);
+    this._put(line, line.querySelector('.photo') ? data.byteLength / 4 : data.length || 0);
   }
 
   _put(line, chars) {
@@ -187,6 +189,7 @@ export class View {
   _remove(line) {
     this._chars -= this._sizes.get(line);
     this._sizes.delete(line);
+    line.querySelectorAll('a.photo').forEach(({ href }) => URL.revokeObjectURL(href));
     line.remove();
   }
 

@@ -1,6 +1,6 @@
-/** What surrounds the page: the window's title, and the keyboard on the screen. */
+/** The window's title, and the keyboard on the screen. */
 
-/** Counts in the title what came while nobody looked: each call of what it returns is a message. */
+/** Returns what counts a message in the title while nobody looks. */
 export function countUnread() {
   const { title } = document;
   let unread = 0;
@@ -15,14 +15,13 @@ export function countUnread() {
   };
 }
 
-/** Keeps the page above the keyboard where `interactive-widget=resizes-content` is unknown (iOS). */
+/** Keeps the page, unless zoomed in, above the keyboard where `interactive-widget=resizes-content` is unknown (iOS). */
 export function stayAboveKeyboard() {
   const seen = window.visualViewport;
   if (!seen) return;
-  seen.addEventListener('resize', () => {
-    // Zoomed in, it is what the reader chose.
+  seen.onresize = () => {
     const covered = seen.scale === 1 && seen.height < innerHeight - 1;
     document.body.style.height = covered ? `${seen.height}px` : '';
     if (covered) scrollTo(0, 0);
-  });
+  };
 }

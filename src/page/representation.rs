@@ -99,11 +99,11 @@ pub fn entity_tag(of: &impl Hash) -> String {
     format!("\"{:x}\"", hasher.finish())
 }
 
-/// What the baked-in page may do, as header lines: load its own files and connect to its own host (CSP level 3; older browsers do
-/// not count a WebSocket as `'self'`).
+/// What the baked-in page may do, as header lines: load its own files, show photos that came as messages, and connect to its own
+/// host (CSP level 3; older browsers do not count a WebSocket as `'self'`).
 pub fn page_policy(host: &str) -> String {
     format!(
-        "Content-Security-Policy: default-src 'self'; connect-src 'self' ws://{host} wss://{host}; img-src 'self' data:; \
+        "Content-Security-Policy: default-src 'self'; connect-src 'self' ws://{host} wss://{host}; img-src 'self' blob:; \
          object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'\r\n\
          X-Frame-Options: DENY\r\n\
          Referrer-Policy: no-referrer\r\n\

@@ -88,6 +88,11 @@ export class Server {
 
 export const launch = () => chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_FLAGS });
 
+/** A browser that finds this machine by a name, as phones find a board: without TLS such a page is not trusted with much. */
+export const LAN_NAME = 'board.local';
+export const launchOnLan = () =>
+  chromium.launch({ executablePath: CHROMIUM, args: [...CHROMIUM_FLAGS, `--host-resolver-rules=MAP ${LAN_NAME} 127.0.0.1`] });
+
 /** Opens the page in a context of its own, as another device would, and waits until it is connected. */
 export async function visit(browser, url, options = DESKTOP, { connected = true } = {}) {
   const context = await browser.newContext(options);

@@ -142,9 +142,9 @@ test('only the last few refusals are told of, in the server’s words and as tex
     return lines;
   };
   const refusal = { secondsAgo: 61, times: 1, status: 426, why: 'The server speaks version 13.' };
-  assert.deepEqual(await told([refusal]), ['A device was refused a minute ago: it was told “The server speaks version 13.”']);
+  assert.deepEqual(await told([refusal]), ['A device was refused 1 min ago: it was told “The server speaks version 13.”']);
   assert.deepEqual(await told([{ ...refusal, status: 403, header: 'Host', secondsAgo: 599 }]), [
-    'A device was refused 9 minutes ago: it used a name that the server does not go by. --allow-host can add it; /status has it.',
+    'A device was refused 9 min ago: it used a name that the server does not go by. --allow-host can add it; /status has it.',
   ]);
   assert.equal((await told(Array(8).fill(refusal))).length, 3);
   assert.deepEqual(await told([{ ...refusal, secondsAgo: 600 }]), []);

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { allSent, DESKTOP, isNotConnected, launch, Line, notes, PHONE, refuse, say, Server, shows, visit } from './harness.js';
 import { isReadable } from './readable.js';
 
@@ -49,6 +50,8 @@ for (const colorScheme of ['light', 'dark']) {
           });
         });
         await shows(page, 'Binary message, 12.3 kB');
+        await other.setInputFiles('#photo', fileURLToPath(new URL('../../www/icon-192.png', import.meta.url)));
+        await page.waitForFunction(() => [...document.querySelectorAll('.photo img')].some(({ naturalWidth }) => naturalWidth > 0));
         await say(page, 'See you at the pier, then.');
         await allSent(page);
         await state(page, 'conversation');

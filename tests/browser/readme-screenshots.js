@@ -16,6 +16,36 @@ async function phone(url, colorScheme) {
   return page;
 }
 
+/** A mast with its light in the fog, as a PNG. */
+async function drawMast() {
+  const url = await other.evaluate(() => {
+    const canvas = Object.assign(document.createElement('canvas'), { width: 800, height: 600 });
+    const pen = canvas.getContext('2d');
+    const fill = (style, ...box) => {
+      pen.fillStyle = style;
+      pen.fillRect(...box);
+    };
+    const blend = (gradient, ...colors) => {
+      colors.forEach((color, i) => gradient.addColorStop(i / (colors.length - 1), color));
+      return gradient;
+    };
+    fill(blend(pen.createLinearGradient(0, 0, 0, 430), '#8fa9b6', '#d8e1e2'), 0, 0, 800, 430);
+    fill(blend(pen.createLinearGradient(0, 430, 0, 600), '#9db4bb', '#4d6f7e'), 0, 430, 800, 170);
+    fill('#33444c', 494, 120, 12, 330);
+    for (const [x, y, width] of [[430, 190, 140], [455, 250, 90]]) fill('#33444c', x, y, width, 8);
+    pen.fillStyle = '#26363d';
+    pen.beginPath();
+    pen.moveTo(330, 430);
+    pen.lineTo(690, 430);
+    pen.lineTo(640, 490);
+    pen.lineTo(380, 490);
+    pen.fill();
+    fill(blend(pen.createRadialGradient(500, 115, 4, 500, 115, 170), '#fff3c4', '#ffd97a66', '#ffd97a00'), 330, 0, 340, 285);
+    return canvas.toDataURL('image/png');
+  });
+  return Buffer.from(url.split(',')[1], 'base64');
+}
+
 const browser = await launch();
 const server = await Server.start();
 const line = await Line.to(server.port);
@@ -36,10 +66,13 @@ const speak = async (page, text) => {
 };
 
 await speak(other, 'Morning, everybody! Is the mast up?');
-await speak(light, 'Up and lit. You should see it from the pier.');
+await light.setInputFiles('#photo', { name: 'mast.png', mimeType: 'image/png', buffer: await drawMast() });
+for (const one of [light, dark]) {
+  await one.waitForFunction(() => [...document.images].some(({ alt, naturalWidth }) => alt.startsWith('Photo') && naturalWidth > 0), null, { timeout: DEADLINE_MS });
+}
+await speak(light, 'Up and lit, as you see.');
 await speak(dark, 'Fog is too thick here. I can hear you, though.');
 await speak(other, 'Plans for today:\nhttp://boathouse.local/plans.pdf');
-await speak(light, 'Got it.');
 await speak(light, 'Who brings the rope?');
 await speak(dark, 'Me. Two of 30 m, in the blue box.');
 await speak(other, 'Then we start at ten ⚓');

@@ -130,6 +130,8 @@ fn the_baked_in_page_may_load_only_what_is_its_own() {
         assert!(!scripts.contains("unsafe") && !policy.contains("default-src *"), "{policy}");
         let connects = directives.iter().find(|directive| directive.starts_with("connect-src")).unwrap();
         assert!(connects.contains(&format!("ws://{}", server.address())), "its own WebSocket: {policy}");
+        assert!(has("img-src", "'self' blob:"), "its icons, and photos out of messages: {policy}");
+        assert_eq!(policy.matches("blob:").count(), 1, "nothing else out of messages: {policy}");
         assert_eq!(response.header("X-Content-Type-Options"), Some("nosniff"), "{path}");
         assert_eq!(response.header("Referrer-Policy"), Some("no-referrer"), "{path}");
         assert_eq!(response.header("X-Frame-Options"), Some("DENY"), "{path}");
