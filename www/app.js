@@ -8,6 +8,7 @@ import { $ } from './dialog.js';
 import { Foghorn } from './foghorn.js';
 import { invite } from './invite.js';
 import { Outbox } from './outbox.js';
+import { awake, naming } from './settings.js';
 import { speaking } from './speech.js';
 import { View } from './view.js';
 import { countUnread, stayAboveKeyboard } from './window.js';
@@ -27,6 +28,7 @@ const outbox = new Outbox((data) => horn.send(data), (item) => {
   speech.follow(item);
 });
 const unread = countUnread();
+const named = naming(input);
 const code = coding((one) => horn.setCode(one));
 const horn = new Foghorn(here.href, { code: code.first, onMessage, onState });
 let countdown;
@@ -103,7 +105,7 @@ function send(data) {
 
 function submit(event) {
   event.preventDefault();
-  if (input.value !== '' && send(input.value)) input.value = '';
+  if (input.value !== '' && send(named(input.value))) input.value = '';
 }
 form.onsubmit = submit;
 
@@ -130,6 +132,7 @@ const countPages = keepAsking(({ clients, epoch, head }) => {
   outbox.flush(); // what could not go while a try that came to nothing was under way
 });
 camera(outbox, send, complain);
+awake();
 channels();
 invite();
 stayAboveKeyboard();

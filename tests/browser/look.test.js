@@ -56,6 +56,12 @@ for (const colorScheme of ['light', 'dark']) {
         await allSent(page);
         await state(page, 'conversation');
 
+        await page.getByRole('button', { name: 'Settings' }).click();
+        await page.getByLabel('Your name').fill('Ann of the lighthouse');
+        await state(page, 'settings');
+        await page.getByLabel('Your name').fill('');
+        await page.getByRole('button', { name: 'Done' }).click();
+
         await page.fill('#send-input', 'x'.repeat(1_048_577));
         await page.press('#send-input', 'Enter');
         await page.waitForSelector('#error-message:not([hidden])');

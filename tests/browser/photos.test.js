@@ -285,4 +285,7 @@ test('who may only listen has no button for photos', async (t) => {
   const page = await visit(browser, own.url, PHONE);
   await page.locator('#code-reason').getByText('You can read here.').waitFor();
   assert.equal(await page.getByRole('button', { name: 'Photo' }).count(), 0);
+  await page.getByRole('button', { name: 'Settings' }).click();
+  assert.equal(await page.getByLabel('Your name').isVisible(), false);
+  assert.equal(await page.getByLabel('Keep the screen on').isVisible(), true);
 });
