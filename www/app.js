@@ -4,6 +4,7 @@ import { camera } from './camera.js';
 import { channel, here, keepAsking } from './channel.js';
 import { channels } from './channels.js';
 import { coding } from './code.js';
+import { copying } from './copy.js';
 import { $ } from './dialog.js';
 import { Foghorn } from './foghorn.js';
 import { invite } from './invite.js';
@@ -132,6 +133,7 @@ const countPages = keepAsking(({ clients, epoch, head }) => {
   outbox.flush(); // what could not go while a try that came to nothing was under way
 });
 camera(outbox, send, complain);
+copying(area, complain);
 awake();
 channels();
 invite();

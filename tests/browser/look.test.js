@@ -56,6 +56,8 @@ for (const colorScheme of ['light', 'dark']) {
         await allSent(page);
         await state(page, 'conversation');
 
+        await page.getByText('Ten minutes late').click();
+        await state(page, 'copy');
         await page.getByRole('button', { name: 'Settings' }).click();
         await page.getByLabel('Your name').fill('Ann of the lighthouse');
         await state(page, 'settings');
