@@ -50,7 +50,7 @@ test-browser: ## the page in headless Chromium
 	npm ci --silent --no-fund --no-audit --prefix tests/browser
 	FOGHORN_BIN=$(CURDIR)/target/debug/foghorn npm test --silent --prefix tests/browser
 
-screenshots: ## the README's pictures of the page, anew
+screenshots: ## the pictures of the README and of the recipes, anew
 	scripts/need node:nodejs npm:npm chromium:chromium
 	cargo build --locked
 	npm ci --silent --no-fund --no-audit --prefix tests/browser

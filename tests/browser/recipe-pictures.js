@@ -1,0 +1,56 @@
+/**
+ * Makes the pictures of the recipes, `recipes/NAME/picture.png`: what its screens show, side by side.
+ * `npm run screenshots` makes all, `node recipe-pictures.js NAME…` some of them.
+ */
+
+import { writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { launch, PHONE, Server, visit } from './harness.js';
+
+const folderOf = (name) => fileURLToPath(new URL(`../../recipes/${name}/`, import.meta.url));
+
+/** All screens of a picture are shown at this height, in CSS pixels. */
+const HEIGHT = 420;
+const LARGEST_BYTES = 40_000;
+
+const BIG_SCREEN = { viewport: { width: 960, height: 540 } };
+const SMALL_PHONE = { ...PHONE, viewport: { width: 390, height: 700 }, deviceScaleFactor: 1 };
+
+/**
+ * What each recipe's picture shows: a scene plays it and returns the pages to be photographed, from left to right.
+ * It gets the running `server` and `open(path, device, colorScheme)`, which opens a page on a device of its own.
+ */
+const SCENES = {
+};
+
+/** The photographs beside each other, as one picture. */
+async function compose(browser, photographs) {
+  const page = await browser.newPage({ viewport: { width: 1600, height: HEIGHT + 40 } });
+  const images = photographs.map((bytes) => `<img height="${HEIGHT}" src="data:image/png;base64,${bytes.toString('base64')}">`);
+  await page.setContent(`<style>
+    body { margin: 0; width: max-content; display: flex; gap: 16px; padding: 12px; }
+    img { border-radius: 12px; box-shadow: 0 0 0 1px #8888; }
+  </style>${images.join('')}`);
+  const picture = await page.locator('body').screenshot({ omitBackground: true });
+  await page.close();
+  return picture;
+}
+
+async function make(browser, name) {
+  const server = await Server.start('--www', folderOf(name));
+  const open = (path, device = SMALL_PHONE, colorScheme = 'light') =>
+    visit(browser, new URL(path, server.url).href, { ...device, colorScheme, reducedMotion: 'reduce' }, { connected: false });
+  const pages = await SCENES[name]({ server, open });
+  const picture = await compose(browser, await Promise.all(pages.map((page) => page.screenshot())));
+  await Promise.all(browser.contexts().map((context) => context.close()));
+  await server.stop();
+  const path = `${folderOf(name)}picture.png`;
+  await writeFile(path, picture);
+  console.log(`recipes/${name}/picture.png: ${picture.length} bytes`);
+  if (picture.length > LARGEST_BYTES) throw new Error(`that is more than ${LARGEST_BYTES}`);
+}
+
+const asked = process.argv.slice(2);
+const browser = await launch();
+for (const name of asked.length ? asked : Object.keys(SCENES)) await make(browser, name);
+await browser.close();
