@@ -10,7 +10,7 @@ import { launch, PHONE, Server, visit } from './harness.js';
 const folderOf = (name) => fileURLToPath(new URL(`../../recipes/${name}/`, import.meta.url));
 
 /** All screens of a picture are shown at this height, in CSS pixels. */
-const HEIGHT = 420;
+const HEIGHT = 380;
 const LARGEST_BYTES = 40_000;
 
 const BIG_SCREEN = { viewport: { width: 960, height: 540 } };
@@ -21,6 +21,17 @@ const SMALL_PHONE = { ...PHONE, viewport: { width: 390, height: 700 }, deviceSca
  * It gets the running `server` and `open(path, device, colorScheme)`, which opens a page on a device of its own.
  */
 const SCENES = {
+  async scoreboard({ open }) {
+    const [board, control] = [await open('/', BIG_SCREEN), await open('/control')];
+    for (const [side, name] of [['home', 'Reds'], ['away', 'Blues']]) {
+      await control.getByLabel(`Name of the ${side} team`).fill(name);
+      await control.keyboard.press('Enter');
+    }
+    for (const button of ['Home plus 3', 'Away plus 1', 'Away plus 1', 'Home plus 2', 'Home plus 2']) await control.getByLabel(button).click();
+    await board.getByText('Reds 7, Blues 2').waitFor({ state: 'attached' });
+    await control.evaluate(() => document.activeElement.blur());
+    return [board, control];
+  },
 };
 
 /** The photographs beside each other, as one picture. */
