@@ -10,7 +10,7 @@ import { launch, PHONE, Server, visit } from './harness.js';
 const folderOf = (name) => fileURLToPath(new URL(`../../recipes/${name}/`, import.meta.url));
 
 /** All screens of a picture are shown at this height, in CSS pixels. */
-const HEIGHT = 380;
+const HEIGHT = 360;
 const LARGEST_BYTES = 40_000;
 
 const BIG_SCREEN = { viewport: { width: 960, height: 540 } };
@@ -31,6 +31,22 @@ const SCENES = {
     await board.getByText('Reds 7, Blues 2').waitFor({ state: 'attached' });
     await control.evaluate(() => document.activeElement.blur());
     return [board, control];
+  },
+
+  async buzzer({ open }) {
+    const host = await open('/host', BIG_SCREEN);
+    const phones = [];
+    for (const name of ['Mira', 'Jonas', 'The Lions']) {
+      const phone = await open('/');
+      await phone.getByLabel('Your name').fill(name);
+      await phone.keyboard.press('Enter');
+      await phone.locator('#buzz').press('Enter');
+      await host.getByText(name).waitFor();
+      phones.push(phone);
+    }
+    await phones[0].getByText('The Lions').waitFor();
+    await host.evaluate(() => { document.querySelector('#address').textContent = 'board:1920'; });
+    return [host, phones[0]];
   },
 };
 

@@ -235,7 +235,7 @@ for (const colorScheme of ['light', 'dark']) {
     await post(server, CHANNEL, JSON.stringify({ home: { name: 'Athletic Ballsportverein 1904', score: 128 }, away: { name: 'Blues', score: 99 } }));
     for (const [device, options] of Object.entries({ phone: PHONE, desktop: DESKTOP })) {
       for (const path of ['/', '/control']) {
-        const page = await visit(path, { ...options, colorScheme });
+        const page = await visit(path, { ...options, colorScheme, reducedMotion: 'reduce' });
         await shows(page, 128, 99);
         await isReadable(page, `scoreboard${path.replace('/', '-')}`, `${device}-${colorScheme}`);
       }
