@@ -51,7 +51,7 @@ test-browser: ## the page in headless Chromium
 	FOGHORN_BIN=$(CURDIR)/target/debug/foghorn npm test --silent --prefix tests/browser
 
 screenshots: ## the pictures of the README and of the recipes, anew
-	scripts/need node:nodejs npm:npm chromium:chromium
+	scripts/need node:nodejs npm:npm chromium:chromium pngquant:pngquant
 	cargo build --locked
 	npm ci --silent --no-fund --no-audit --prefix tests/browser
 	FOGHORN_BIN=$(CURDIR)/target/debug/foghorn npm run --silent screenshots --prefix tests/browser

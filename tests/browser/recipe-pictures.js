@@ -3,6 +3,7 @@
  * `npm run screenshots` makes all, `node recipe-pictures.js NAME…` some of them.
  */
 
+import { execFileSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { launch, PHONE, Server, visit } from './harness.js';
@@ -10,7 +11,7 @@ import { launch, PHONE, Server, visit } from './harness.js';
 const folderOf = (name) => fileURLToPath(new URL(`../../recipes/${name}/`, import.meta.url));
 
 /** All screens of a picture are shown at this height, in CSS pixels. */
-const HEIGHT = 360;
+const HEIGHT = 420;
 const LARGEST_BYTES = 40_000;
 
 const BIG_SCREEN = { viewport: { width: 960, height: 540 } };
@@ -48,9 +49,21 @@ const SCENES = {
     await host.evaluate(() => { document.querySelector('#address').textContent = 'board:1920'; });
     return [host, phones[0]];
   },
+
+  async vote({ server, open }) {
+    const channel = new URL('/c/vote', server.url);
+    const post = (body) => fetch(channel, { method: 'POST', body });
+    await post(JSON.stringify({ question: 'Where to on Friday?', options: ['The lake', 'The woods', 'The museum'] }));
+    const [host, phone] = [await open('/host', BIG_SCREEN), await open('/')];
+    await phone.getByText('The lake').click();
+    for (const [i, choice] of [1, 1, 2, 1, 3, 2, 1, 2].entries()) await post(`vote voter${i} ${choice}`);
+    for (const page of [host, phone]) await page.getByText('9 votes').waitFor();
+    await host.evaluate(() => { document.querySelector('#address').textContent = 'board:1920'; });
+    return [host, phone];
+  },
 };
 
-/** The photographs beside each other, as one picture. */
+/** The photographs beside each other, as one picture of 256 colours. */
 async function compose(browser, photographs) {
   const page = await browser.newPage({ viewport: { width: 1600, height: HEIGHT + 40 } });
   const images = photographs.map((bytes) => `<img height="${HEIGHT}" src="data:image/png;base64,${bytes.toString('base64')}">`);
@@ -60,7 +73,7 @@ async function compose(browser, photographs) {
   </style>${images.join('')}`);
   const picture = await page.locator('body').screenshot({ omitBackground: true });
   await page.close();
-  return picture;
+  return execFileSync('pngquant', ['--speed', '1', '-'], { input: picture });
 }
 
 async function make(browser, name) {
