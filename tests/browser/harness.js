@@ -19,7 +19,8 @@ export const DESKTOP = { viewport: { width: 1280, height: 800 } };
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-function binary() {
+/** The program that is tested. */
+export function binary() {
   const candidates = [process.env.FOGHORN_BIN, here('../../target/release/foghorn'), here('../../target/debug/foghorn')];
   const found = candidates.find((path) => path && existsSync(path));
   if (!found) throw new Error('no foghorn binary: run `cargo build --release` first, or set FOGHORN_BIN');
