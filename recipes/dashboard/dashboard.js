@@ -38,7 +38,7 @@ function add(name) {
     + 'aria-hidden="true"><path vector-effect="non-scaling-stroke"/></svg><p class="age"></p>';
   tile.querySelector('h2').textContent = tile.title = name;
   // Turning by the golden angle keeps neighbours apart.
-  const colour = `hsl(${Math.round(200 + coloursUsed++ * 137.5) % 360}, 65%, 48%)`;
+  const colour = `hsl(${Math.round(200 + coloursUsed++ * 137.5) % 360}, 65%, 55%)`;
   tile.style.setProperty('--colour', colour);
   const sensor = { values: new Map(), colour, tile };
   sensors.set(name, sensor);

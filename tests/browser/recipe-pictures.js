@@ -61,6 +61,85 @@ const SCENES = {
     await host.evaluate(() => { document.querySelector('#address').textContent = 'board:1920'; });
     return [host, phone];
   },
+
+  async dashboard({ server, open }) {
+    const steps = 120;
+    for (let i = 0; i < steps; i += 1) {
+      const readings = [
+        `kitchen ${(20.5 + 2 * Math.sin(i / 25)).toFixed(1)} °C`,
+        `greenhouse ${(24 + 5 * Math.sin(i / 40 - 1)).toFixed(1)} °C`,
+        `humidity ${Math.round(52 - 9 * Math.sin(i / 30))} %`,
+      ];
+      if (i < steps - 14) readings.push('cellar 14.2 °C');
+      await fetch(new URL('/c/dashboard', server.url), { method: 'POST', body: readings.join('\n') });
+    }
+    const pages = [await open('/'), await open('/', SMALL_PHONE, 'dark')];
+    for (const page of pages) {
+      // What was just posted was measured in the last hour, every 30 s.
+      await page.addInitScript((count) => {
+        const { parse } = JSON;
+        JSON.parse = (text) => {
+          const message = parse(text);
+          if (message.at) message.at -= (count - message.seq) * 30 + 3;
+          return message;
+        };
+      }, steps);
+      await page.reload();
+      await page.locator('.stale').waitFor();
+      await page.waitForFunction(() => document.querySelector('#sensors path').getAttribute('d'));
+    }
+    return pages;
+  },
+
+  async wall({ server, open }) {
+    const words = ['Hello from the pier!', 'Where is the rope?', 'Jonas: In the blue box', 'Happy birthday, Mira', 'The Lions: We won!', 'Mira: The buffet is open'];
+    for (const text of words) await fetch(new URL('/c/wall', server.url), { method: 'POST', body: text });
+    const [screen, phone] = [await open(`http://board.localhost:${server.port}/wall`, BIG_SCREEN), await open('/')];
+    await phone.getByLabel('Your name').fill('Ben');
+    await phone.getByLabel('Your words').fill('And the band plays at nine');
+    await screen.waitForFunction(() => document.querySelector('#code').naturalWidth > 0);
+    await phone.getByText('Mira: The buffet is open').waitFor();
+    await screen.evaluate(() => { document.querySelector('#address').textContent = 'board:1920'; });
+    await phone.evaluate(() => document.activeElement.blur());
+    return [screen, phone];
+  },
+
+  async lamp({ open }) {
+    const [one, two] = [await open('/'), await open('/', SMALL_PHONE, 'dark')];
+    for (const wanted of ['on', 'off', 'on']) {
+      await one.getByRole('switch').click();
+      for (const page of [one, two]) await page.getByText(wanted, { exact: true }).waitFor();
+    }
+    await one.evaluate(() => document.activeElement.blur());
+    return [one, two];
+  },
+
+  async camera({ server, open }) {
+    const [screen, phone] = [await open(`http://board.localhost:${server.port}/wall`, BIG_SCREEN), await open('/')];
+    for (const hue of [10, 45, 280, 200]) {
+      const hills = await phone.evaluate((colour) => {
+        const canvas = Object.assign(document.createElement('canvas'), { width: 800, height: 500 });
+        const context = canvas.getContext('2d');
+        const round = (x, y, radius, lightness) => {
+          context.fillStyle = `hsl(${colour}, 45%, ${lightness}%)`;
+          context.beginPath();
+          context.arc(x, y, radius, 0, 7);
+          context.fill();
+        };
+        context.fillStyle = `hsl(${colour}, 60%, 85%)`;
+        context.fillRect(0, 0, 800, 500);
+        round(600, 140, 60, 95);
+        round(200, 800, 520, 55);
+        round(650, 850, 500, 40);
+        return canvas.toDataURL().split(',')[1];
+      }, hue);
+      await phone.setInputFiles('#file', { name: 'hills.png', mimeType: 'image/png', buffer: Buffer.from(hills, 'base64') });
+      await phone.getByText('It is on the wall.').waitFor();
+    }
+    await screen.waitForFunction(() => document.querySelectorAll('#older img').length === 3);
+    await screen.evaluate(() => { document.querySelector('#address').textContent = 'board:1920'; });
+    return [screen, phone];
+  },
 };
 
 /** The photographs beside each other, as one picture of 256 colours. */
