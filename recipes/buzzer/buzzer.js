@@ -3,8 +3,8 @@
  *
  *     round                a new round: nobody has buzzed yet
  *     stop                 no more buzzes count in this round
- *     buzz ID@ROUND NAME   counts once for each ID in a round; ROUND is the number that the hub has given to the message
- *                          which began it, or 0 before the first; without @ROUND it counts in the round that it comes in
+ *     buzz ID@ROUND NAME   an ID has the place of its first one in the round; ROUND is the number that the hub has given to
+ *                          the message which began it, 0 before the first; without @ROUND it is the round that it comes in
  *
  * All pages see them in one order, the hub's. So they agree on who was first, whatever their clocks say.
  */
@@ -31,14 +31,14 @@ export const buzz = (id, round, name) => `buzz ${id}@${round} ${name}`;
 /** The code in the address, as people write it or as QR codes have it. */
 export const code = () => location.hash.replace(/^#(code=)?/, '');
 
-/** `buzzes` has the names by their ids, the first first. */
+/** `buzzes` has the names by their ids, the first first: one that is set again keeps its place. */
 const start = (round = 0) => ({ round, isOpen: true, buzzes: new Map() });
 
 function play(game, text, seq) {
   if (text === 'round') return start(seq);
   if (text === 'stop') return { ...game, isOpen: false };
   const [, id, round = game.round, name] = BUZZ.exec(text) || [];
-  if (name && game.isOpen && Number(round) === game.round && !game.buzzes.has(id)) game.buzzes.set(id, name);
+  if (name && game.isOpen && Number(round) === game.round) game.buzzes.set(id, name);
   return game;
 }
 

@@ -104,7 +104,8 @@ let drawn = null;
 /** Shows the vote in the elements of the page, with an element of this kind for each option; `mine` is one's own. */
 export function draw(poll, kind, mine) {
   const [question, list, total, outcome] = ['question', 'options', 'total', 'result'].map((id) => document.getElementById(id));
-  const counts = poll.options.map((option, i) => [...poll.votes.values()].filter((chosen) => chosen === i).length);
+  const counts = poll.options.map(() => 0);
+  poll.votes.forEach((chosen) => { counts[chosen] += 1; });
   if (drawn !== poll.options) {
     drawn = poll.options;
     question.textContent = poll.question || 'Waiting for a question';

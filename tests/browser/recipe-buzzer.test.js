@@ -124,6 +124,26 @@ test('two players of one name are two', async () => {
   await allShow('Anna', 'Anna');
   await buzzer(one, 'Second').waitFor();
   await buzzer(other, 'First!').waitFor();
+  await post(server, CHANNEL, 'buzz table4 Lions');
+  await post(server, CHANNEL, 'buzz table5 Tigers');
+  await post(server, CHANNEL, 'buzz table4 The Lions');
+  await allShow('Anna', 'Anna', 'The Lions', 'Tigers');
+});
+
+test('a phone that was away for so long that a part is lost shows what a newcomer sees', async () => {
+  await start('--channel-backlog', '16KiB');
+  const line = await Line.to(server.port);
+  const away = await player('Anna', line);
+  await post(server, CHANNEL, 'buzz ben Ben');
+  await allShow('Ben');
+  line.cut();
+  await isNotOpen(away);
+  await post(server, CHANNEL, 'round');
+  for (let i = 0; i < 400; i += 1) await post(server, CHANNEL, 'not a word of the game');
+  await post(server, CHANNEL, 'buzz cem Cem');
+  line.mend();
+  await host();
+  await allShow('Cem');
 });
 
 test('a phone that is loaded anew, or comes late, knows its place, and cannot buzz again', async () => {
@@ -140,6 +160,12 @@ test('a phone that is loaded anew, or comes late, knows its place, and cannot bu
   await buzzer(ben, 'Buzz!').tap();
   await allShow('Anna', 'Ben');
   assert.equal((await messages()).filter((line) => line.includes('Anna')).length, 1);
+  await anna.reload();
+  await isOpen(anna);
+  await post(server, CHANNEL, 'round');
+  await allShow();
+  await touch(anna);
+  await allShow('Anna');
 });
 
 test('a buzz that comes after the next round has begun is none of that round', async () => {

@@ -189,6 +189,25 @@ test('a phone whose line is cut says so, and its vote is neither lost nor double
   await allShow(1, 0, 1);
 });
 
+test('a phone that was away for so long that a part is lost shows what a newcomer sees', async () => {
+  await start('--channel-backlog', '16KiB');
+  const line = await Line.to(server.port);
+  const away = await visit('/', PHONE, { at: line });
+  await post(server, CHANNEL, LUNCH);
+  await post(server, CHANNEL, 'vote desk 1');
+  await allShow(1, 0, 0);
+  line.cut();
+  await isNotOpen(away);
+  const votes = async () => {
+    for (let i = 0; i < 400; i += 1) await post(server, CHANNEL, `vote voter-${i} 1`);
+  };
+  await post(server, CHANNEL, JSON.stringify({ question: 'And after?', options: ['Coffee', 'Tea'] }));
+  await votes();
+  line.mend();
+  await host();
+  await allSay('Waiting for a question');
+});
+
 test('after a restart the vote goes on where it is kept, and begins anew where it is not', async (t) => {
   await start('--state', await stateFolder(t));
   const screen = await host();

@@ -29,7 +29,7 @@ for (const name of names) {
   });
 
   test(`${name} is in the language of the oldest browsers, and loads nothing from elsewhere`, async () => {
-    // A library has a README of its own to say what it needs.
+    // What a library needs, the recipe's README says.
     const files = (await readdir(new URL(`${name}/`, recipes))).filter((file) => /(\.html|(?<!\.min)\.js)$/.test(file));
     assert.ok(files.includes('index.html'));
     for (const file of files) {
