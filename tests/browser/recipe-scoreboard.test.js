@@ -194,6 +194,7 @@ test('what is no score changes nothing, and hides it from nobody', async () => {
   await visit('/', PHONE);
   await allShow(3, 1);
   await pages[0].getByRole('heading', { name }).waitFor();
+  for (const page of pages) assert.equal(await page.locator('[onerror]').count(), 0, 'text stays text');
   await press(pages[1], 'Home plus 1');
   await allShow(4, 1);
 });

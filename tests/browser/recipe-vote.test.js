@@ -75,6 +75,9 @@ test('the host asks, phones vote and change their minds, and all see the bars an
   await press(screen, 'Close the vote');
   await allSay('Pizza wins.');
   await option(three, 'Pizza').tap();
+  await post(server, CHANNEL, 'vote late 3');
+  await visit();
+  await allShow(2, 0, 1);
   await ask(screen, 'And after?', 'Coffee', 'Tea');
   await allSay('And after?');
   await allShow(0, 0);
@@ -249,6 +252,7 @@ test('what is no message of the vote changes nothing', async () => {
   await visit();
   await Promise.all(pages.map((page) => page.getByRole('heading', { name: evil }).waitFor()));
   await allShow(0, 0, 1);
+  for (const page of pages) assert.equal(await page.locator('[onerror]').count(), 0, 'text stays text');
 });
 
 test('who has the code votes', async () => {
