@@ -32,7 +32,7 @@ help: ## list the targets
 run: ## build and run it here
 	cargo run --release --locked
 
-test: test-rust test-browser ## all tests: unit, property, integration, browser
+test: test-rust test-browser test-clients ## all tests: unit, property, integration, browser, clients
 
 # One folder for the debug builds of all crates: what they share is built once.
 test-rust: ## unit, property and integration tests
@@ -49,6 +49,16 @@ test-browser: ## the page in headless Chromium
 	cargo build --locked
 	npm ci --silent --no-fund --no-audit --prefix tests/browser
 	FOGHORN_BIN=$(CURDIR)/target/debug/foghorn npm test --silent --prefix tests/browser
+
+test-clients: ## the examples in clients/, with what they are written for
+	scripts/need node:nodejs npm:npm /usr/bin/python3:python3 /usr/lib/python3/dist-packages/websockets:python3-websockets \
+		/usr/lib/python3/dist-packages/pip:python3-pip curl:curl
+	cargo build --locked
+	npm ci --silent --no-fund --no-audit --prefix tests/browser
+	npm ci --silent --no-fund --no-audit --omit=optional --ignore-scripts --prefix tests/clients
+	/usr/bin/python3 -m pip --quiet --disable-pip-version-check --no-cache-dir install --upgrade --no-deps --only-binary :all: --platform any --require-hashes \
+		--root-user-action ignore --target target/websockets -r tests/clients/requirements.txt
+	FOGHORN_BIN=$(CURDIR)/target/debug/foghorn WEBSOCKETS_PYTHONPATH=$(CURDIR)/target/websockets npm test --silent --prefix tests/clients
 
 screenshots: ## the pictures of the README and of the recipes, anew
 	scripts/need node:nodejs npm:npm chromium:chromium pngquant:pngquant
@@ -154,4 +164,4 @@ test-deb: ## install, load, break, upgrade and purge the packages in a booted De
 deploy: ## build for a board, install there, print the address; HOST=pi@raspberrypi.local
 	scripts/deploy $(HOST)
 
-.PHONY: help run test test-rust test-browser screenshots lint fuzz soak kills boards torture sim mutants deny bench bench-quick bench-heart bench-shell bench-boards bench-tools arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy
+.PHONY: help run test test-rust test-browser test-clients screenshots lint fuzz soak kills boards torture sim mutants deny bench bench-quick bench-heart bench-shell bench-boards bench-tools arm64 armv7 test-arm64 test-armv7 units deb test-deb deploy
