@@ -200,51 +200,6 @@ fn origins_can_be_allowed_by_name() {
 }
 
 #[test]
-fn both_common_arduino_libraries_get_in_with_the_heads_that_they_send() {
-    let server = Server::start(&[]);
-    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
-    for (library, lines) in [
-        (
-            "arduinoWebSockets",
-            [
-                "GET / HTTP/1.1",
-                "Host: 192.168.1.5:1919",
-                "Connection: Upgrade",
-                "Upgrade: websocket",
-                "Sec-WebSocket-Version: 13",
-                key,
-                "Sec-WebSocket-Protocol: arduino",
-                "Origin: file://",
-                "User-Agent: arduino-WebSocket-Client",
-            ],
-        ),
-        (
-            "ArduinoWebsockets",
-            [
-                "GET / HTTP/1.1",
-                "Host: 192.168.1.5",
-                key,
-                "Upgrade: websocket",
-                "Connection: Upgrade",
-                "Sec-WebSocket-Version: 13",
-                "User-Agent: TinyWebsockets Client",
-                "Origin: https://github.com/gilmaimon/TinyWebsockets",
-                "",
-            ],
-        ),
-    ] {
-        let head = lines.into_iter().filter(|line| !line.is_empty()).map(|line| format!("{line}\r\n"));
-        let mut client = Client::connect(server.address());
-        client.send(format!("{}\r\n", head.collect::<String>()).as_bytes());
-        let response = client.response(false);
-        assert_eq!(response.status, 101, "{library}: {response:?}");
-        // RFC 6455 section 1.3 has the answer to this key.
-        assert_eq!(response.header("Sec-WebSocket-Accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{library}");
-        assert_eq!(client.text(), GREETING, "{library}");
-    }
-}
-
-#[test]
 fn a_whole_address_counts_in_place_of_the_host() {
     let server = Server::start(&[]);
     let status = |head: &str| {

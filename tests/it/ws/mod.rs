@@ -1,4 +1,6 @@
-//! RFC 6455: how a WebSocket begins ([`handshake`]), and what ends it ([`protocol`]).
+//! RFC 6455: how a WebSocket begins ([`handshake`]), and what ends it ([`protocol`]); the common clients of boards, byte by byte
+//! ([`arduino`]).
 
+mod arduino;
 mod handshake;
 mod protocol;
