@@ -12,7 +12,7 @@ position = ""
 while True:
     try:
         hub = ask("GET", position)
-        while line := hub.readline():  # those of the head mean nothing here
+        while line := hub.readline(99):  # those of the head mean nothing here, and no text is too long
             if line.startswith(b"id: "): position = line[4:-1].decode()
             if line in (b"data: on\n", b"data: off\n"):  # machine.Pin(2, machine.Pin.OUT).value(line == b"data: on\n")
                 ask("POST", text="The lamp is " + line[6:-1].decode()).close()

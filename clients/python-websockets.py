@@ -1,15 +1,15 @@
 # python3 python-websockets.py ws://raspberrypi.local:1919/c/lamp [TEXT]: sends the text, prints what comes, and misses nothing.
 import asyncio, json, os, sys
 from websockets import ConnectionClosed, WebSocketException, connect
-async def main(url, *texts):
+async def main(url, texts):
     code, after = os.environ.get("FOGHORN_CODE"), ""
     while True:
         try:
-            async with connect(url + (f"?code={code}&" if code else "?") + after, subprotocols=["foghorn.v1"]) as hub:
+            wish = (f"?code={code}&" if code else "?") + after
+            async with connect(url + wish, subprotocols=["foghorn.v1"], max_size=None) as hub:
                 hello = json.loads(await hub.recv())  # in place of the greeting
                 seq = hello["seq"]
-                for text in texts: await hub.send(text)
-                texts = ()
+                while texts: await hub.send(texts.pop(0))
                 while True:
                     after = f"after={hello['epoch']}:{seq}"
                     print(await hub.recv(), flush=True)  # what was sent here comes back, too
@@ -17,4 +17,4 @@ async def main(url, *texts):
         except (OSError, WebSocketException) as error:
             if isinstance(error, ConnectionClosed) and error.rcvd and error.rcvd.code == 4401: raise  # the code is wrong
         await asyncio.sleep(2)
-asyncio.run(main(*sys.argv[1:]))
+asyncio.run(main(sys.argv[1], sys.argv[2:]))

@@ -10,12 +10,12 @@ import { MICROPYTHON, Program, constants, endAll, folder, listeners, started } f
 
 after(endAll);
 
-/** Runs it with these words in its line of constants. */
+/** Runs it with these words in its line of constants, and with little more memory than an ESP8266 has. */
 function lamp(port, code = '') {
   const text = constants('micropython.py', '"192.168.1.5", 1920, "/c/lamp", ""', `"127.0.0.1", ${port}, "/c/lamp", "${code}"`);
   const cwd = folder();
   writeFileSync(path.join(cwd, 'main.py'), text);
-  return new Program(`exec '${MICROPYTHON}' main.py`, { cwd });
+  return new Program(`exec '${MICROPYTHON}' -X heapsize=64K main.py`, { cwd });
 }
 
 const answers = ({ received }) => received.filter((text) => text.startsWith('The lamp'));

@@ -47,21 +47,21 @@ after(async () => {
 
 describe('The flow for Node-RED', () => {
   test('sends what is injected, shows what others send and no greeting, and comes back', async () => {
-    const server = await started();
-    const friend = await newClient(server, '/c/lamp');
+    const server = await started('--code', 'lamp=4711');
+    const friend = await newClient(server, '/c/lamp?code=4711&');
     const line = await Line.to(server.port);
-    const flow = constants('node-red.json', 'ws://raspberrypi.local:1919/', `ws://127.0.0.1:${line.port}/`);
+    const flow = constants('node-red.json', 'ws://raspberrypi.local:1919/c/lamp?echo=0', `ws://127.0.0.1:${line.port}/c/lamp?echo=0&code=4711`);
     await api('/flows', flow);
-    await until('the flow is in', async () => (await listeners(server)) === 2);
+    await until('the flow is in', async () => (await listeners(server, '4711')) === 2);
     const inject = JSON.parse(flow).find(({ type }) => type === 'inject').id;
     await api(`/inject/${inject}`);
     await until('it is sent', () => friend.received.length > 0);
     friend.say('Grüße');
     await until('it is shown', () => shown.includes('Grüße'));
     line.cut();
-    await until('the line is broken', async () => (await listeners(server)) === 1);
+    await until('the line is broken', async () => (await listeners(server, '4711')) === 1);
     line.mend();
-    await until('the flow is back', async () => (await listeners(server)) === 2);
+    await until('the flow is back', async () => (await listeners(server, '4711')) === 2);
     await api(`/inject/${inject}`);
     await until('it is sent again', () => friend.received.filter((text) => text === 'on').length === 2);
     friend.say('off');

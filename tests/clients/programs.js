@@ -83,8 +83,8 @@ export async function started(...flags) {
   return server;
 }
 
-/** How many clients the lamp's channel has. */
-export const listeners = async (server) => (await (await fetch(`${server.url}c/lamp?status`)).json()).clients;
+/** How many clients the lamp's channel has, as it says to who has its code. */
+export const listeners = async (server, code = '') => (await (await fetch(`${server.url}c/lamp?status&code=${code}`)).json()).clients;
 
 /** Ends all that the tests of a file have started. */
 export async function endAll() {

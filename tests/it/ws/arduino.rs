@@ -1,14 +1,14 @@
 //! Both common libraries for Arduino, byte by byte: what they send, and what they ask of what they get.
 //!
-//! Read off their sources, of which nothing is copied here: "WebSockets" by Markus Sattler (`Links2004/arduinoWebSockets`, 2.6:
-//! `src/WebSocketsClient.cpp` of 000fd8ab59c7, `src/WebSockets.cpp` of 083683425f47) and "ArduinoWebsockets" by Gil Maimon
+//! Read off their sources, of which nothing is copied here: `WebSockets` by Markus Sattler (`Links2004/arduinoWebSockets`, 2.6:
+//! `src/WebSocketsClient.cpp` of 000fd8ab59c7, `src/WebSockets.cpp` of 083683425f47) and `ArduinoWebsockets` by Gil Maimon
 //! (`gilmaimon/ArduinoWebsockets`, 0.5.3: `src/websockets_client.cpp` of 1c05674c4860, `src/websockets_endpoint.cpp` of
 //! 527d2b6ed8e5). Their examples are in `clients/arduino/`.
 
 use std::fs;
 
 use crate::harness::{
-    BINARY, CLOSE, CONTINUATION, Client, FIN, GREETING, PING, PONG, Response, Server, TEXT, post, project,
+    BINARY, CLOSE, CONTINUATION, Client, FIN, Frame, GREETING, PING, PONG, Response, Server, TEXT, post, project,
 };
 
 /// What the sketches ask for.
@@ -92,12 +92,12 @@ impl Library {
 fn header(first: u8, len: usize, long_bytes: usize, mask: [u8; 4]) -> Vec<u8> {
     let mut header = vec![first];
     if len < 126 {
-        header.push(0x80 | u8::try_from(len).unwrap());
+        header.push(0x80 + u8::try_from(len).unwrap());
     } else if len < long_bytes {
-        header.push(0x80 | 126);
+        header.push(0x80 + 126);
         header.extend(u16::try_from(len).unwrap().to_be_bytes());
     } else {
-        header.push(0x80 | 127);
+        header.push(0x80 + 127);
         header.extend((len as u64).to_be_bytes());
     }
     header.extend(mask);
@@ -189,8 +189,7 @@ fn their_pings_are_answered_and_their_pongs_are_a_sign_of_life() {
         let mut client = library.join(&server);
         assert_eq!(library.frame(FIN | PING, b""), [b"\x89\x80\0\0\0\0"]);
         library.send(&mut client, FIN | PING, b"");
-        let pong = client.frame();
-        assert_eq!((pong.opcode, pong.payload.as_slice()), (PONG, b"".as_slice()), "{library:?}");
+        assert_eq!(client.frame(), Frame { opcode: PONG, payload: Vec::new() }, "{library:?}");
         // More pings than somebody gets who does not answer.
         for _ in 0..4 {
             let ping = client.frame();
