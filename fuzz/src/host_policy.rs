@@ -122,7 +122,7 @@ fn name_of(text: &str) -> Option<Name> {
     (wire_bytes <= 255 && labels.iter().all(is_label)).then_some(Name::Labels(labels))
 }
 
-/// Section "Who may come in" of the README, for the Host.
+/// Section "Who may come in" of docs/reference.md, for the Host.
 fn may_be_called(name: &Name) -> bool {
     let Name::Labels(labels) = name else { return true };
     let labels: Vec<&str> = labels.iter().map(String::as_str).collect();

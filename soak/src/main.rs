@@ -26,7 +26,7 @@ use server::{Figures, Server};
 /// How much more memory than after the first round may be in use after the second. What the allocator keeps in
 /// another order is a few hundred KiB; a leak of 1 KiB for each client would be tens of MiB.
 const GROWTH_KIB_MAX: u64 = 4 * 1024;
-/// The most memory at any time. The README's formula, with this backlog, these clients, and a few MiB of messages in the
+/// The most memory at any time. The formula of docs/reference.md, with this backlog, these clients, and a few MiB of messages in the
 /// making.
 const PEAK_KIB_MAX: u64 = 64 * 1024;
 /// How many more threads than after the first round there may be: tiny_http keeps from one to four, as it happens.

@@ -122,10 +122,10 @@ test('it comes back to a server that has stopped, and to one that was away, and 
   assert.deepEqual((await hellos(page)).map(({ lost }) => lost), [0, null, null]);
 });
 
-test("the README's page listens", async () => {
+test("the page of the papers listens", async () => {
   server = await Server.start();
-  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-  const example = readme.split('```js\n').find((block) => block.includes('EventSource')).split('```')[0];
+  const paper = readFileSync(new URL('../../docs/your-own-page.md', import.meta.url), 'utf8');
+  const example = paper.split('```js\n').find((block) => block.includes('EventSource')).split('```')[0];
   const page = await visit(browser, `${server.url}nothing`, undefined, { connected: false });
   const logged = [];
   page.on('console', (message) => logged.push(message.text()));

@@ -14,7 +14,8 @@
 //! - [`net`]: where it listens; [`server`]: start, end, and limits on connections
 //! - [`os`], [`telemetry`]: what systemd gives and wants to know, and what stands in the log
 //! - [`cli`]: commands, flags and environment; [`client`]: what the commands `send` and `listen` do
-//! - [`house`]: that README, flags, limits and module borders say the same
+//! - [`papers`]: what the papers show, run as it stands there
+//! - [`house`]: that papers, flags, limits and module borders say the same
 //!
 //! `FOGHORN_BIN` names another binary to test, and `FOGHORN_RUNNER` a command to start it with, such as
 //! `qemu-aarch64-static -L /some/root`. `FOGHORN_TEST_SEED` repeats what chance has decided in a test that names its seed.
@@ -33,6 +34,7 @@ mod http;
 mod net;
 mod os;
 mod page;
+mod papers;
 mod server;
 mod storage;
 mod telemetry;

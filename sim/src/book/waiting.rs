@@ -1,6 +1,6 @@
 //! For how long somebody may wait whose message has to get into a log.
 //!
-//! Leaves which message it is to others. What must stay true: the bounds follow from what README and SECURITY say, and none is so wide that a hang
+//! Leaves which message it is to others. What must stay true: the bounds follow from what docs/reference.md and SECURITY.md say, and none is so wide that a hang
 //! gets past it.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What vandals send, and how docs/wire.md and the README say that it is answered.
+//! What vandals send, and how docs/wire.md and docs/reference.md say that it is answered.
 //!
 //! Leaves sending it to `vandal`. What must stay true: each breaks one rule, and nothing of it can be taken for a message.
 

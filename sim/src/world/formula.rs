@@ -1,6 +1,6 @@
-//! The README's formula of the memory.
+//! The formula of the memory.
 //!
-//! Leaves counting to `memory`. What must stay true: it is the README's, for a server whose clients all do the worst at a time.
+//! Leaves counting to `memory`. What must stay true: it is that of docs/reference.md, for a server whose clients all do the worst at a time.
 
 use foghorn::config::settings::Limits;
 

@@ -44,7 +44,7 @@ impl Simulated {
         figures.server_bytes_max = figures.server_bytes_max.max(bytes);
         let bytes_max = self.formula.bytes_max(self.network.open_connections());
         if bytes > bytes_max {
-            self.contradict(format!("memory: {bytes} bytes, where the README's formula has {bytes_max}"));
+            self.contradict(format!("memory: {bytes} bytes, where the formula has {bytes_max}"));
         }
         let at_once = if self.last_wait.replace(now) == now { self.waits_at_once.get() + 1 } else { 0 };
         self.waits_at_once.set(at_once);

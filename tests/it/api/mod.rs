@@ -5,7 +5,6 @@
 //! - [`stream`]: what is said as events, lines or JSON; [`stream_ends`]: how streams end
 //! - [`last`]: the last message
 //! - [`cors`]: who may use it from a page
-//! - [`readme`]: what the README shows, as it stands there
 //! - [`metrics`]: the figures for programs that watch
 
 mod bodies;
@@ -13,6 +12,5 @@ mod cors;
 mod last;
 mod metrics;
 mod publish;
-mod readme;
 mod stream;
 mod stream_ends;

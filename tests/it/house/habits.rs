@@ -6,6 +6,7 @@ use std::process::Command;
 use super::modules::{files, files_named, modules};
 use super::read;
 use crate::harness::project;
+use crate::papers::papers;
 
 #[test]
 fn every_file_says_what_it_is_for() {
@@ -67,24 +68,15 @@ const NAMED_FOLDERS: [&str; 12] = [
 #[test]
 fn every_file_that_the_papers_name_is_there() {
     let mut named = 0;
-    for paper in [
-        "README.md",
-        "CONTRIBUTING.md",
-        "SECURITY.md",
-        "docs/boards.md",
-        "docs/codes.md",
-        "docs/shell.md",
-        "docs/state.md",
-        "docs/wire.md",
-        "bench/README.md",
-    ] {
-        let text = read(paper);
+    for paper in papers() {
+        let text = read(&paper);
         let words = text.split(|char: char| char.is_whitespace() || "`()".contains(char));
         let paths = words.filter(|word| NAMED_FOLDERS.iter().any(|folder| word.starts_with(folder)));
         // What a run leaves behind is not in a fresh clone.
         for path in paths.filter(|path| *path != "fuzz/artifacts/") {
-            let within = project().join(if paper.starts_with("bench/") { "bench" } else { "." });
-            assert!(within.join(path).exists() || project().join(path).exists(), "{paper} names {path}");
+            let path = path.split('#').next().expect("the first of several");
+            let within = project().join(&paper).with_file_name(path);
+            assert!(within.exists() || project().join(path).exists(), "{paper} names {path}");
             named += 1;
         }
     }

@@ -1,6 +1,6 @@
 //! What stands in two places says the same in both, and the house is what its papers say. In reading order:
 //!
-//! - [`readme_tables`]: README and code; [`wire`]: what a client is told, and what a server says;
+//! - [`reference`]: flags, limits, statuses and close codes in the papers and in the code; [`wire`]: what a client is told, and what a server says;
 //!   [`shell`]: what the clients of the shell are told
 //! - [`modules`], [`use_paths`]: CONTRIBUTING's tables, and which files a file names
 //! - [`imports`]: the walls between them
@@ -14,7 +14,7 @@ use crate::harness::project;
 mod habits;
 mod imports;
 mod modules;
-mod readme_tables;
+mod reference;
 mod scripts;
 mod shell;
 mod use_paths;

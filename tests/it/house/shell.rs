@@ -11,7 +11,8 @@ use foghorn::config::client_limits::{
 };
 
 use super::read;
-use super::readme_tables::table;
+use super::reference::table;
+use crate::papers::blocks;
 
 fn rows(first_head: &str) -> Vec<Vec<String>> {
     table("docs/shell.md", first_head)
@@ -106,10 +107,8 @@ fn words(line: &str) -> Vec<OsString> {
 #[test]
 fn what_the_papers_show_of_clients_can_be_typed() {
     let lessons = lessons().into_iter().map(|(command, lesson)| (command.to_string(), lesson));
-    let papers = ["README.md", "docs/shell.md"].map(|paper| {
-        let text = read(paper);
-        (paper.to_owned(), text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()).collect())
-    });
+    let blocks = blocks().into_iter().filter(|block| block.language == "sh");
+    let papers = blocks.map(|block| (block.place(), block.text));
     let mut shown = 0;
     for (place, text) in papers.into_iter().chain(lessons) {
         for line in text.lines() {

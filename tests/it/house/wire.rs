@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::read;
-use super::readme_tables::table;
-use crate::harness::{Client, Server, Stream};
+use super::reference::table;
+use crate::harness::{Client, Server, Stream, post};
 
 const PAPER: &str = "docs/wire.md";
 
@@ -24,7 +24,7 @@ fn head(block: &str) -> String {
 fn the_example_is_what_a_server_says_byte_by_byte() {
     let server = Server::start(&[]);
     let mut client = Client::connect(server.address());
-    let [request, response] = &blocks("http")[..] else { panic!("a request and a response") };
+    let [_, request, response] = &blocks("http")[..] else { panic!("a post's answer, a request and a response") };
     client.send(head(request).as_bytes());
     assert_eq!(client.response(true).head, head(response));
     let frames = &blocks("text")[0];
@@ -74,6 +74,21 @@ fn the_hello_has_the_fields_that_are_described_and_no_others() {
     // Of another epoch or connection nothing is known.
     let stranger = hello("/?after=another:1&replaces=another");
     assert!(stranger["lost"].is_null() && stranger["taken"].is_null(), "{stranger}");
+}
+
+#[test]
+fn a_post_is_answered_as_it_is_shown() {
+    let server = Server::start(&[]);
+    let answer = post(&server, "/", "", b"hello");
+    let said: Value = serde_json::from_slice(&answer.body).expect("the answer is JSON");
+    let epoch = said["epoch"].as_str().expect("an epoch");
+    let as_here = [("kjxwqa", epoch), (":42", ":1"), ("\"clients\":7", "\"clients\":0")];
+    let shown = as_here.iter().fold(blocks("http").remove(0), |shown, (there, here)| shown.replace(there, here));
+    let (head, body) = shown.split_once("\n\n").expect("a head and a body");
+    assert_eq!(answer.text(), body);
+    for line in head.lines() {
+        assert!(answer.head.contains(&format!("{line}\r\n")), "{line} is not in {}", answer.head);
+    }
 }
 
 #[test]

@@ -14,13 +14,13 @@ use crate::harness::{
     post_head, project, raise_own_limit, request_head,
 };
 
-/// The formula of the README. An emulated process has its emulator's memory too.
+/// The formula of docs/reference.md. An emulated process has its emulator's memory too.
 fn memory_bound_kib(clients: u64, senders: u64, backlog_kib: u64, message_kib: u64) -> u64 {
-    let readme = std::fs::read_to_string(project().join("README.md")).unwrap().replace('\n', " ");
+    let paper = std::fs::read_to_string(project().join("docs/reference.md")).unwrap().replace('\n', " ");
     let formula = "16 MiB + clients × 4 KiB + streams × 4 KiB more + 3 × (`--backlog` + channels × `--channel-backlog`) + 2 × `--max-message` for each \
                    client that is in the middle of sending one";
-    assert!(readme.contains("and as much for posts"), "one of the tests has them");
-    assert!(readme.contains(formula), "the README has the formula that is tested here");
+    assert!(paper.contains("and as much for posts"), "one of the tests has them");
+    assert!(paper.contains(formula), "the paper has the formula that is tested here");
     let emulator_kib = if is_emulated() { 64 * 1024 } else { 0 };
     16 * 1024 + 4 * clients + 3 * backlog_kib + 2 * message_kib * senders + emulator_kib
 }

@@ -1,6 +1,6 @@
 //! What the end of a program is worth.
 //!
-//! What must stay true: only an end that was asked for may be a success, and any other has a sentence and a code that the README names; a panic is
+//! What must stay true: only an end that was asked for may be a success, and any other has a sentence and a code that docs/reference.md names; a panic is
 //! never one.
 
 use std::os::unix::process::ExitStatusExt;

@@ -1,4 +1,5 @@
-//! The README's tables of flags, statuses, close codes and limits have what the code has, and so do those of `docs/wire.md`.
+//! The tables of flags, statuses, close codes and limits in `docs/reference.md` have what the code has, and so do those of
+//! `docs/wire.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,9 +12,11 @@ use foghorn::ws::handshake::{CODE_NEEDED, CODES_LOCKED};
 use super::read;
 use crate::harness::Launch;
 
-/// The rows of the README's table whose head starts with this cell, each as its cells.
-fn readme_table(first_head: &str) -> Vec<Vec<String>> {
-    table("README.md", first_head)
+const PAPER: &str = "docs/reference.md";
+
+/// The rows of its table whose head starts with this cell, each as its cells.
+fn rows(first_head: &str) -> Vec<Vec<String>> {
+    table(PAPER, first_head)
 }
 
 /// The same of any paper.
@@ -58,7 +61,7 @@ fn bracketed<'a>(text: &'a str, word: &str) -> Option<&'a str> {
 }
 
 #[test]
-fn readme_and_help_name_the_same_flags_with_the_same_values_and_defaults() {
+fn the_paper_and_the_help_name_the_same_flags_with_the_same_values_and_defaults() {
     let mut help = help();
     // These have no row of their own: every program has them, or they are short for another.
     for flag in ["--help", "--version"] {
@@ -66,10 +69,10 @@ fn readme_and_help_name_the_same_flags_with_the_same_values_and_defaults() {
     }
     for (flag, level) in [("--verbose", "`-v` is debug"), ("--quiet", "`-q` is warn")] {
         assert!(help.remove(flag).is_some(), "{flag}");
-        assert!(readme_table("flag").iter().any(|row| row[2].contains(level)), "{flag}: {level}");
+        assert!(rows("flag").iter().any(|row| row[2].contains(level)), "{flag}: {level}");
     }
-    let mut in_readme = BTreeSet::new();
-    for row in readme_table("flag") {
+    let mut in_paper = BTreeSet::new();
+    for row in rows("flag") {
         let flag_and_value = without_ticks(&row[0]);
         let (flag, value) = flag_and_value.split_once(' ').unwrap_or((&flag_and_value, ""));
         let text = help.get(flag).unwrap_or_else(|| panic!("--help does not have {flag}"));
@@ -83,9 +86,9 @@ fn readme_and_help_name_the_same_flags_with_the_same_values_and_defaults() {
             Some(its_default) => assert_eq!(default, its_default, "the default of {flag}"),
             None => assert!(matches!(&*default, "" | "off" | "the built-in page"), "{flag} has no default {default}"),
         }
-        assert!(in_readme.insert(flag.to_owned()), "{flag} twice");
+        assert!(in_paper.insert(flag.to_owned()), "{flag} twice");
     }
-    assert_eq!(in_readme, help.into_keys().collect());
+    assert_eq!(in_paper, help.into_keys().collect());
 }
 
 #[test]
@@ -107,7 +110,7 @@ fn every_flag_has_its_environment_variable() {
 }
 
 /// Why there is a status or a close code stands in the one, what a client does about it in the other.
-const PAPERS_WITH_CODES: [&str; 2] = ["README.md", "docs/wire.md"];
+const PAPERS_WITH_CODES: [&str; 2] = [PAPER, "docs/wire.md"];
 
 #[test]
 fn papers_and_code_have_the_same_statuses() {
@@ -157,7 +160,7 @@ fn systemd_waits_for_longer_than_the_server_does() {
 }
 
 #[test]
-fn readme_and_code_have_the_same_limits() {
+fn the_paper_and_the_code_have_the_same_limits() {
     let head = [kib(limits::HEAD_BYTES_MAX), format!("{} lines", limits::HEADERS_MAX), seconds(limits::HEAD_TIMEOUT)];
     let turn = [kib(limits::TURN_BYTES_MAX) + " read", kib(limits::FLUSH_BYTES_MAX) + " written"];
     let stream_turn = [kib(limits::STREAM_TURN_BYTES_MAX) + " written", kib(limits::STREAM_PIECE_BYTES)];
@@ -228,7 +231,7 @@ fn readme_and_code_have_the_same_limits() {
         ("log lines", log.to_vec()),
     ]);
     let table: BTreeMap<String, String> =
-        readme_table("limit").into_iter().map(|row| (row[0].clone(), row[1..].join(" | "))).collect();
+        rows("limit").into_iter().map(|row| (row[0].clone(), row[1..].join(" | "))).collect();
     assert_eq!(table.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
     for (limit, values) in expected {
         for value in values {
