@@ -36,7 +36,7 @@ test: test-rust test-browser test-clients ## all tests: unit, property, integrat
 
 # One folder for the debug builds of all crates: what they share is built once.
 test-rust: ## unit, property and integration tests
-	scripts/need ip:iproute2 zbarimg:zbar-tools /usr/lib/python3/dist-packages/prometheus_client:python3-prometheus-client curl:curl /usr/sbin/mosquitto:mosquitto mosquitto_sub:mosquitto-clients faketime:faketime strace:strace redis-server:redis-server
+	scripts/need ip:iproute2 zbarimg:zbar-tools /usr/lib/python3/dist-packages/prometheus_client:python3-prometheus-client curl:curl /usr/sbin/mosquitto:mosquitto mosquitto_sub:mosquitto-clients faketime:faketime strace:strace redis-server:redis-server python3:python3 jq:jq setcap:libcap2-bin nginx:nginx caddy:caddy openssl:openssl
 	cargo test --locked --no-default-features --lib
 	cargo test --locked --no-default-features --test it without_redis
 	cargo test --locked
@@ -156,10 +156,11 @@ units: ## check the systemd units
 deb: ## the Debian package; ARCH=arm64, armhf, amd64 or armv6
 	scripts/deb $(ARCH)
 
-test-deb: ## install, load, break, upgrade and purge the packages in a booted Debian (needs root)
+test-deb: ## install, load, break, upgrade and purge the packages in a booted Debian, and count the way to the first message (needs root)
 	scripts/deb arm64
 	scripts/deb armhf
 	scripts/test-deb
+	scripts/first-message
 
 deploy: ## build for a board, install there, print the address; HOST=pi@raspberrypi.local
 	scripts/deploy $(HOST)

@@ -1,7 +1,6 @@
 /** EventSource in a real browser: without a line of code of the page's own it misses nothing, and never gives up. */
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import { launch, Line, Server, until, visit } from './harness.js';
 
@@ -120,18 +119,4 @@ test('it comes back to a server that has stopped, and to one that was away, and 
   await until('it has heard', async () => (await heard(page)).length === 3);
   assert.deepEqual((await heard(page)).map(([, data]) => data), ['before SIGTERM', 'before SIGKILL', 'at last']);
   assert.deepEqual((await hellos(page)).map(({ lost }) => lost), [0, null, null]);
-});
-
-test("the page of the papers listens", async () => {
-  server = await Server.start();
-  const paper = readFileSync(new URL('../../docs/your-own-page.md', import.meta.url), 'utf8');
-  const example = paper.split('```js\n').find((block) => block.includes('EventSource')).split('```')[0];
-  const page = await visit(browser, `${server.url}nothing`, undefined, { connected: false });
-  const logged = [];
-  page.on('console', (message) => logged.push(message.text()));
-  const script = example.replace('http://raspberrypi.local:1920/', server.url);
-  await page.evaluate(`${script}; window.lights = lights`);
-  await until('it listens', () => page.evaluate(() => window.lights.readyState === 1));
-  await fetch(`${server.url}c/lights`, { method: 'POST', body: 'lights on' });
-  await until('it says so', () => logged.includes('lights on'));
 });

@@ -43,7 +43,7 @@ pub use lasting::{Lasting, Place, resume, with_state};
 pub use launch::Launch;
 pub use load::{Loop, ask_for_large_file, expect_numbered, numbered, publish_numbered, raise_own_limit, sleeper};
 pub use network::{OWN_ADDRESSES, free_listener, in_own_network};
-pub use output::Finished;
+pub use output::{Finished, Lines};
 pub use proxy::{At, CONFIRMATION, Cut, How, Proxy, Way};
 pub use redis::{Redis, boards};
 pub use server::Server;

@@ -40,6 +40,12 @@ pub fn papers() -> Vec<String> {
     papers
 }
 
+/// Whether the blocks of this paper are run by the tests here. Recipes and clients have tests of their own, and what the others show
+/// builds and measures the project itself.
+pub fn is_run(paper: &str) -> bool {
+    paper == "README.md" || paper.starts_with("docs/")
+}
+
 /// All blocks of all papers.
 pub fn blocks() -> Vec<Block> {
     papers().iter().flat_map(|paper| blocks_of(paper)).collect()
