@@ -19,12 +19,12 @@ const SHOWN_MAX = 20;
 const BUZZ = /^buzz ([\w-]{1,16})(?:@(\d{1,15}))? (\S.{0,19})$/u;
 
 const STATES = {
-  connecting: 'Connecting…',
+  connecting: 'Reconnecting…',
   waiting: 'Reconnecting…',
-  unauthorized: 'This needs the code, at the end of the address: #CODE',
+  unauthorized: 'This needs the code, at the end of the address: #CODE.',
   locked: 'Too many wrong codes. The next try is in a minute.',
 };
-const MAY_ONLY_WATCH = 'You may watch. To play, put the code at the end of the address: #CODE';
+const MAY_ONLY_WATCH = 'You may watch. To play, put the code at the end of the address: #CODE.';
 
 export const buzz = (id, round, name) => `buzz ${id}@${round} ${name}`;
 

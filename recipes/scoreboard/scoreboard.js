@@ -21,9 +21,9 @@ const VERSIONS = 1e6;
 const START = { home: { name: 'Home', score: 0 }, away: { name: 'Away', score: 0 }, version: 0 };
 
 const STATES = {
-  connecting: 'Connecting…',
+  connecting: 'Reconnecting…',
   waiting: 'Reconnecting…',
-  unauthorized: 'This needs the code, at the end of the address: #CODE',
+  unauthorized: 'This needs the code, at the end of the address: #CODE.',
   locked: 'Too many wrong codes. The next try is in a minute.',
 };
 

@@ -19,12 +19,12 @@ const OPTIONS_MAX = 8;
 const VOTE = /^vote ([\w-]{1,16})(?:@(\d{1,15}))? ([1-8])$/;
 
 const STATES = {
-  connecting: 'Connecting…',
+  connecting: 'Reconnecting…',
   waiting: 'Reconnecting…',
-  unauthorized: 'This needs the code, at the end of the address: #CODE',
+  unauthorized: 'This needs the code, at the end of the address: #CODE.',
   locked: 'Too many wrong codes. The next try is in a minute.',
 };
-const MAY_ONLY_WATCH = 'You may watch. To vote, put the code at the end of the address: #CODE';
+const MAY_ONLY_WATCH = 'You may watch. To vote, put the code at the end of the address: #CODE.';
 
 export const vote = (id, number, option) => `vote ${id}@${number} ${option + 1}`;
 

@@ -198,7 +198,7 @@ test('a phone whose line is cut says so, and its buzz is neither lost nor double
   await isNotOpen(anna);
   await anna.getByText('Reconnecting…').waitFor();
   await touch(anna);
-  await anna.getByText('Not connected: that did not count. Try again.').waitFor();
+  await anna.getByText('Reconnecting… That did not count.').waitFor();
   line.mend();
   await isOpen(anna);
   assert.deepEqual(await names(anna), []);

@@ -152,7 +152,7 @@ test('a control whose line is cut says so, counts nothing meanwhile, and comes b
   await isNotOpen(control);
   await control.getByText('Reconnecting…').waitFor();
   await press(control, 'Home plus 1');
-  await control.getByText('Not connected: that did not count.').waitFor();
+  await control.getByText('Reconnecting… That did not count.').waitFor();
   await post(server, CHANNEL, score(5, 5));
   await shows(board, 5, 5);
   line.mend();
@@ -217,6 +217,8 @@ test('who has the code writes, the others watch', async () => {
   await server.restart('--www', folderOf('scoreboard'), '--code', '4711');
   await isUnauthorized(board);
   await board.getByText('This needs the code').waitFor();
+  await press(watching, 'Home plus 1');
+  await watching.getByText('This needs the code, at the end of the address: #CODE. That did not count.').waitFor();
   await board.evaluate(() => { location.hash = '#4711'; });
   await isOpen(board);
 });

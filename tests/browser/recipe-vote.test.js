@@ -166,7 +166,7 @@ test('a phone whose line is cut says so, and its vote is neither lost nor double
   await isNotOpen(phone);
   await phone.getByText('Reconnecting…').waitFor();
   await option(phone, 'Pizza').tap();
-  await phone.getByText('Not connected: your vote was not sent. Tap again.').waitFor();
+  await phone.getByText('Reconnecting… Your vote was not sent.').waitFor();
   await post(server, CHANNEL, 'vote desk 2');
   line.mend();
   await isOpen(phone);
