@@ -136,7 +136,7 @@ test('the plot has a line for each sensor', async () => {
   assert.deepEqual(page.problems, []);
 });
 
-test('what was posted while the line was cut comes once it is back, each value once', async () => {
+test('what was posted while the line was cut is there once it is back', async () => {
   const line = await Line.to(server.port);
   const page = await open(browser, line.url, PHONE);
   await say('door 1');
@@ -172,7 +172,7 @@ test('a server that begins anew, and one whose messages are deleted, empties the
 test('what is no reading is not shown, and text stays text', async () => {
   const page = await open(browser, server.url, PHONE);
   await postGarbage(server, CHANNEL, 'door open', 'door 1e999', 'door NaN', 'door 0x10', 'door 1 two words', '{"door":1}', 'n'.repeat(41) + ' 1',
-    `door${' '.repeat(400_000)}!`, `door ${'9'.repeat(400_000)}`, 'door 1\n'.repeat(1000).replace(/1/g, '-'), '__proto__');
+    `door${' '.repeat(400_000)}${'!'.repeat(13)}`, `door ${'9'.repeat(400_000)}`, 'door 1\n'.repeat(1000).replace(/1/g, '-'), '__proto__');
   await say('<img/src=x/onerror=document.title=1> 1 <b>V</b>\n__proto__ 2\nconstructor -.5 x');
   await shows(page, ['<img/src=x/onerror=document.title=1> 1 <b>V</b>', '__proto__ 2', 'constructor -0.5 x']);
   await say('largest 999999999999\nsmallest -999999999999\ntiny 0.000000000000001');
