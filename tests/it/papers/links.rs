@@ -15,7 +15,7 @@ fn links(text: &str) -> Vec<String> {
         if line.trim_start().starts_with("```") {
             in_block = !in_block;
         } else if !in_block {
-            prose += line;
+            prose.extend(line.split('`').step_by(2));
             prose += "\n";
         }
     }
