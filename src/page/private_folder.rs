@@ -90,13 +90,19 @@ impl PrivateFolder {
         let Ok(uid) = self.lock.metadata().map(|own| own.uid()) else { return };
         let parent = self.folder.path().parent();
         for entry in parent.and_then(|parent| fs::read_dir(parent).ok()).into_iter().flatten().flatten() {
-            let is_own_kind = entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes())
+            let is_own_kind = is_own_name(entry.file_name().as_encoded_bytes())
                 && entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == uid);
             if is_own_kind {
                 sweep_one(&entry.path());
             }
         }
     }
+}
+
+/// Whether a folder could be one of ours by its name: others may have begun theirs in the same way.
+fn is_own_name(name: &[u8]) -> bool {
+    let random = name.strip_prefix(PREFIX.as_bytes()).unwrap_or_default();
+    random.len() == RANDOM_BYTES && random.iter().all(u8::is_ascii_alphanumeric)
 }
 
 /// Removes a folder that nobody holds, and in which there is nothing but the socket.
@@ -144,24 +150,30 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let running = PrivateFolder::make_in(parent.path()).unwrap();
         drop(UnixListener::bind(running.socket_path()).unwrap());
-        for name in ["foghorn-killed", "foghorn-other", "elsewhere"] {
+        for name in ["foghorn-killed", "foghorn-others", "elsewhere"] {
             fs::create_dir(parent.path().join(name)).unwrap();
             drop(UnixListener::bind(parent.path().join(name).join(SOCKET_NAME)).unwrap());
         }
-        fs::create_dir(parent.path().join("foghorn-early")).unwrap();
-        fs::create_dir(parent.path().join("foghorn-without-lock")).unwrap();
-        let _listening = UnixListener::bind(parent.path().join("foghorn-without-lock/page")).unwrap();
-        fs::write(parent.path().join("foghorn-other/precious"), "").unwrap();
-        fs::write(parent.path().join("foghorn-file"), "").unwrap();
+        fs::create_dir(parent.path().join("foghorn-early0")).unwrap();
+        fs::create_dir(parent.path().join("foghorn-nolock")).unwrap();
+        let _listening = UnixListener::bind(parent.path().join("foghorn-nolock/page")).unwrap();
+        fs::write(parent.path().join("foghorn-others/precious"), "").unwrap();
+        fs::write(parent.path().join("foghorn-afile0"), "").unwrap();
+        for name in ["foghorn-state", "foghorn-state-Xy34uV", "foghorn-Xy.4uV"] {
+            fs::create_dir(parent.path().join(name)).unwrap();
+        }
         let own = PrivateFolder::make_in(parent.path()).unwrap();
         own.sweep();
         for (name, stays) in [
+            ("foghorn-state", true),
+            ("foghorn-state-Xy34uV", true),
+            ("foghorn-Xy.4uV", true),
             ("foghorn-killed", false),
-            ("foghorn-early", false),
-            ("foghorn-other/precious", true),
+            ("foghorn-early0", false),
+            ("foghorn-others/precious", true),
             ("elsewhere/page", true),
-            ("foghorn-without-lock/page", true),
-            ("foghorn-file", true),
+            ("foghorn-nolock/page", true),
+            ("foghorn-afile0", true),
         ] {
             assert_eq!(parent.path().join(name).exists(), stays, "{name}");
         }
