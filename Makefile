@@ -45,7 +45,7 @@ test-rust: ## unit, property and integration tests
 	cargo test --locked --target-dir target --manifest-path sim/Cargo.toml
 
 test-browser: ## the page in headless Chromium
-	scripts/need node:nodejs npm:npm chromium:chromium openssl:openssl
+	scripts/need node:nodejs npm:npm chromium:chromium openssl:openssl curl:curl
 	cargo build --locked
 	npm ci --silent --no-fund --no-audit --prefix tests/browser
 	FOGHORN_BIN=$(CURDIR)/target/debug/foghorn npm test --silent --prefix tests/browser
