@@ -15,6 +15,8 @@ const CHANNEL = '/c/buzzer';
 /** So many of the last messages are read at the start: more than there are in a round. */
 const HISTORY = 1000;
 const SHOWN_MAX = 20;
+/** More players than anybody has: a flood ends here. */
+const BUZZES_MAX = 1000;
 
 const BUZZ = /^buzz ([\w-]{1,16})(?:@(\d{1,15}))? (\S.{0,19})$/u;
 
@@ -38,7 +40,8 @@ function play(game, text, seq) {
   if (text === 'round') return start(seq);
   if (text === 'stop') return { ...game, isOpen: false };
   const [, id, round = game.round, name] = BUZZ.exec(text) || [];
-  if (name && game.isOpen && Number(round) === game.round) game.buzzes.set(id, name);
+  const counts = name && game.isOpen && Number(round) === game.round;
+  if (counts && (game.buzzes.has(id) || game.buzzes.size < BUZZES_MAX)) game.buzzes.set(id, name);
   return game;
 }
 
@@ -48,16 +51,30 @@ function play(game, text, seq) {
  */
 export function join({ onGame, onState }) {
   let game = start();
+  let isNew = true;
+  let isDue = false;
+  /** Once a frame, however much comes. */
+  function tell() {
+    if (isDue) return;
+    isDue = true;
+    requestAnimationFrame(() => {
+      isDue = false;
+      onGame(game);
+    });
+  }
   const horn = new Foghorn(`${CHANNEL}?history=${HISTORY}`, {
     code: code(),
     onMessage(text, { seq }) {
       game = play(game, text, seq);
-      if (horn.state === 'open') onGame(game);
+      if (horn.state === 'open') tell();
     },
     onState(state) {
       const { name, problem, hello, restarted, lost } = state;
-      // Where some are lost, the rest tells a whole game or none.
-      if (restarted || lost) game = start();
+      // Where the beginning is not known, a game may be under way that only its next round shows.
+      if (name === 'resuming' && (isNew || restarted || lost)) {
+        game = { ...start(), isOpen: hello.seq === 0 };
+        isNew = false;
+      }
       if (name === 'open' || restarted) onGame(game);
       document.body.dataset.state = name;
       onState((name === 'waiting' && problem) || (hello && hello.send === false && MAY_ONLY_WATCH) || STATES[name] || '', state);

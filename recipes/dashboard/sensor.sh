@@ -8,5 +8,5 @@ while true; do
     milli=$(cat /sys/class/thermal/thermal_zone0/temp 2>/dev/null) && printf '%s-cpu %s °C\n' "$name" "$((milli / 1000))"
     sleep 5
 done | while read -r reading; do
-    curl -sS -o /dev/null ${FOGHORN_CODE:+-u ":$FOGHORN_CODE"} -d "$reading" "$board/c/dashboard"
+    curl -fsS -m 10 -o /dev/null ${FOGHORN_CODE:+-u ":$FOGHORN_CODE"} -d "$reading" "$board/c/dashboard"
 done

@@ -19,6 +19,8 @@ const NAME_LENGTH = 24;
 const VERSIONS = 1e6;
 
 const START = { home: { name: 'Home', score: 0 }, away: { name: 'Away', score: 0 }, version: 0 };
+/** Of a score of which we have not seen all that led to it. What is made from it always counts, as its version is 0. */
+const UNKNOWN = -1;
 
 const STATES = {
   connecting: 'Reconnecting…',
@@ -55,6 +57,7 @@ const codeInAddress = () => location.hash.replace(/^#(code=)?/, '');
  */
 export function join({ onScore, onState }) {
   let score = START;
+  let isNew = true;
   const horn = new Foghorn(`${CHANNEL}?history=${HISTORY}`, {
     code: codeInAddress(),
     onMessage(text, { resumed }) {
@@ -64,11 +67,14 @@ export function join({ onScore, onState }) {
       onScore(score, { said, isNews: !resumed });
     },
     onState(state) {
-      document.body.dataset.state = state.name;
-      onState((state.name === 'waiting' && state.problem) || STATES[state.name] || '', state);
-      if (!state.restarted) return;
-      score = START;
-      onScore(score, { said: score, isNews: false });
+      const { name, hello, restarted, lost } = state;
+      document.body.dataset.state = name;
+      const isOther = name === 'resuming' && (isNew || restarted || lost);
+      if (restarted) score = START;
+      if (isOther && hello.seq > 0) score = { ...score, version: UNKNOWN };
+      if (isOther) isNew = false;
+      onState((name === 'waiting' && state.problem) || STATES[name] || '', state);
+      if (isOther) onScore(score, { said: score, isNews: false });
     },
   });
   addEventListener('hashchange', () => horn.setCode(codeInAddress()));

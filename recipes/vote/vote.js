@@ -16,6 +16,8 @@ const CHANNEL = '/c/vote';
 const HISTORY = 10000;
 
 const OPTIONS_MAX = 8;
+/** More than anybody has: a flood ends here. */
+const VOTERS_MAX = 20000;
 const VOTE = /^vote ([\w-]{1,16})(?:@(\d{1,15}))? ([1-8])$/;
 
 const STATES = {
@@ -55,7 +57,8 @@ function count(poll, text, seq) {
   if (text === 'close') return { ...poll, isOpen: false };
   const [, id, number = poll.number, option] = VOTE.exec(text) || [];
   if (id) {
-    if (poll.isOpen && Number(number) === poll.number && option <= poll.options.length) poll.votes.set(id, option - 1);
+    const counts = poll.isOpen && Number(number) === poll.number && option <= poll.options.length;
+    if (counts && (poll.votes.has(id) || poll.votes.size < VOTERS_MAX)) poll.votes.set(id, option - 1);
     return poll;
   }
   const asked = readMessage(text);
@@ -68,11 +71,21 @@ function count(poll, text, seq) {
  */
 export function join({ onPoll, onState }) {
   let poll = start();
+  let isDue = false;
+  /** Once a frame, however much comes. */
+  function tell() {
+    if (isDue) return;
+    isDue = true;
+    requestAnimationFrame(() => {
+      isDue = false;
+      onPoll(poll);
+    });
+  }
   const horn = new Foghorn(`${CHANNEL}?history=${HISTORY}`, {
     code: code(),
     onMessage(text, { seq }) {
       poll = count(poll, text, seq);
-      if (horn.state === 'open') onPoll(poll);
+      if (horn.state === 'open') tell();
     },
     onState(state) {
       const { name, problem, hello, restarted, lost } = state;

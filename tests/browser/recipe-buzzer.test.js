@@ -144,7 +144,11 @@ test('a phone that was away for so long that a part is lost shows what a newcome
   for (let i = 0; i < 400; i += 1) await post(server, CHANNEL, 'not a word of the game');
   await post(server, CHANNEL, 'buzz cem Cem');
   line.mend();
-  await host();
+  // Whether somebody was before Cem in this round, they cannot know.
+  const screen = await host();
+  await allShow();
+  await press(screen, 'New round');
+  await post(server, CHANNEL, 'buzz cem Cem');
   await allShow('Cem');
 });
 
@@ -259,6 +263,18 @@ test('after a restart the round goes on where it is kept, and begins anew where 
   await allShow('Ben');
 });
 
+test('a phone that is too late to see which round it is waits for the next', async () => {
+  await start();
+  const screen = await host();
+  await press(screen, 'New round');
+  for (let nth = 0; nth < 3; nth += 1) await post(server, CHANNEL, 'x'.repeat(500_000));
+  const late = await player('Late');
+  await buzzer(late, 'Wait').waitFor();
+  await press(screen, 'New round');
+  await buzzer(late, 'Buzz!').tap();
+  await allShow('Late');
+});
+
 test('what is no message of the game changes nothing', async () => {
   await start();
   const screen = await host();
@@ -282,7 +298,10 @@ test('who has the code plays', async () => {
   const out = await visit('/', PHONE, { connected: false });
   await isUnauthorized(out);
   await out.getByText('This needs the code').waitFor();
-  const screen = await visit('/host#4711', DESKTOP);
+  const screen = await visit('/host', DESKTOP, { connected: false });
+  await isUnauthorized(screen);
+  await screen.evaluate(() => { location.hash = '#4711'; });
+  await isOpen(screen);
   await screen.waitForFunction(() => document.querySelector('#qr').naturalWidth > 0);
   assert.match(await screen.locator('#qr').getAttribute('src'), /code=4711$/);
   await out.evaluate(() => { location.hash = '#code=4711'; });

@@ -199,6 +199,17 @@ test('what is no score changes nothing, and hides it from nobody', async () => {
   await allShow(4, 1);
 });
 
+test('a control that is too late to see the score writes one that counts everywhere', async () => {
+  await start();
+  const [board, control] = [await visit('/', DESKTOP), await visit('/control')];
+  for (let nth = 0; nth < 5; nth += 1) await press(control, 'Home plus 1');
+  await allShow(5, 0);
+  for (let nth = 0; nth < 101; nth += 1) await post(server, CHANNEL, 'hi');
+  const late = await visit('/control');
+  await press(late, 'Away plus 2');
+  await allShow(0, 2);
+});
+
 test('who has the code writes, the others watch', async () => {
   await start('--send-code', 'blue.whale');
   const board = await visit('/', DESKTOP);
@@ -217,6 +228,7 @@ test('who has the code writes, the others watch', async () => {
   await server.restart('--www', folderOf('scoreboard'), '--code', '4711');
   await isUnauthorized(board);
   await board.getByText('This needs the code').waitFor();
+  await isUnauthorized(watching);
   await press(watching, 'Home plus 1');
   await watching.getByText('This needs the code, at the end of the address: #CODE. That did not count.').waitFor();
   await board.evaluate(() => { location.hash = '#4711'; });

@@ -260,7 +260,10 @@ test('who has the code votes', async () => {
   const out = await visit('/', PHONE, { connected: false });
   await isUnauthorized(out);
   await out.getByText('This needs the code').waitFor();
-  const screen = await visit('/host#4711', DESKTOP);
+  const screen = await visit('/host', DESKTOP, { connected: false });
+  await isUnauthorized(screen);
+  await screen.evaluate(() => { location.hash = '#4711'; });
+  await isOpen(screen);
   await screen.waitForFunction(() => document.querySelector('#qr').naturalWidth > 0);
   assert.match(await screen.locator('#qr').getAttribute('src'), /code=4711$/);
   await ask(screen, 'Lunch?', 'Pizza', 'Pasta');
