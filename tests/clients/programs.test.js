@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
 import { Line, newClient, until } from '../browser/harness.js';
@@ -87,6 +88,29 @@ describe('A client', { concurrency: true }, () => {
       const program = new Program(address, { env: { ...client.env, FOGHORN_CODE: 'blue.whale' } });
       const says = () => fetch(`${server.url}c/lamp`, { method: 'POST', body: 'welcome', headers: { Authorization: 'Bearer blue.whale' } });
       await until('it is let in', async () => (await says()).ok && program.lines.includes('welcome'));
+    });
+
+    test(`${client.name}: a proxy that has no hub behind it for a while is no refusal`, async () => {
+      const server = await started();
+      const friend = await newClient(server, '/c/lamp');
+      let unanswered = 2;
+      const proxy = net.createServer((near) => {
+        near.on('error', () => {});
+        if (unanswered > 0) {
+          unanswered -= 1;
+          near.once('data', () => near.end('HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'));
+          return;
+        }
+        const far = net.connect(server.port, '127.0.0.1').on('error', () => {});
+        near.pipe(far).pipe(near).on('close', () => far.destroy());
+      }).listen(0, '127.0.0.1');
+      await until('the proxy listens', () => proxy.listening);
+      const only = { ...client, listens: client.listens.replace(/ "[^"]*"$/, '') };
+      const program = await listening(only, server, proxy.address().port);
+      friend.say('on');
+      await until('it hears the hub', () => program.lines.includes('on'));
+      await program.stop();
+      proxy.close();
     });
   }
 
