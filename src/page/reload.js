@@ -8,7 +8,10 @@
  * which one follows, and the `paths` that were saved (`null`: anything may have changed, or gone). A start of the server is another state, too.
  */
 (() => {
-  const AGAIN_MS = 5000;
+  /** When something is asked for again that was not there: soon, and then less and less often. */
+  const [SOON_MS, AGAIN_MS] = [200, 5000];
+  /** What this page came with, where the browser says so: a page in the place of one that is missing (404) stays in its place. */
+  const { responseStatus: pageStatus = 200 } = performance.getEntriesByType('navigation')[0] || {};
   const { src } = document.currentScript || { src: new URL('/reload.js', location.href).href };
   /** Where a page leaves the state for which it loads itself anew. */
   const KEY = 'foghorn-reload';
@@ -21,6 +24,7 @@
   let stream = null;
   let retry = 0;
   let reloading = 0;
+  let asked = 0;
   /** Links that are on their way, each with those that go when it has come. */
   const arriving = new Map();
 
@@ -32,11 +36,13 @@
   }
 
   /** Loads the page anew once it is there: what is said in its place would stay, since nothing reloads that. */
-  async function reloadOnceThere() {
+  async function reloadOnceThere(againMs = SOON_MS) {
     clearTimeout(reloading);
-    const there = await fetch(location.href, { method: 'HEAD', cache: 'no-store' }).catch(() => ({ ok: false }));
-    if (there.ok) reload();
-    else reloading = setTimeout(reloadOnceThere, AGAIN_MS);
+    asked += 1;
+    const nth = asked;
+    const { ok, status } = await fetch(location.href, { method: 'HEAD', cache: 'no-store' }).catch(() => ({}));
+    if (ok || status === pageStatus) reload();
+    else if (nth === asked) reloading = setTimeout(reloadOnceThere, againMs, Math.min(2 * againMs, AGAIN_MS));
   }
 
   /** Whether a style is the file at one of these paths, which are those below the script's own folder. */
@@ -70,7 +76,7 @@
     const links = [...document.querySelectorAll('link[rel~="stylesheet"][href]')].filter((link) => !going.includes(link));
     const named = links.filter((link) => isNamed(link, paths));
     const isNamedBySome = (path) => named.some((link) => isNamed(link, [path]));
-    if (links.length === 0) reload();
+    if (links.length === 0) reloadOnceThere();
     else (paths.every(isNamedBySome) ? named : links).forEach(swap);
   }
 
@@ -96,7 +102,7 @@
       shown = token;
       if (!paths) reloadOnceThere();
       else if (paths.every((path) => path.endsWith('.css'))) swapStyles(paths);
-      else reload();
+      else reloadOnceThere();
     });
     // A browser comes back by itself, but for an answer that is no stream: a proxy's while the server is away.
     stream.onerror = () => {

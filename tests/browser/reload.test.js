@@ -41,12 +41,13 @@ async function phone(options = PHONE) {
   one.loads = 0;
   one.on('load', () => { one.loads += 1; });
   const waiting = waits && one.waitForResponse(isStream);
-  await one.goto(server.url);
+  await one.goto(new URL(options.path || '', server.url).href);
   await waiting;
   return one;
 }
 
 const isStream = (response) => (response.headers()['content-type'] || '').startsWith('text/event-stream');
+const isMissing = (response) => response.request().method() === 'HEAD' && response.status() === 404;
 const shows = (one, text) => one.waitForFunction((expected) => document.querySelector('p')?.textContent === expected, text);
 const style = (one, selector, name) => one.$eval(selector, (element, property) => getComputedStyle(element)[property], name);
 
@@ -125,10 +126,31 @@ test('after a restart of the server a page loads itself anew, with what was save
 test('a page that is gone for a moment is not loaded in vain', async () => {
   const one = await phone();
   await rename(join(www, 'index.html'), join(www, 'away.html'));
-  await one.waitForResponse((response) => response.request().method() === 'HEAD' && response.status() === 404);
+  await one.waitForResponse(isMissing);
+  // Nor for another file that is saved meanwhile.
+  await one.evaluate(() => {
+    window.told = [];
+    new EventSource('/reload.js').addEventListener('change', ({ data }) => window.told.push(JSON.parse(data).paths));
+  });
+  await save('other.js', '');
+  await one.waitForFunction(() => window.told.some((paths) => paths && paths.includes('other.js')));
+  await one.waitForResponse(isMissing);
   assert.equal(await one.textContent('p'), 'first');
   await save('index.html', page('back'));
   await shows(one, 'back');
+});
+
+test('a page in the place of one that is missing is loaded anew as well', async () => {
+  await save('404.html', page('lost'));
+  const one = await phone({ path: 'nothing' });
+  await shows(one, 'lost');
+  await server.stop();
+  await save('404.html', page('still lost'));
+  await server.start();
+  await shows(one, 'still lost');
+  const found = one.waitForResponse((response) => response.request().method() === 'GET' && response.url().endsWith('/nothing'));
+  await save('nothing', page('found'));
+  assert.equal((await found).status(), 200);
 });
 
 test('a file that is saved while the page is loaded is not missed, and no page loads itself for ever', async () => {
