@@ -34,4 +34,11 @@ pub const RELOAD_COME_BACK: [Duration; 2] = [Duration::from_secs(1), Duration::f
 pub const DESCRIPTORS_FOR_RELOAD: usize = 4;
 
 const _: () = assert!(CHANGES_QUIET.as_millis() < CHANGES_HELD_MAX.as_millis());
-const _: () = assert!(2 * RELOAD_STREAMS_MAX < PENDING_MAX / 2, "most requests in work are others");
+const _: () = assert!(RELOAD_STREAMS_MAX <= reload_streams_max(PENDING_MAX), "it is reached");
+
+/// How many pages wait for changes where so many connections fit that are no clients: half of these can be busy, so that at least half of
+/// the requests in work are others.
+pub const fn reload_streams_max(pending: usize) -> usize {
+    let quarter = pending / 4;
+    if quarter < RELOAD_STREAMS_MAX { quarter } else { RELOAD_STREAMS_MAX }
+}

@@ -36,6 +36,7 @@ pub struct Reload {
     /// What tells this start of the server from any other.
     start: String,
     heartbeat: Option<Duration>,
+    places_max: usize,
     state: RefCell<State>,
     changes: Receiver<Changes>,
     /// Ends with this.
@@ -76,7 +77,14 @@ impl Reload {
             pages: Slab::new(),
         };
         let start = format!("{:x}", fastrand::u64(..));
-        Self { start, heartbeat, state: RefCell::new(state), changes, _watching: watching }
+        let state = RefCell::new(state);
+        Self { start, heartbeat, places_max: RELOAD_STREAMS_MAX, state, changes, _watching: watching }
+    }
+
+    /// With places for so many pages at a time.
+    #[must_use]
+    pub fn with_places(self, places_max: usize) -> Self {
+        Self { places_max, ..self }
     }
 
     /// Takes changes in, and keeps streams alive, until nothing watches any more.
@@ -116,7 +124,7 @@ impl Reload {
     /// # Errors
     /// If the connection breaks, or the page reads nothing for long.
     pub async fn tell(&self, socket: &Async<TcpSocket>, cors: &Cors, may_wait: bool) -> io::Result<()> {
-        let place = may_wait.then(|| Place::take(&self.state)).flatten();
+        let place = may_wait.then(|| Place::take(&self.state, self.places_max)).flatten();
         let mut told = self.state.borrow().all();
         let [soon, later] = RELOAD_COME_BACK;
         let come_back = if place.is_some() { soon } else { later };
@@ -200,9 +208,9 @@ struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn take(state: &'a RefCell<State>) -> Option<Self> {
+    fn take(state: &'a RefCell<State>, places_max: usize) -> Option<Self> {
         let pages = &mut state.borrow_mut().pages;
-        (pages.len() < RELOAD_STREAMS_MAX).then(|| Self { state, index: pages.insert(None) })
+        (pages.len() < places_max).then(|| Self { state, index: pages.insert(None) })
     }
 }
 

@@ -27,7 +27,7 @@ use crate::api::shared_copies::SharedCopies;
 use crate::broadcast::broadcaster::Broadcaster;
 use crate::config::fd_budget::FdBudget;
 use crate::config::limits::{DESCRIPTORS_FOR_REDIS, DESCRIPTORS_FOR_STATE, DRAIN_TIMEOUT, RECEIVE_BYTES_MAX_32_BIT};
-use crate::config::reload_limits::DESCRIPTORS_FOR_RELOAD;
+use crate::config::reload_limits::{DESCRIPTORS_FOR_RELOAD, reload_streams_max};
 use crate::config::settings::{Config, Limits};
 use crate::http::host_policy::HostPolicy;
 use crate::http::response::ResponseSender;
@@ -137,6 +137,7 @@ pub fn run(
     let page_server = PageServer::start(runtime_folders(|name| env::var_os(name)), resources)
         .map_err(|error| StartError::Unavailable(error.to_string()))?;
     let budget = fd_budget(&config);
+    let reload = reload.map(|reload| reload.with_places(reload_streams_max(budget.pending)));
     let backend = Rc::new(Backend::new(Arc::clone(&page_server), Arc::clone(&counters), budget.http_in_flight));
     let dispatch = Rc::new(Dispatch {
         host_policy,

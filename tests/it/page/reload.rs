@@ -8,7 +8,10 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use foghorn::config::reload_limits::{CHANGED_PATHS_MAX, CHANGES_QUIET, RELOAD_STREAMS_MAX};
+use foghorn::config::fd_budget::FdBudget;
+use foghorn::config::reload_limits::{
+    CHANGED_PATHS_MAX, CHANGES_QUIET, DESCRIPTORS_FOR_RELOAD, RELOAD_STREAMS_MAX, reload_streams_max,
+};
 use serde_json::{Value, json};
 
 use crate::harness::{Client, Event, Launch, Response, Server, Stream, eventually, folder, project, request};
@@ -306,6 +309,23 @@ fn more_pages_than_there_are_places_for_are_told_the_state_and_come_back() {
         let mut next = Stream::open_with(Client::connect(server.address()), server.address(), "/reload.js", EVENTS);
         next.text() == "retry: 1000"
     });
+}
+
+#[test]
+fn where_few_descriptors_are_allowed_fewer_pages_wait_and_requests_are_answered_beside_them() {
+    let www = folder(&[("index.html", b"page")]);
+    let server = Launch::new(&["--reload", "--www"]).arg(www.path()).before("ulimit -n 256").start();
+    let places = reload_streams_max(FdBudget::within(256 - DESCRIPTORS_FOR_RELOAD, usize::MAX).pending);
+    assert!((2..RELOAD_STREAMS_MAX).contains(&places), "{places}");
+    let pages: Vec<_> = (0..places).map(|_| Page::open(&server)).collect();
+    let ask = || Stream::open_with(Client::connect(server.address()), server.address(), "/reload.js", EVENTS);
+    for _ in 0..places {
+        let mut more = ask();
+        assert_eq!(more.text(), "retry: 5000");
+        assert_eq!(server.get("/").status, 200);
+    }
+    drop(pages);
+    eventually("a place is free again", || ask().text() == "retry: 1000");
 }
 
 #[test]
