@@ -14,6 +14,8 @@ pub const CHANGES_HELD_MAX: Duration = Duration::from_secs(2);
 pub const CHANGES_APART_MIN: Duration = Duration::from_secs(1);
 /// After so long a silence a file counts as written, although whoever writes it has it open.
 pub const WRITER_SILENT_MAX: Duration = Duration::from_secs(5);
+/// As long a silence for a file that was found in a new folder: nobody saw whether it was closed.
+pub const FOUND_SILENT_MAX: Duration = Duration::from_millis(500);
 /// The most files whose changes are kept apart before pages are told. More: anything may have changed.
 pub const CHANGES_PENDING_MAX: usize = 1024;
 /// The most paths, and bytes of paths, that a page is told at a time. More: anything may have changed.
@@ -34,6 +36,7 @@ pub const RELOAD_COME_BACK: [Duration; 2] = [Duration::from_secs(1), Duration::f
 pub const DESCRIPTORS_FOR_RELOAD: usize = 4;
 
 const _: () = assert!(CHANGES_QUIET.as_millis() < CHANGES_HELD_MAX.as_millis());
+const _: () = assert!(FOUND_SILENT_MAX.as_millis() < CHANGES_HELD_MAX.as_millis(), "its folder waits for it");
 const _: () = assert!(RELOAD_STREAMS_MAX <= reload_streams_max(PENDING_MAX), "it is reached");
 
 /// How many pages wait for changes where so many connections fit that are no clients: half of these can be busy, so that at least half of

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::config::reload_limits::{
-    CHANGES_APART_MIN, CHANGES_HELD_MAX, CHANGES_PENDING_MAX, CHANGES_QUIET, WRITER_SILENT_MAX,
+    CHANGES_APART_MIN, CHANGES_HELD_MAX, CHANGES_PENDING_MAX, CHANGES_QUIET, FOUND_SILENT_MAX, WRITER_SILENT_MAX,
 };
 
 /// What pages are told of at a time.
@@ -25,8 +25,12 @@ pub enum Changes {
 pub enum Event {
     /// It is new, and somebody has it open to write it.
     Begun,
-    /// It is there as a whole: moved here, linked, or a folder.
+    /// It is new, and there as a whole: a link, or a folder.
+    Made,
+    /// It is there as a whole, perhaps in another's place: moved here.
     Placed,
+    /// It is in a new folder, and somebody may have it open to write it.
+    Found,
     /// Something was written, and more may follow.
     Written,
     /// Whoever had it open to write it has closed it.
@@ -49,12 +53,23 @@ pub struct Settling {
 /// A file that has changed.
 #[derive(Debug)]
 struct Pending {
-    /// Whether it was not there before: if it goes again, nothing has changed. Editors write beside a file, and then rename.
-    is_new: bool,
+    before: Before,
     /// Since when it is being written; `None` if it is complete.
     written_since: Option<Instant>,
+    /// After so long a silence it is complete.
+    silent_max: Duration,
     last_at: Instant,
     is_gone: bool,
+}
+
+/// Whether a file was there before it changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// If it goes again, nothing has changed. Editors write beside a file, and then rename.
+    Absent,
+    /// If it goes again, it was an editor's copy, or another has gone with it.
+    Unknown,
+    Present,
 }
 
 impl Pending {
@@ -67,17 +82,30 @@ impl Pending {
 impl Settling {
     /// Notes what has happened to the file at a path.
     pub fn note(&mut self, path: String, event: Event, now: Instant) {
-        let is_new = matches!(event, Event::Begun | Event::Placed);
+        let before = match event {
+            Event::Begun | Event::Made | Event::Found => Before::Absent,
+            Event::Placed => Before::Unknown,
+            Event::Written | Event::Closed | Event::Gone => Before::Present,
+        };
         let is_full = self.pending.len() >= CHANGES_PENDING_MAX;
         match self.pending.entry(path) {
             Entry::Vacant(_) if is_full => self.note_everything(now),
-            Entry::Occupied(known) if event == Event::Gone && known.get().is_new => drop(known.remove()),
+            Entry::Occupied(known) if event == Event::Gone && known.get().before == Before::Absent => {
+                known.remove();
+            }
             entry => {
-                let pending = entry.or_insert(Pending { is_new, written_since: None, last_at: now, is_gone: false });
+                let pending = entry.or_insert(Pending {
+                    before,
+                    written_since: None,
+                    silent_max: WRITER_SILENT_MAX,
+                    last_at: now,
+                    is_gone: false,
+                });
                 pending.last_at = now;
                 pending.is_gone = event == Event::Gone;
-                if matches!(event, Event::Begun | Event::Written) {
+                if matches!(event, Event::Begun | Event::Written | Event::Found) {
                     pending.written_since.get_or_insert(now);
+                    pending.silent_max = if event == Event::Found { FOUND_SILENT_MAX } else { WRITER_SILENT_MAX };
                 } else {
                     pending.written_since = None;
                     self.waiting_since.get_or_insert(now);
@@ -95,7 +123,7 @@ impl Settling {
     /// What is to be told now, if anything is.
     pub fn take(&mut self, now: Instant) -> Option<Changes> {
         for pending in self.pending.values_mut() {
-            if pending.written_since.is_some() && now >= pending.last_at + WRITER_SILENT_MAX {
+            if pending.written_since.is_some() && now >= pending.last_at + pending.silent_max {
                 pending.written_since = None;
                 self.waiting_since.get_or_insert(now);
             }
@@ -103,23 +131,26 @@ impl Settling {
         if self.due(now)? > now {
             return None;
         }
-        if self.pending.values().any(|pending| pending.is_gone) {
+        let is_complete = |pending: &Pending| pending.written_since.is_none();
+        let complete = self.pending.iter().filter(|(_, pending)| is_complete(pending));
+        let there = complete.filter(|(_, pending)| !pending.is_gone);
+        let paths: Vec<String> = there.map(|(path, _)| path.clone()).collect();
+        // What came and has gone beside others that stay was a copy; alone, it may have taken with it what was there before.
+        let has_lost = self.pending.values().any(|pending| pending.is_gone && pending.before == Before::Present);
+        if has_lost || paths.is_empty() {
             self.note_everything(now);
         }
-        let is_complete = |pending: &Pending| pending.written_since.is_none();
-        let complete =
-            self.pending.iter().filter(|(_, pending)| is_complete(pending)).map(|(path, _)| path.clone()).collect();
         self.pending.retain(|_, pending| !is_complete(pending));
         self.waiting_since = None;
         self.told_at = Some(now);
-        Some(if self.everything_at.take().is_some() { Changes::Everything } else { Changes::Paths(complete) })
+        Some(if self.everything_at.take().is_some() { Changes::Everything } else { Changes::Paths(paths) })
     }
 
     /// When [`take`](Self::take) may have something, if nothing else happens. `None`: then it never has.
     pub fn next_look(&self, now: Instant) -> Option<Instant> {
         let due = self.due(now);
         let being_written = self.pending.values().filter(|pending| pending.written_since.is_some());
-        let silent = being_written.clone().map(|pending| pending.last_at + WRITER_SILENT_MAX);
+        let silent = being_written.clone().map(|pending| pending.last_at + pending.silent_max);
         let let_go = being_written.filter_map(|pending| Some(pending.written_since? + CHANGES_HELD_MAX));
         let let_go = let_go.filter(|at| due.is_some() && *at > now);
         due.into_iter().chain(silent).chain(let_go).min()
@@ -197,10 +228,31 @@ mod tests {
         let vim =
             [(0, "4913", Begun), (0, "4913", Closed), (1, "4913", Gone), (2, "x.css", Gone), (2, "x.bak", Placed)];
         let vim = [&vim[..], &[(3, "x.css", Begun), (4, "x.css", Written), (5, "x.css", Closed), (6, "x.bak", Gone)]];
-        assert_eq!(told(&vim.concat()), of(&[(5 + QUIET, "x.css")]));
+        assert_eq!(told(&vim.concat()), of(&[(6 + QUIET, "x.css")]));
         let sed = [(0, "sedX", Begun), (0, "sedX", Written), (0, "sedX", Closed), (1, "sedX", Gone), (1, "x", Placed)];
         assert_eq!(told(&sed), of(&[(1 + QUIET, "x")]));
+        let jet = [(0, "x_tmp", Begun), (0, "x_tmp", Closed), (1, "x", Gone), (1, "x_old", Placed)];
+        let jet = [&jet[..], &[(2, "x_tmp", Gone), (2, "x", Placed), (3, "x_old", Gone)]];
+        assert_eq!(told(&jet.concat()), of(&[(3 + QUIET, "x")]));
+        assert_eq!(told(&[(0, "lock", Event::Made), (1, "lock", Gone)]), []);
         assert_eq!(told(&[(0, "x", Gone)]), of(&[(QUIET, "*")]), "what was there before is missed");
+    }
+
+    #[test]
+    fn what_was_replaced_and_then_deleted_is_missed() {
+        use Event::{Begun, Closed, Gone, Placed};
+        let replaced = [(0, "new", Begun), (0, "new", Closed), (1, "new", Gone), (1, "x", Placed)];
+        let again = [(400, "new", Begun), (400, "new", Closed), (401, "new", Gone), (401, "x", Placed)];
+        let deleted = [&replaced[..], &again, &[(700, "x", Gone)]];
+        assert_eq!(told(&deleted.concat()), of(&[(1 + QUIET, "x"), (1 + QUIET + APART, "*")]));
+    }
+
+    #[test]
+    fn a_file_found_in_a_new_folder_is_told_of_when_nothing_is_written_to_it() {
+        use Event::{Closed, Found, Made, Written};
+        let new = [(0, "n", Made), (0, "n/x", Found), (400, "n/x", Written), (1500, "n/x", Closed)];
+        assert_eq!(told(&new), of(&[(1500 + QUIET, "n n/x")]));
+        assert_eq!(told(&new[..2]), of(&[(millis(FOUND_SILENT_MAX), "n n/x")]));
     }
 
     #[test]

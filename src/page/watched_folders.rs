@@ -21,6 +21,7 @@ use crate::page::url_path::is_hidden;
 
 /// What is told of a folder. Of a file that is only read nothing is.
 const EVENTS: WatchFlags = WatchFlags::CREATE
+    .union(WatchFlags::ATTRIB)
     .union(WatchFlags::MODIFY)
     .union(WatchFlags::CLOSE_WRITE)
     .union(WatchFlags::MOVED_FROM)
@@ -51,7 +52,7 @@ impl WatchedFolders {
     pub fn at(root: &Path) -> io::Result<Self> {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         let mut watched = Self { inotify, root: root.to_owned(), folders: HashMap::new(), problem: None };
-        watched.watch(String::new(), &mut |_, _| {});
+        watched.watch(String::new(), Event::Found, &mut |_, _| {});
         Ok(watched)
     }
 
@@ -110,14 +111,23 @@ impl WatchedFolders {
         let path = format!("{folder}{name}");
         if has(ReadFlags::ISDIR) {
             if has(ReadFlags::CREATE | ReadFlags::MOVED_TO) {
-                note(path.clone(), Event::Placed);
-                self.watch(path + "/", note);
+                note(path.clone(), Event::Made);
+                // What is moved was written before.
+                let found = if has(ReadFlags::CREATE) { Event::Found } else { Event::Made };
+                self.watch(path + "/", found, note);
+            } else if has(ReadFlags::ATTRIB) {
+                // One that nobody could read when it came may be readable now.
+                let before = self.folders.len();
+                self.watch(format!("{path}/"), Event::Found, note);
+                if self.folders.len() > before {
+                    note(path, Event::Made);
+                }
             } else if has(ReadFlags::MOVED_FROM | ReadFlags::DELETE) {
                 self.forget(&format!("{path}/"));
                 note(path, Event::Gone);
             }
         } else if has(ReadFlags::CREATE) {
-            let event = if self.is_complete_at_once(&path) { Event::Placed } else { Event::Begun };
+            let event = if self.is_complete_at_once(&path) { Event::Made } else { Event::Begun };
             note(path, event);
         } else if has(ReadFlags::MODIFY) {
             note(path, Event::Written);
@@ -131,8 +141,8 @@ impl WatchedFolders {
         Ok(())
     }
 
-    /// Watches the folder at a path in the root, and all folders in it, and notes the files that are there already.
-    fn watch(&mut self, path: String, note: &mut impl FnMut(String, Event)) {
+    /// Watches the folder at a path in the root, and all folders in it, and notes the files that are there already as `found`.
+    fn watch(&mut self, path: String, found: Event, note: &mut impl FnMut(String, Event)) {
         let mut ahead = vec![path];
         while let Some(path) = ahead.pop() {
             let folder = self.root.join(&path);
@@ -142,6 +152,8 @@ impl WatchedFolders {
                 Err(Errno::NOSPC)
             };
             match watched {
+                // What is in it has been told.
+                Ok(watch) if self.folders.get(&watch) == Some(&path) => continue,
                 Ok(watch) => drop(self.folders.insert(watch, path.clone())),
                 // It has gone, something else has come to lie there, or what is in it is not served either.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS) => continue,
@@ -157,10 +169,11 @@ impl WatchedFolders {
                     continue;
                 }
                 let inner = format!("{path}{name}");
-                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                let kind = entry.file_type().ok();
+                if kind.is_some_and(|kind| kind.is_dir()) {
                     ahead.push(format!("{inner}/"));
                 }
-                note(inner, Event::Placed);
+                note(inner, if kind.is_some_and(|kind| kind.is_file()) { found } else { Event::Made });
             }
         }
     }

@@ -160,6 +160,40 @@ fn a_file_that_is_written_in_pieces_is_told_of_once_when_it_is_whole() {
 }
 
 #[test]
+fn a_file_that_was_begun_before_its_folder_was_watched_is_told_of_once_when_it_is_whole() {
+    let www = folder(&[("index.html", b"page")]);
+    let server = watching(&www);
+    let mut page = Page::open(&server);
+    server.signal("STOP");
+    fs::create_dir(www.path().join("new")).unwrap();
+    let mut slow = File::create(www.path().join("new/large.js")).unwrap();
+    slow.write_all(b"half").unwrap();
+    server.signal("CONT");
+    for _ in 0..5 {
+        thread::sleep(3 * CHANGES_QUIET);
+        slow.write_all(b" and").unwrap();
+    }
+    drop(slow);
+    page.expect(&json!(["new", "new/large.js"]));
+    sh(www.path(), "echo > index.html");
+    page.expect(&json!(["index.html"]));
+}
+
+#[test]
+fn a_folder_that_is_opened_after_it_came_is_watched_from_then_on() {
+    let www = folder(&[("index.html", b"page")]);
+    let server = Launch::new(&["--reload", "--www"]).arg(www.path()).without_rights().start();
+    let mut page = Page::open(&server);
+    at_once(&server, www.path(), "mkdir -p new/inner; echo > new/inner/x.css; chmod 0 new");
+    page.expect(&json!(["new"]));
+    sh(www.path(), "chmod 700 new");
+    page.expect(&json!(["new", "new/inner", "new/inner/x.css"]));
+    // Of one that is watched already, and of files, modes are no change.
+    sh(www.path(), "chmod 755 new new/inner; chmod 600 index.html; echo > new/inner/x.css");
+    page.expect(&json!(["new/inner/x.css"]));
+}
+
+#[test]
 fn a_link_that_is_switched_leads_to_another_folder_that_is_watched_then() {
     let outer = folder(&[("one/www/index.html", b"one"), ("two/www/index.html", b"two")]);
     let at = |name: &str| outer.path().join(name);
