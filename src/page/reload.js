@@ -70,14 +70,16 @@
     link.after(next);
   }
 
-  /** What is named by no link may be imported by any style. */
+  /** What is named by no link may be imported by any style; one that is written in the page comes anew with the page only. */
   function swapStyles(paths) {
     const going = [].concat(...arriving.values());
     const links = [...document.querySelectorAll('link[rel~="stylesheet"][href]')].filter((link) => !going.includes(link));
     const named = links.filter((link) => isNamed(link, paths));
     const isNamedBySome = (path) => named.some((link) => isNamed(link, [path]));
-    if (links.length === 0) reloadOnceThere();
-    else (paths.every(isNamedBySome) ? named : links).forEach(swap);
+    const pageImports = [...document.querySelectorAll('style')].some((style) => /@import/i.test(style.textContent));
+    if (paths.every(isNamedBySome)) named.forEach(swap);
+    else if (links.length === 0 || pageImports) reloadOnceThere();
+    else links.forEach(swap);
   }
 
   function close() {

@@ -113,6 +113,18 @@ test('a style is swapped without a reload, and without a moment without it', asy
   assert.deepEqual(one.problems, []);
 });
 
+test('a style that the page itself imports comes with the page', async () => {
+  await save('index.html', `<style>@import "imported.css";</style>${page('imports')}`);
+  const one = await phone();
+  await save('style.css', 'p { color: rgb(11, 0, 0) }');
+  await one.waitForFunction(() => getComputedStyle(document.querySelector('p')).color === 'rgb(11, 0, 0)');
+  assert.equal(one.loads, 1, 'one that a link names is swapped all the same');
+  await save('other.css', 'input { color: rgb(12, 0, 0) }');
+  await one.waitForFunction(() => getComputedStyle(document.querySelector('input')).color === 'rgb(12, 0, 0)');
+  await save('imported.css', 'body { background: rgb(13, 0, 0) }');
+  await one.waitForFunction(() => getComputedStyle(document.body).backgroundColor === 'rgb(13, 0, 0)');
+});
+
 test('after a restart of the server a page loads itself anew, with what was saved in between', async () => {
   const phones = await Promise.all([phone(), phone()]);
   await server.stop();
