@@ -2,11 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { DESKTOP, launch, Line, PHONE } from './harness.js';
+import { DESKTOP, launch, Line, newClient, PHONE, RawClient } from './harness.js';
 import { isReadable } from './readable.js';
 import { folderOf, isNotOpen, isOpen, isUnauthorized, open, post, postGarbage, runCurlLines, serve, stateFolder } from './recipes.js';
 
 const CHANNEL = '/c/buzzer';
+/** In recipes/buzzer/buzzer.js. */
+const BUZZES_MAX = 1000;
 
 let browser;
 let server;
@@ -16,6 +18,7 @@ after(() => browser.close());
 afterEach(async () => {
   const problems = pages.flatMap((page) => page.problems);
   await Promise.all(browser.contexts().map((context) => context.close()));
+  RawClient.closeAll();
   Line.closeAll();
   await server.stop();
   assert.deepEqual(problems, []);
@@ -273,6 +276,18 @@ test('a phone that is too late to see which round it is waits for the next', asy
   await press(screen, 'New round');
   await buzzer(late, 'Buzz!').tap();
   await allShow('Late');
+});
+
+test('a flood of players has an end', async () => {
+  await start();
+  const anna = await player('Anna');
+  const ID = await anna.evaluate(() => localStorage.buzzerId);
+  const flood = await newClient(server, CHANNEL);
+  for (let nth = 0; nth < BUZZES_MAX; nth += 1) flood.say(`buzz ${nth} Flood`);
+  flood.say(`buzz ${ID} Anna`);
+  flood.say('stop');
+  // Else she would be told her number.
+  await buzzer(anna, 'Wait').waitFor();
 });
 
 test('what is no message of the game changes nothing', async () => {

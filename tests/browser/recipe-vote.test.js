@@ -2,11 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { DESKTOP, launch, Line, PHONE } from './harness.js';
+import { DESKTOP, launch, Line, newClient, PHONE, RawClient } from './harness.js';
 import { isReadable } from './readable.js';
 import { folderOf, isNotOpen, isOpen, isUnauthorized, open, post, postGarbage, runCurlLines, serve, stateFolder } from './recipes.js';
 
 const CHANNEL = '/c/vote';
+/** In recipes/vote/vote.js. */
+const VOTERS_MAX = 20_000;
 const LUNCH = JSON.stringify({ question: 'Lunch?', options: ['Pizza', 'Pasta', 'Salad'] });
 
 let browser;
@@ -17,6 +19,7 @@ after(() => browser.close());
 afterEach(async () => {
   const problems = pages.flatMap((page) => page.problems);
   await Promise.all(browser.contexts().map((context) => context.close()));
+  RawClient.closeAll();
   Line.closeAll();
   await server.stop();
   assert.deepEqual(problems, []);
@@ -231,6 +234,17 @@ test('after a restart the vote goes on where it is kept, and begins anew where i
   await allSay('Lunch again?');
   await option(two, 'Pasta').tap();
   await allShow(0, 1);
+});
+
+test('a flood of voters has an end', async () => {
+  await start();
+  const screen = await host();
+  const question = await post(server, CHANNEL, LUNCH);
+  const flood = await newClient(server, CHANNEL);
+  for (let nth = 0; nth <= VOTERS_MAX; nth += 1) flood.say(`vote ${nth}@${question} 1`);
+  flood.say('close');
+  await screen.getByText('Pizza wins.', { exact: true }).waitFor();
+  assert.equal(await screen.textContent('#total'), `${VOTERS_MAX} votes`);
 });
 
 test('what is no message of the vote changes nothing', async () => {

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use foghorn::config::fd_budget::FdBudget;
 use foghorn::config::reload_limits::{
-    CHANGED_PATHS_MAX, CHANGES_QUIET, DESCRIPTORS_FOR_RELOAD, RELOAD_STREAMS_MAX, reload_streams_max,
+    CHANGED_PATHS_MAX, CHANGES_QUIET, DESCRIPTORS_FOR_RELOAD, FOLDERS_WATCHED_MAX, RELOAD_STREAMS_MAX,
+    reload_streams_max,
 };
 use serde_json::{Value, json};
 
@@ -405,4 +406,17 @@ fn where_the_kernel_lets_nobody_watch_the_log_says_so_and_all_else_goes_on() {
         }
         assert_eq!(server.log().matches("raise fs.inotify").count(), 1);
     }
+}
+
+#[test]
+fn where_there_are_more_folders_than_are_watched_the_log_says_so_and_the_others_are() {
+    let www = folder(&[("index.html", b"page")]);
+    for nth in 0..=FOLDERS_WATCHED_MAX {
+        fs::create_dir(www.path().join(nth.to_string())).unwrap();
+    }
+    let server = watching(&www);
+    server.wait_for_log("cannot watch all folders of --www for --reload");
+    let mut page = Page::open(&server);
+    fs::write(www.path().join("index.html"), "saved").unwrap();
+    page.expect(&json!(["index.html"]));
 }
