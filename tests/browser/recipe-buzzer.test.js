@@ -1,39 +1,17 @@
 /** The buzzer: who was first, on all screens the same. */
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
-import { DESKTOP, launch, Line, newClient, PHONE, RawClient } from './harness.js';
+import { test } from 'node:test';
+import { DESKTOP, Line, newClient, PHONE } from './harness.js';
 import { isReadable } from './readable.js';
-import { folderOf, isNotOpen, isOpen, isUnauthorized, open, post, postGarbage, runCurlLines, serve, stateFolder } from './recipes.js';
+import { pages, server, start as serveRecipe, visit } from './recipe-stage.js';
+import { folderOf, isNotOpen, isOpen, isUnauthorized, post, postGarbage, runCurlLines, stateFolder } from './recipes.js';
 
 const CHANNEL = '/c/buzzer';
 /** In recipes/buzzer/buzzer.js. */
 const BUZZES_MAX = 1000;
 
-let browser;
-let server;
-let pages;
-before(async () => { browser = await launch(); });
-after(() => browser.close());
-afterEach(async () => {
-  const problems = pages.flatMap((page) => page.problems);
-  await Promise.all(browser.contexts().map((context) => context.close()));
-  RawClient.closeAll();
-  Line.closeAll();
-  await server.stop();
-  assert.deepEqual(problems, []);
-});
-
-async function start(...flags) {
-  pages = [];
-  server = await serve('buzzer', ...flags);
-}
-
-async function visit(path, device = PHONE, { at = server, ...options } = {}) {
-  const page = await open(browser, new URL(path, at.url).href, device, options);
-  pages.push(page);
-  return page;
-}
+const start = (...flags) => serveRecipe('buzzer', ...flags);
 
 async function player(name, at = server) {
   const page = await visit('/', PHONE, { at });

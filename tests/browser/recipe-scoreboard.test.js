@@ -1,37 +1,15 @@
 /** The scoreboard: what one phone writes, all boards show. */
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
-import { DESKTOP, launch, Line, PHONE } from './harness.js';
+import { test } from 'node:test';
+import { DESKTOP, Line, PHONE } from './harness.js';
 import { isReadable } from './readable.js';
-import { folderOf, isNotOpen, isOpen, isUnauthorized, open, post, postGarbage, runCurlLines, serve, stateFolder } from './recipes.js';
+import { pages, server, start as serveRecipe, visit } from './recipe-stage.js';
+import { folderOf, isNotOpen, isOpen, isUnauthorized, post, postGarbage, runCurlLines, stateFolder } from './recipes.js';
 
 const CHANNEL = '/c/scoreboard';
 
-let browser;
-let server;
-let pages;
-before(async () => { browser = await launch(); });
-after(() => browser.close());
-afterEach(async () => {
-  const problems = pages.flatMap((page) => page.problems);
-  await Promise.all(browser.contexts().map((context) => context.close()));
-  Line.closeAll();
-  await server.stop();
-  assert.deepEqual(problems, []);
-});
-
-async function start(...flags) {
-  pages = [];
-  server = await serve('scoreboard', ...flags);
-}
-
-async function visit(path, device = PHONE, { at = server, ...options } = {}) {
-  const page = await open(browser, new URL(path, at.url).href, device, options);
-  pages.push(page);
-  page.on('dialog', (dialog) => dialog.accept());
-  return page;
-}
+const start = (...flags) => serveRecipe('scoreboard', ...flags);
 
 const scores = (page) => page.$$eval('.score, output', (all) => all.map(({ textContent }) => Number(textContent)));
 const shows = (page, home, away) => page.waitForFunction(
